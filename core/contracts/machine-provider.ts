@@ -1,0 +1,60 @@
+import type { MachineType } from '../model/plan.ts';
+import type { Remote } from './remote.ts';
+
+/** What a machine is ordered with. Everything that its sitter needs to know is here, so that `create` can be repeated. */
+export interface MachineOrder {
+  clusterId: string;
+  machineId: string;
+  zone: string;
+  type: MachineType;
+  /** The idempotency token: one machine for one intent, however often and however late it is asked for. */
+  intent: string;
+  /** The bearer token that the machine's sitter is to accept from the cluster. */
+  token: string;
+}
+
+export interface Instance {
+  /** The provider's own name for it. */
+  ref: string;
+  clusterId: string;
+  machineId: string;
+  zone: string;
+  intent: string;
+  state: 'pending' | 'running' | 'stopped' | 'gone';
+  /** Where people and DNS find it; null until known. */
+  address: string | null;
+  /** The machine sitter's base URL; null until known. */
+  endpoint: string | null;
+}
+
+/** Something that only this provider can do to its machines, offered to people by name. */
+export interface ProviderAction {
+  description: string;
+  run(machineId: string): Promise<string>;
+}
+
+/**
+ * Sells machines in zones called `NAME-…`. Every implementation passes `test/suites/machine-provider-suite.ts`.
+ *
+ * - `create` is idempotent by `order.intent`; a lost answer is asked for again.
+ * - `describe` lists only what bears our cluster's tag; an instance that was ended may be listed as `gone` or not at all.
+ * - `destroy` is idempotent, ends only what bears our tag, and resolves when nothing of it can run any more.
+ */
+export interface MachineProvider {
+  /** The first part of its zones' names. */
+  readonly name: string;
+  start(): Promise<void>;
+  /** Lets go without touching the machines. */
+  stop(): Promise<void>;
+  /** The sizes on sale in a zone; empty when it does not serve it. */
+  types(zone: string): readonly MachineType[];
+  create(order: MachineOrder): Promise<Instance>;
+  describe(clusterId: string): Promise<Instance[]>;
+  destroy(clusterId: string, machineId: string): Promise<void>;
+  remote(instance: { machineId: string; address: string | null }): Promise<Remote>;
+  /** Called when the provider learns by itself that something changed, so that nobody has to poll for it. */
+  onChange(listener: () => void): void;
+  /** Stops every machine of the cluster in order, keeping it for the next start (`cerebro down`), where machines are the host's own. */
+  suspend?(clusterId: string): Promise<void>;
+  actions?: Record<string, ProviderAction>;
+}

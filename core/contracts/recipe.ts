@@ -1,0 +1,60 @@
+import type { Logger } from './logger.ts';
+import type { Remote } from './remote.ts';
+
+export interface RecipeContext {
+  remote: Remote;
+  /** The job's `recipe_options`, as they are. */
+  options: Record<string, unknown>;
+  /** The job's `version`, if it names one. */
+  version: string | undefined;
+  job: string;
+  copy: string;
+  machine: { id: string; zone: string; address: string | null };
+  /** Goes to the copy's timeline and the daemon's log. */
+  logger: Logger;
+  /** Ends when the recipe's time is up or the copy is no longer wanted. */
+  signal: AbortSignal;
+}
+
+/** A recipe that is ready to run. It must bear being run again: after a crash nobody knows how far it came. */
+export interface Recipe {
+  runDeploy(): Promise<void>;
+}
+
+/** The base class for recipes in TypeScript or JavaScript. */
+export abstract class DeploymentRecipe implements Recipe {
+  readonly remote: Remote;
+  readonly options: Record<string, unknown>;
+  readonly version: string | undefined;
+  readonly job: string;
+  readonly copy: string;
+  readonly machine: RecipeContext['machine'];
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+
+  constructor(context: RecipeContext) {
+    this.remote = context.remote;
+    this.options = context.options;
+    this.version = context.version;
+    this.job = context.job;
+    this.copy = context.copy;
+    this.machine = context.machine;
+    this.logger = context.logger;
+    this.signal = context.signal;
+  }
+
+  abstract runDeploy(): Promise<void>;
+}
+
+export type RecipeFactory = (context: RecipeContext) => Recipe;
+
+/**
+ * Finds recipes by the name in `deployment_recipe`.
+ * `load` answers undefined for a name that is not its kind, and throws `invalid` for one that is but cannot be used.
+ */
+export interface RecipeLoader {
+  readonly name: string;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  load(recipe: string, options: Record<string, unknown>): Promise<RecipeFactory | undefined>;
+}

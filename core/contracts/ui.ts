@@ -1,0 +1,35 @@
+import type { ClusterApi } from './cluster-api.ts';
+
+export interface PageRequest {
+  method: 'GET' | 'POST';
+  path: string;
+  params: Record<string, string>;
+  query: URLSearchParams;
+  /** The fields of a form, after its CSRF token was checked. */
+  form: URLSearchParams;
+  /** Who is signed in. */
+  by: string;
+}
+
+export type PageAnswer =
+  | { template: string; title: string; data: Record<string, unknown>; status?: number }
+  /** After a form: where to go, and the sentence to show there. */
+  | { redirect: string; notice?: string };
+
+export interface Page {
+  method: 'GET' | 'POST';
+  /** A router path: `/jobs/:name`. */
+  path: string;
+  /** The entry in the navigation, if it has one. */
+  nav?: { title: string; order: number };
+  answer(request: PageRequest, api: ClusterApi): Promise<PageAnswer>;
+}
+
+/** Pages of the dashboard. Templates are Nunjucks files under `templates`, found before the built-in ones. */
+export interface UiPlugin {
+  readonly name: string;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  readonly templates: string | null;
+  readonly pages: readonly Page[];
+}

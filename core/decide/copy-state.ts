@@ -1,0 +1,68 @@
+import type { CopyRecord, CopyState } from '../model/copy.ts';
+import type { MachineRecord } from '../model/machine.ts';
+import type { MachineContact } from '../model/plan.ts';
+import type { TaskStatus } from '../model/task.ts';
+
+export interface CopyCondition {
+  state: CopyState;
+  /** One sentence for people. */
+  reason: string;
+  task: TaskStatus | null;
+}
+
+/** What is to be said of a copy, from its record and what its machine last reported. */
+export function copyCondition(
+  copy: CopyRecord,
+  machine: MachineRecord | undefined,
+  contact: MachineContact | undefined,
+  silentSince: number | null,
+): CopyCondition {
+  const task = contact?.tasks?.get(copy.id) ?? null;
+  const condition = (state: CopyState, reason: string): CopyCondition => ({ state, reason, task });
+
+  if (copy.wanted === 'stop') return condition('stopping', copy.reason);
+  if (!machine) return condition('unknown', `its machine ${copy.machine} is not known`);
+  if (machine.state === 'lost') return condition('unknown', `its machine ${machine.id} is lost: ${machine.reason}`);
+  if (silentSince !== null)
+    return condition(
+      'unknown',
+      `machine ${machine.id} has not been heard since ${new Date(silentSince).toISOString()}`,
+    );
+  if (copy.taskVersion !== copy.version) return beforeTask(copy, machine, condition);
+  if (!task)
+    return condition(contact?.tasks ? 'starting' : 'unknown', `waiting for machine ${machine.id} to report it`);
+  return fromTask(task, condition);
+}
+
+type Build = (state: CopyState, reason: string) => CopyCondition;
+
+function beforeTask(copy: CopyRecord, machine: MachineRecord, condition: Build): CopyCondition {
+  if (copy.lastError !== null) return condition('failing', copy.lastError);
+  if (machine.state === 'ready' || machine.state === 'draining') {
+    return copy.recipeVersion === copy.version
+      ? condition('starting', `being given to ${machine.id}`)
+      : condition('deploying', `its recipe runs on ${machine.id}`);
+  }
+  const trouble = machine.lastError === null ? '' : `: ${machine.lastError}`;
+  return condition(
+    machine.lastError === null ? 'placed' : 'failing',
+    `waits for machine ${machine.id}, which is ${machine.state}${trouble}`,
+  );
+}
+
+function fromTask(task: TaskStatus, condition: Build): CopyCondition {
+  switch (task.phase) {
+    case 'running':
+      return condition('ready', task.reason);
+    case 'starting':
+    case 'stopping':
+      return condition('starting', task.reason);
+    case 'exited':
+      return condition('completed', task.reason);
+    case 'stopped':
+      return condition('starting', `stopped on its machine: ${task.reason}`);
+    case 'backoff':
+    case 'failed':
+      return condition('failing', task.reason);
+  }
+}

@@ -1,0 +1,119 @@
+import type { MachineRecord } from '../model/machine.ts';
+import type { ClusterSnapshot, MachineContact } from '../model/plan.ts';
+import type { WorkingState } from './working-state.ts';
+
+const NEVER_HEARD: MachineContact = { heardAt: 0, connected: false, providerSays: 'unknown', tasks: null };
+
+export type Health = 'ok' | 'suspect' | 'unreachable';
+
+/** How a machine that should be serving looks from here, beside its state. A cluster sitter that just started has heard nobody yet. */
+export function healthOf(
+  machine: MachineRecord,
+  snapshot: Pick<ClusterSnapshot, 'now' | 'startedAt' | 'contacts' | 'limits'>,
+): Health {
+  const silence = silenceOf(machine, snapshot);
+  if (silence >= snapshot.limits.unreachableAfterMs) return 'unreachable';
+  return silence >= snapshot.limits.suspectAfterMs ? 'suspect' : 'ok';
+}
+
+function silenceOf(machine: MachineRecord, snapshot: Pick<ClusterSnapshot, 'now' | 'startedAt' | 'contacts'>): number {
+  const contact = snapshot.contacts.get(machine.id) ?? NEVER_HEARD;
+  return snapshot.now - Math.max(contact.heardAt, snapshot.startedAt, machine.stateSince);
+}
+
+/**
+ * Moves each machine along its life, and gives up those that are lost.
+ *
+ * Evidence, strongest first: the provider says that the instance is gone; it never answered within the boot deadline;
+ * it has been silent for `lostAfter`. Silence alone is weak, for it may be ours: it counts only when this cluster sitter has been
+ * up for a while, and not when so many are silent at once that the network is the likelier cause (the brake).
+ */
+export function judgeMachines(work: WorkingState): void {
+  const { snapshot } = work;
+  const silent: MachineRecord[] = [];
+  for (const machine of snapshot.machines.values()) {
+    if (machine.state === 'lost' || machine.state === 'terminating') continue;
+    const contact = snapshot.contacts.get(machine.id) ?? NEVER_HEARD;
+    if (contact.providerSays === 'gone' || contact.providerSays === 'stopped') {
+      if (machine.state !== 'requested') lose(work, machine, `the provider says that it is ${contact.providerSays}`);
+      continue;
+    }
+    if (machine.state === 'ready' || machine.state === 'draining') {
+      if (judgeServing(work, machine)) silent.push(machine);
+    } else {
+      judgeBooting(work, machine, contact);
+    }
+  }
+  loseTheSilent(work, silent);
+}
+
+function judgeBooting(work: WorkingState, machine: MachineRecord, contact: MachineContact): void {
+  const { now, limits } = work.snapshot;
+  if (contact.connected && machine.endpoint !== null) {
+    work.actions.push({
+      kind: 'machine-state',
+      machine: machine.id,
+      to: 'ready',
+      reason: 'its machine sitter answers',
+    });
+    return;
+  }
+  const deadline = machine.createdAt + limits.bootDeadlineMs;
+  if (now >= deadline && machine.ref !== null) {
+    lose(work, machine, `not ready ${Math.round(limits.bootDeadlineMs / 1000)} s after it was ordered`);
+  } else {
+    work.wake(deadline);
+  }
+}
+
+/** true: it has been silent for so long that it may be given up. */
+function judgeServing(work: WorkingState, machine: MachineRecord): boolean {
+  const { now, limits } = work.snapshot;
+  const silence = silenceOf(machine, work.snapshot);
+  for (const threshold of [limits.suspectAfterMs, limits.unreachableAfterMs, limits.lostAfterMs]) {
+    if (silence < threshold) {
+      work.wake(now + threshold - silence);
+      break;
+    }
+  }
+  return silence >= limits.lostAfterMs;
+}
+
+function loseTheSilent(work: WorkingState, silent: readonly MachineRecord[]): void {
+  if (silent.length === 0) return;
+  const { snapshot } = work;
+  const calmFrom = snapshot.startedAt + snapshot.limits.startupGraceMs;
+  if (snapshot.now < calmFrom) {
+    work.wake(calmFrom);
+    return;
+  }
+  const serving = countByZone(
+    [...snapshot.machines.values()].filter((m) => m.state === 'ready' || m.state === 'draining'),
+  );
+  const failing = countByZone(silent);
+  const everywhere = serving.size > 1 && [...serving.keys()].every((zone) => failing.get(zone) === serving.get(zone));
+  for (const machine of silent) {
+    const [down, all] = [failing.get(machine.zone) ?? 0, serving.get(machine.zone) ?? 0];
+    const braked = everywhere || (down > 1 && down / all > snapshot.limits.replaceBrake);
+    if (!braked) {
+      lose(work, machine, `not heard for ${Math.round(silenceOf(machine, snapshot) / 1000)} s`);
+      continue;
+    }
+    const what = everywhere ? 'every zone is silent' : `${down} of ${all} machines of ${machine.zone} are silent`;
+    work.complain(
+      { machine: machine.id, zone: machine.zone },
+      `${machine.id} is not replaced: ${what} at once, which looks like the network and not like machines`,
+    );
+  }
+}
+
+function lose(work: WorkingState, machine: MachineRecord, reason: string): void {
+  work.actions.push({ kind: 'machine-state', machine: machine.id, to: 'lost', reason });
+  work.lost.push(machine);
+}
+
+function countByZone(machines: readonly MachineRecord[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const machine of machines) counts.set(machine.zone, (counts.get(machine.zone) ?? 0) + 1);
+  return counts;
+}

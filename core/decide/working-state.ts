@@ -1,0 +1,110 @@
+import type { CopyRecord } from '../model/copy.ts';
+import type { JobRecord } from '../model/job.ts';
+import { HOSTING_STATES, type MachineRecord } from '../model/machine.ts';
+import type { Action, ClusterSnapshot, Complaint, MachineType, Plan } from '../model/plan.ts';
+
+/** A machine as a plan sees it while it is being made: the record's particulars, and what is still free on it. */
+export interface Seat {
+  id: string;
+  zone: string;
+  /** May be given more copies. */
+  open: boolean;
+  ready: boolean;
+  freeCpu: number;
+  freeMem: number;
+  copies: number;
+  /** Copies of each job that stay here. */
+  jobs: Map<string, number>;
+  /** Jobs whose followers' room here was taken together with their own. */
+  pledgedTo: Set<string>;
+}
+
+/**
+ * The snapshot with the plan's own changes folded in, and the plan so far. Each rule of the planner reads it and adds to it;
+ * it never leaves `planCluster`.
+ */
+export class WorkingState {
+  readonly snapshot: ClusterSnapshot;
+  readonly actions: Action[] = [];
+  readonly complaints: Complaint[] = [];
+  readonly seats = new Map<string, Seat>();
+  readonly seatsByZone = new Map<string, Seat[]>();
+  /** The copies of each job that are wanted and on a machine that is not lost. */
+  readonly copiesByJob = new Map<string, CopyRecord[]>();
+  /** Copies that are being stopped, by job: a job is not gone before they are. */
+  readonly stoppingByJob = new Map<string, number>();
+  /** Machines that this plan gives up, and whose like may be ordered instead. */
+  readonly lost: MachineRecord[] = [];
+  wakeAt: number | null = null;
+  readonly #serials = new Map<string, number>();
+  readonly #machineSerials = new Map<string, number>();
+
+  constructor(snapshot: ClusterSnapshot) {
+    this.snapshot = snapshot;
+  }
+
+  /** Something may come out differently at `time`, without any news. */
+  wake(time: number): void {
+    if (time > this.snapshot.now && (this.wakeAt === null || time < this.wakeAt)) this.wakeAt = time;
+  }
+
+  complain(about: Complaint['about'], sentence: string): void {
+    this.complaints.push({ about, sentence });
+  }
+
+  addSeat(record: Pick<MachineRecord, 'id' | 'zone' | 'cpu' | 'mem' | 'state' | 'cordoned'>): Seat {
+    const seat: Seat = {
+      id: record.id,
+      zone: record.zone,
+      open: HOSTING_STATES.has(record.state) && !record.cordoned,
+      ready: record.state === 'ready',
+      freeCpu: record.cpu,
+      freeMem: record.mem,
+      copies: 0,
+      jobs: new Map(),
+      pledgedTo: new Set(),
+    };
+    this.seats.set(seat.id, seat);
+    const zone = this.seatsByZone.get(seat.zone);
+    if (zone) zone.push(seat);
+    else this.seatsByZone.set(seat.zone, [seat]);
+    return seat;
+  }
+
+  take(seat: Seat, job: string, cpu: number, mem: number): void {
+    seat.freeCpu -= cpu;
+    seat.freeMem -= mem;
+    seat.copies += 1;
+    seat.jobs.set(job, (seat.jobs.get(job) ?? 0) + 1);
+  }
+
+  /** A copy that stays on the books of its machine until the machine has let go of it, but counts for its job no more. */
+  leaveJob(seat: Seat, job: string): void {
+    seat.jobs.set(job, (seat.jobs.get(job) ?? 1) - 1);
+  }
+
+  nextCopyId(job: JobRecord): string {
+    const serial = this.#serials.get(job.name) ?? job.nextSerial;
+    this.#serials.set(job.name, serial + 1);
+    return `${job.slug}.${serial}`;
+  }
+
+  orderMachine(zone: string, type: MachineType, replaces: string | null, reason: string): Seat {
+    const serial = this.#machineSerials.get(zone) ?? this.snapshot.machineSerial(zone);
+    this.#machineSerials.set(zone, serial + 1);
+    const id = `${zone}-${serial}`;
+    this.actions.push({ kind: 'order-machine', machine: id, zone, type, replaces, reason });
+    return this.addSeat({ id, zone, cpu: type.cpu, mem: type.mem, state: 'requested', cordoned: false });
+  }
+
+  stopCopy(copy: CopyRecord, reason: string): void {
+    this.actions.push({ kind: 'stop-copy', copy: copy.id, reason });
+    this.stoppingByJob.set(copy.job, (this.stoppingByJob.get(copy.job) ?? 0) + 1);
+    const seat = this.seats.get(copy.machine);
+    if (seat) this.leaveJob(seat, copy.job);
+  }
+
+  plan(): Plan {
+    return { actions: this.actions, complaints: this.complaints, wakeAt: this.wakeAt };
+  }
+}

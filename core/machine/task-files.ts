@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { TaskLife } from '../decide/task-life.ts';
+import { endReason, type RunEnd, runEnd, taskDefinition, taskPhase } from '../model/task.ts';
+
+const taskLife: z.ZodType<TaskLife> = z.object({
+  phase: taskPhase,
+  reason: z.string(),
+  since: z.number(),
+  wanted: z.enum(['run', 'stop']),
+  run: z.number().int(),
+  startedAt: z.number().nullable(),
+  restarts: z.number().int(),
+  streak: z.number().int(),
+  totalRestarts: z.number().int(),
+  nextStartAt: z.number().nullable(),
+  suspended: z.boolean(),
+  ending: z.object({ reason: endReason, sentence: z.string() }).nullable(),
+});
+
+const runRecord = z.object({
+  run: z.number().int(),
+  marker: z.string(),
+  bootId: z.string(),
+  startedAt: z.number(),
+  stdout: z.string(),
+  stderr: z.string(),
+});
+/** What is known of a run when it starts; where its logs are is fixed here, whatever the configuration says later. */
+export type RunRecord = z.infer<typeof runRecord>;
+
+const taskFile = z.object({ definition: taskDefinition, revision: z.number().int(), life: taskLife });
+export type TaskFile = z.infer<typeof taskFile>;
+
+/**
+ * The files of one task:
+ *
+ *   FOLDER/task.json                     its definition, revision and life
+ *   FOLDER/runs/N/{run.json,end.json}    what a run was started with, and its post-mortem
+ *   FOLDER/runs/N/{shim,child,exit}      the shim's words (see shim.ts)
+ *   FOLDER/runs/N/{stdout,stderr}        its logs, where the task names no other place
+ */
+export class TaskFiles {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Throws `invalid` input errors of zod, or SyntaxError, for a file that was damaged. */
+  load(): TaskFile {
+    return taskFile.parse(JSON.parse(readFileSync(join(this.folder, 'task.json'), 'utf8')));
+  }
+
+  save(file: TaskFile): void {
+    mkdirSync(this.folder, { recursive: true, mode: 0o750 });
+    writeWhole(join(this.folder, 'task.json'), JSON.stringify(file));
+  }
+
+  runFolder(run: number): string {
+    return join(this.folder, 'runs', String(run));
+  }
+
+  beginRun(record: RunRecord): string {
+    const folder = this.runFolder(record.run);
+    // A run of this number that never came to life (its life was not saved) is not this one.
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true, mode: 0o750 });
+    writeFileSync(join(folder, 'run.json'), JSON.stringify(record));
+    return folder;
+  }
+
+  run(run: number): RunRecord | undefined {
+    return readJson(join(this.runFolder(run), 'run.json'), runRecord);
+  }
+
+  endRun(end: RunEnd): void {
+    const folder = this.runFolder(end.run);
+    if (existsSync(folder)) writeWhole(join(folder, 'end.json'), JSON.stringify(end));
+  }
+
+  end(run: number): RunEnd | undefined {
+    return readJson(join(this.runFolder(run), 'end.json'), runEnd);
+  }
+
+  /** The numbers of the runs that are kept, oldest first. */
+  runs(): number[] {
+    const folder = join(this.folder, 'runs');
+    if (!existsSync(folder)) return [];
+    return readdirSync(folder)
+      .map(Number)
+      .filter((n) => Number.isInteger(n) && n > 0)
+      .sort((a, b) => a - b);
+  }
+
+  async prune(keep: number): Promise<void> {
+    const runs = this.runs();
+    for (const run of runs.slice(0, Math.max(0, runs.length - keep))) {
+      const record = this.run(run);
+      const logs = record ? [record.stdout, record.stderr] : [];
+      for (const path of [...logs, this.runFolder(run)]) await rm(path, { recursive: true, force: true });
+    }
+  }
+
+  async remove(): Promise<void> {
+    await this.prune(0);
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A file name for any task name: readable where it can be, never a path, never too long. */
+export function taskFolderName(id: string): string {
+  const plain = encodeURIComponent(id).replace(/^\.+/, (dots) => '%2E'.repeat(dots.length));
+  return plain.length <= 160
+    ? plain
+    : `${plain.slice(0, 80)}~${createHash('sha256').update(id).digest('hex').slice(0, 32)}`;
+}
+
+/** The whole new file or the whole old one, whenever we are killed. */
+function writeWhole(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o640 });
+  renameSync(`${path}.new`, path);
+}
+
+/** undefined: not there, or damaged: a post-mortem that cannot be read is as good as none. */
+function readJson<T>(path: string, schema: z.ZodType<T>): T | undefined {
+  if (!existsSync(path)) return undefined;
+  try {
+    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
+  } catch {
+    return undefined;
+  }
+}

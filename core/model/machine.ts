@@ -1,0 +1,49 @@
+import { z } from 'zod';
+
+/**
+ * A machine's life, each state persisted before anything is done about it:
+ *
+ *   requested -> booting -> deploying -> ready -> draining -> terminating -> (record deleted)
+ *        \___________\___________\__________\___________/
+ *                     lost: on evidence, from any state
+ */
+export const machineState = z.enum(['requested', 'booting', 'deploying', 'ready', 'draining', 'terminating', 'lost']);
+export type MachineState = z.infer<typeof machineState>;
+
+export const machineRecord = z.object({
+  id: z.string(),
+  zone: z.string(),
+  state: machineState,
+  /** The provider's name of the size, its cores and MB. */
+  type: z.string(),
+  cpu: z.number(),
+  mem: z.number(),
+  /** The idempotency token of the order: the provider makes one machine for it, however often it is asked. */
+  intent: z.string(),
+  /** What the machine sitter on it accepts as the cluster's bearer token. Never shown. */
+  token: z.string(),
+  /** The provider's own name for the instance, once known. */
+  ref: z.string().nullable(),
+  address: z.string().nullable(),
+  /** The machine sitter's base URL. */
+  endpoint: z.string().nullable(),
+  replaces: z.string().nullable(),
+  cordoned: z.boolean(),
+  reason: z.string(),
+  createdAt: z.number(),
+  stateSince: z.number(),
+  /** Failed attempts at the effect that the state asks for, and when the next is due (ms since the epoch). */
+  attempts: z.number().int(),
+  nextAttemptAt: z.number(),
+  lastError: z.string().nullable(),
+});
+export type MachineRecord = z.infer<typeof machineRecord>;
+
+/** States in which a machine may be given copies: it serves, or will. */
+export const HOSTING_STATES: ReadonlySet<MachineState> = new Set(['requested', 'booting', 'deploying', 'ready']);
+
+export interface MachineVitals {
+  /** Cores in use by all tasks. */
+  cpu: number;
+  memBytes: number;
+}

@@ -1,0 +1,95 @@
+import type { CopyRecord } from './copy.ts';
+import type { JobRecord, JobSpec } from './job.ts';
+import type { MachineRecord } from './machine.ts';
+import type { TaskStatus } from './task.ts';
+
+/** A size that a provider sells in a zone. */
+export interface MachineType {
+  name: string;
+  /** Cores and MB that it offers to copies. */
+  cpu: number;
+  mem: number;
+  /** Per hour, where the provider knows it; the currency is the settings' own. */
+  price?: number;
+}
+
+/** What is known of a machine beside its record: the observer's last word, in milliseconds since the epoch. */
+export interface MachineContact {
+  /** When its stream last said anything; 0: never since this cluster sitter started. */
+  heardAt: number;
+  /** A stream is open now. */
+  connected: boolean;
+  /** What the provider last said of the instance. `unknown` is no evidence of anything. */
+  providerSays: 'running' | 'stopped' | 'gone' | 'unknown';
+  /** The tasks as last reported; null until it has reported since this cluster sitter started. */
+  tasks: ReadonlyMap<string, TaskStatus> | null;
+}
+
+/** Everything that a plan is made from; nothing else may influence one. */
+export interface ClusterSnapshot {
+  /** Milliseconds since the epoch. */
+  now: number;
+  /** When this cluster sitter started to lead. */
+  startedAt: number;
+  jobs: ReadonlyMap<string, JobRecord>;
+  machines: ReadonlyMap<string, MachineRecord>;
+  copies: ReadonlyMap<string, CopyRecord>;
+  contacts: ReadonlyMap<string, MachineContact>;
+  /** Since when a machine has had no copies, as far as this cluster sitter has seen (ms since the epoch). */
+  emptySince: ReadonlyMap<string, number>;
+  /** The configuration of a version that copies still run with, where it is not the job's newest. */
+  spec(job: string, version: number): JobSpec | undefined;
+  /** The sizes on sale in a zone; empty: no provider serves it. */
+  types(zone: string): readonly MachineType[];
+  /** The number that the next machine of a zone gets. */
+  machineSerial(zone: string): number;
+  limits: PlanLimits;
+}
+
+export interface PlanLimits {
+  maxIdle(zone: string): number;
+  idleGraceMs: number;
+  suspectAfterMs: number;
+  unreachableAfterMs: number;
+  lostAfterMs: number;
+  replaceBrake: number;
+  startupGraceMs: number;
+  bootDeadlineMs: number;
+}
+
+/**
+ * One change of the records, with its reason. A plan changes records only: what has to be done in the world
+ * follows from the records (`decide/due-effects.ts`), so every effect has its intent on disk first.
+ */
+export type Action =
+  | { kind: 'order-machine'; machine: string; zone: string; type: MachineType; replaces: string | null; reason: string }
+  | { kind: 'machine-state'; machine: string; to: MachineRecord['state']; reason: string }
+  | { kind: 'forget-machine'; machine: string; reason: string }
+  | {
+      kind: 'place-copy';
+      copy: string;
+      job: string;
+      version: number;
+      zone: string;
+      machine: string;
+      cpu: number;
+      mem: number;
+      reason: string;
+    }
+  | { kind: 'update-copy'; copy: string; version: number; cpu: number; mem: number; reason: string }
+  | { kind: 'stop-copy'; copy: string; reason: string }
+  | { kind: 'forget-copy'; copy: string; reason: string }
+  | { kind: 'forget-job'; job: string; reason: string };
+
+/** Something that cannot be done now, in one sentence; shown, and told once. */
+export interface Complaint {
+  about: { job?: string; machine?: string; zone?: string };
+  sentence: string;
+}
+
+export interface Plan {
+  actions: Action[];
+  complaints: Complaint[];
+  /** When, without any news, the plan could come out differently (ms since the epoch). */
+  wakeAt: number | null;
+}
