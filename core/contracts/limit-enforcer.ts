@@ -18,14 +18,14 @@ export interface Breach {
 }
 
 /** What the shim must do to itself before user code runs. */
-export interface Entry {
+export interface EnclosureEntry {
   /** A cgroup.procs file into which the task writes itself; null: nothing to enter. */
   cgroupProcs: string | null;
 }
 
 /** The walls round one run. `release` is idempotent and works after a half start. */
 export interface Enclosure {
-  readonly entry: Entry;
+  readonly entry: EnclosureEntry;
   /** Says which process leads the run, as soon as it is known; sampling begins. */
   attach(leader: { pid: number; startTime: number }): void;
   /** Called at most once per run, with the limit that was broken. */

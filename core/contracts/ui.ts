@@ -12,14 +12,22 @@ export interface PageRequest {
 }
 
 export type PageAnswer =
+  /** A Nunjucks template; it sees `data`, and what every page has (see templates/layout.njk). */
   | { template: string; title: string; data: Record<string, unknown>; status?: number }
   /** After a form: where to go, and the sentence to show there. */
-  | { redirect: string; notice?: string };
+  | { redirect: string; notice?: string }
+  /** For programs. */
+  | { json: unknown; status?: number };
 
 export interface Page {
   method: 'GET' | 'POST';
   /** A router path: `/jobs/:name`. */
   path: string;
+  /**
+   * `people` (default): needs a session, is sent to the sign-in page without one, and reads errors as a page.
+   * `programs`: needs a bearer token or a session, and reads errors as JSON.
+   */
+  audience?: 'people' | 'programs';
   /** The entry in the navigation, if it has one. */
   nav?: { title: string; order: number };
   answer(request: PageRequest, api: ClusterApi): Promise<PageAnswer>;

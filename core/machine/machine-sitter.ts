@@ -268,6 +268,7 @@ export class MachineSitter {
         processes,
         shimScript: this.#shimScript,
         baseEnv: baseEnvironment(),
+        ownStreams: false,
         onChange: (sitter) => this.#changed(sitter),
         onEvent: (event) => this.#addEvent(event),
       },
@@ -301,7 +302,7 @@ export class MachineSitter {
 }
 
 /** What every task may know of the host: never the daemon's own variables, where there may be credentials. */
-function baseEnvironment(): Record<string, string> {
+export function baseEnvironment(): Record<string, string> {
   const env: Record<string, string> = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
   for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE']) {
     const value = process.env[name];

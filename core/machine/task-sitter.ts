@@ -21,6 +21,8 @@ const KILL_DEADLINE_MS = 10_000;
 /** How often a shim that is not our child (it was adopted) is looked at, beside the watch on its folder. */
 const ADOPTED_CHECK_MS = 1000;
 
+const OWN_STREAM = { stdout: '/proc/self/fd/1', stderr: '/proc/self/fd/2' };
+
 export interface TaskSitterDeps {
   files: TaskFiles;
   enforcer: LimitEnforcer;
@@ -31,6 +33,8 @@ export interface TaskSitterDeps {
   shimScript: string;
   /** Environment that every task of this machine gets, before its own. */
   baseEnv: Record<string, string>;
+  /** Whether "-" as a log's place is this process's own stdout and stderr (`cerebro task`), and not the task's log folder. */
+  ownStreams: boolean;
   onChange(sitter: TaskSitter): void;
   onEvent(event: NewEvent): void;
 }
@@ -206,10 +210,12 @@ export class TaskSitter {
     try {
       const user = taskUser(configuration.uid);
       const marker = randomUUID();
-      const logName = (folder: string | undefined, stream: string): string =>
-        folder === undefined || folder === '-'
+      const logName = (folder: string | undefined, stream: 'stdout' | 'stderr'): string => {
+        if (folder === '-' && this.#deps.ownStreams) return OWN_STREAM[stream];
+        return folder === undefined || folder === '-'
           ? join(files.runFolder(run), stream)
           : join(folder, `${taskFolderName(id)}.${run}.${stream}`);
+      };
       const record: RunRecord = {
         run,
         marker,
@@ -487,7 +493,7 @@ export class TaskSitter {
       lastLines: [],
     };
     this.#lastEnd = end;
-    if (!record) return;
+    if (!record || Object.values(OWN_STREAM).includes(record.stdout)) return;
     // The lines are read and the record written after the new run was started: nobody waits for them.
     this.#track(
       (async () => {

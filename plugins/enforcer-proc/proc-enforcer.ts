@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../../core/contracts/clock.ts';
 import type {
   Breach,
   Enclosure,
-  Entry,
+  EnclosureEntry,
   LimitEnforcer,
   Limits,
   RunIdentity,
@@ -115,7 +115,7 @@ interface Host {
 }
 
 class ProcEnclosure implements Enclosure {
-  readonly entry: Entry = { cgroupProcs: null };
+  readonly entry: EnclosureEntry = { cgroupProcs: null };
   dueAt = 0;
   #leader: { pid: number; startTime: number } | null = null;
   #usage: TaskUsage | null = null;

@@ -1,0 +1,153 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { z } from 'zod';
+import { CerebroError, type ErrorCode, messageOf } from '../errors.ts';
+
+const ANSWER_MS = 60_000;
+
+const userConfig = z.strictObject({ clustersitterurl: z.string().optional(), token: z.string().optional() });
+export type UserConfig = z.infer<typeof userConfig>;
+
+const errorBody = z.object({
+  error: z.object({ code: z.string(), message: z.string(), details: z.unknown().optional() }),
+});
+
+/** `$XDG_CONFIG_HOME/cerebro/config.yaml`: which cluster sitter is meant when nothing else says so. */
+export function userConfigPath(): string {
+  return join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'cerebro', 'config.yaml');
+}
+
+export function readUserConfig(): UserConfig {
+  const path = userConfigPath();
+  if (!existsSync(path)) return {};
+  try {
+    return userConfig.parse(parse(readFileSync(path, 'utf8')) ?? {});
+  } catch (error) {
+    throw new CerebroError('invalid', `${path} cannot be read: ${messageOf(error)}; mend it, or delete it`);
+  }
+}
+
+/** Keeps what worked, readable by its owner alone. */
+export function writeUserConfig(config: UserConfig): void {
+  const path = userConfigPath();
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeFileSync(`${path}.new`, stringify(config), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+export interface ClientOptions {
+  url: string | undefined;
+  token: string | undefined;
+  /** false: this cluster sitter is not to become the one that is meant by default. */
+  remember?: boolean;
+}
+
+/** The cluster sitter, as the command line talks to it. No answer is `unavailable`; a refusal keeps its code and words. */
+export class ClusterClient {
+  readonly url: string;
+  readonly #token: string;
+  readonly #remembers: boolean;
+
+  private constructor(url: string, token: string, remembers: boolean) {
+    this.url = url;
+    this.#token = token;
+    this.#remembers = remembers;
+  }
+
+  /** From the flags, the environment, or the user's configuration, in this order. */
+  static from(options: ClientOptions): ClusterClient {
+    const config = readUserConfig();
+    const url = options.url ?? process.env.CEREBRO_URL ?? config.clustersitterurl ?? 'http://127.0.0.1:30000';
+    // A token goes only where it belongs: that of the configuration to the address that stands beside it.
+    const fromConfig = withoutSlash(url) === withoutSlash(config.clustersitterurl ?? '') ? config.token : undefined;
+    const token = options.token ?? process.env.CEREBRO_TOKEN ?? fromConfig;
+    if (!URL.canParse(url) || !/^https?:/.test(url))
+      throw new CerebroError(
+        'usage',
+        `"${url}" is not the URL of a cluster sitter; it looks like http://127.0.0.1:30000`,
+      );
+    if (token === undefined) {
+      throw new CerebroError(
+        'unauthorized',
+        `no token for ${url}: give --token or CEREBRO_TOKEN (it is in the file admin.token of the cluster sitter's data folder)`,
+      );
+    }
+    return new ClusterClient(withoutSlash(url), token, options.remember ?? true);
+  }
+
+  async get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
+    return schema.parse(await (await this.#fetch('GET', path)).json());
+  }
+
+  async send<T>(
+    method: 'POST' | 'PUT' | 'DELETE',
+    path: string,
+    schema: z.ZodType<T>,
+    body?: { text: string; type: string },
+  ): Promise<T> {
+    return schema.parse(await (await this.#fetch(method, path, body)).json());
+  }
+
+  async sendJson<T>(method: 'POST' | 'PUT', path: string, schema: z.ZodType<T>, body: unknown): Promise<T> {
+    return this.send(method, path, schema, { text: JSON.stringify(body), type: 'application/json' });
+  }
+
+  /** A body without end, as it comes. */
+  async *stream(path: string): AsyncGenerator<Uint8Array> {
+    const response = await this.#fetch('GET', path, undefined, false);
+    if (!response.body) return;
+    try {
+      for await (const chunk of response.body) yield chunk as Uint8Array;
+    } catch (error) {
+      throw new CerebroError('unavailable', `the connection to ${this.url} broke: ${messageOf(error)}`);
+    }
+  }
+
+  /** Keeps address and token for the next time, unless they stand there already. */
+  #remember(): void {
+    const config = readUserConfig();
+    if (config.clustersitterurl !== undefined) return;
+    writeUserConfig({ clustersitterurl: this.url, token: this.#token });
+  }
+
+  async #fetch(method: string, path: string, body?: { text: string; type: string }, bounded = true): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(`${this.url}${path}`, {
+        method,
+        headers: { authorization: `Bearer ${this.#token}`, ...(body && { 'content-type': body.type }) },
+        ...(body && { body: body.text }),
+        ...(bounded && { signal: AbortSignal.timeout(ANSWER_MS) }),
+      });
+    } catch (error) {
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
+      throw new CerebroError('unavailable', `no answer from the cluster sitter at ${this.url}: ${cause}`);
+    }
+    if (response.ok) {
+      if (this.#remembers) this.#remember();
+      return response;
+    }
+    const parsed = errorBody.safeParse(await response.json().catch(() => null));
+    if (!parsed.success)
+      throw new CerebroError(
+        'internal',
+        `${this.url} answered with status ${response.status}, and not as a cluster sitter does`,
+      );
+    const { code, message, details } = parsed.data.error;
+    throw new RefusedError(code as ErrorCode, message, details);
+  }
+}
+
+/** The cluster sitter understood and said no: exit code 1, whatever the code. */
+export class RefusedError extends CerebroError {
+  constructor(code: ErrorCode, message: string, details: unknown) {
+    super(code, message, { details });
+    this.name = 'RefusedError';
+  }
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, '');
+}

@@ -1,0 +1,66 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { createDaemon } from '../engine/create-daemon.ts';
+import { DataFolder } from '../engine/data-folder.ts';
+import { readSettings } from '../engine/read-settings.ts';
+import { CerebroError } from '../errors.ts';
+import { ProcTable } from '../machine/proc-table.ts';
+import { ClusterClient } from './cluster-client.ts';
+import type { CliContext } from './context.ts';
+import type { DaemonFlags } from './daemon.ts';
+
+const STOP_DEADLINE_MS = 120_000;
+
+/** `cerebro down`: every task, machine and the daemon of this data folder, until the next `up`. */
+export function down(program: Command, context: CliContext): void {
+  program
+    .command('down')
+    .description('stop all tasks, the local machines and the daemon; the next "up" takes it all up again')
+    .action(async () => {
+      const flags = program.opts<DaemonFlags>();
+      const settings = readSettings(flags.settings, flags.dataDir === undefined ? {} : { data_dir: flags.dataDir });
+      const folder = new DataFolder(resolve(settings.data_dir), new ProcTable());
+      const holder = folder.holder();
+      if (holder) await downByDaemon(folder, holder.url);
+      else await downAlone(flags, settings);
+      context.out('Everything is stopped. "npm start" (cerebro up) takes it up again.');
+    });
+}
+
+async function downByDaemon(folder: DataFolder, url: string): Promise<void> {
+  if (url === '') throw new CerebroError('unavailable', 'the daemon is just starting; try again in a moment');
+  const client = ClusterClient.from({ url, token: folder.adminToken(), remember: false });
+  await client.sendJson('POST', '/api/v1/down', z.object({ done: z.literal(true) }), { confirm: 'down' });
+  const deadline = Date.now() + STOP_DEADLINE_MS;
+  while (folder.holder()) {
+    if (Date.now() > deadline)
+      throw new CerebroError(
+        'timeout',
+        `the daemon at ${url} did not stop within ${STOP_DEADLINE_MS / 1000} s; its log says why`,
+      );
+    await new Promise((wait) => setTimeout(wait, 50));
+  }
+}
+
+/** The daemon is not there (it was stopped before, or died): a short-lived one finds the machines and stops them. */
+async function downAlone(flags: DaemonFlags, settings: ReturnType<typeof readSettings>): Promise<void> {
+  const ended = new AbortController();
+  const daemon = await createDaemon({
+    mode: 'cluster',
+    settings: { ...settings, port: 0, host: '127.0.0.1' },
+    pluginsFile: flags.plugins,
+    logFile: resolve(settings.data_dir, 'cerebro.log'),
+    portFallback: true,
+    onStopRequested: () => ended.abort(),
+  });
+  await daemon.start();
+  try {
+    const client = ClusterClient.from({ url: daemon.url, token: daemon.adminToken, remember: false });
+    await client.sendJson('POST', '/api/v1/down', z.object({ done: z.literal(true) }), { confirm: 'down' });
+    if (!ended.signal.aborted)
+      await new Promise<void>((done) => ended.signal.addEventListener('abort', () => done(), { once: true }));
+  } finally {
+    await daemon.stop();
+  }
+}

@@ -1,0 +1,33 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
+import { table } from './table.ts';
+
+const jobs = z.array(
+  z.looseObject({
+    name: z.string(),
+    version: z.number(),
+    state: z.string(),
+    zones: z.record(
+      z.string(),
+      z.object({ wanted: z.number(), ready: z.number(), starting: z.number(), failing: z.number() }),
+    ),
+  }),
+);
+
+export function listJobs(program: Command, context: CliContext): void {
+  clusterCommand(program.command('listjobs'))
+    .description('all jobs, by zone')
+    .action(async (flags: ClusterFlags) => {
+      const found = await clientFor(flags).get('/api/v1/jobs', jobs);
+      if (flags.json) return printJson(context, found);
+      if (found.length === 0) return context.out('no jobs yet; apply one: job_update_cfg examples/hello.yaml');
+      const rows = found.flatMap((job) => {
+        const zones = Object.entries(job.zones);
+        const name = job.state === 'removing' ? `${job.name} (being removed)` : job.name;
+        if (zones.length === 0) return [[name, job.version, '-', 0, 0, 0, 0]];
+        return zones.map(([zone, n]) => [name, job.version, zone, n.wanted, n.ready, n.starting, n.failing]);
+      });
+      context.out(table(['JOB', 'VERSION', 'ZONE', 'WANTED', 'READY', 'STARTING', 'FAILING'], rows));
+    });
+}

@@ -1,0 +1,33 @@
+import type { Command } from 'commander';
+import { type CliContext, type ClusterFlags, clientFor, clusterCommand } from './context.ts';
+
+interface Flags extends ClusterFlags {
+  stderr?: boolean;
+  follow?: boolean;
+  tail: string;
+  run?: string;
+  copy?: string;
+  machine?: string;
+}
+
+export function logs(program: Command, context: CliContext): void {
+  clusterCommand(program.command('logs'))
+    .description('what a copy wrote')
+    .argument('<task>', 'a copy, or a job that has one copy')
+    .option('-e, --stderr', 'standard error instead of standard output')
+    .option('-f, --follow', 'go on with what is written from now on')
+    .option('-n, --tail <lines>', 'only the last so many lines ("all": everything that is kept)', '100')
+    .option('--run <number>', 'of this run instead of the newest')
+    .option('--copy <id>', 'which copy, where the job has several')
+    .option('--machine <id>', 'the copy on this machine')
+    .action(async (task: string, flags: Flags) => {
+      const query = new URLSearchParams({ stream: flags.stderr ? 'stderr' : 'stdout' });
+      if (flags.tail !== 'all') query.set('tail', flags.tail);
+      if (flags.follow) query.set('follow', '1');
+      for (const key of ['run', 'copy', 'machine'] as const) if (flags[key] !== undefined) query.set(key, flags[key]);
+      for await (const chunk of clientFor(flags).stream(`/logs/${encodeURIComponent(task)}?${query}`)) {
+        if (context.interrupted.aborted) return;
+        await context.write(chunk);
+      }
+    });
+}

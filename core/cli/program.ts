@@ -1,0 +1,59 @@
+import { Command, Option } from 'commander';
+import { packageVersion } from '../engine/package-root.ts';
+import type { CliContext } from './context.ts';
+import { type DaemonFlags, modeCommand } from './daemon.ts';
+import { down } from './down.ts';
+import { events } from './events.ts';
+import { explain } from './explain.ts';
+import { listJobs } from './list-jobs.ts';
+import { listMachines } from './list-machines.ts';
+import { logs } from './logs.ts';
+import { plugins } from './plugins.ts';
+import { smallCommands } from './small-commands.ts';
+import { status } from './status.ts';
+import { task } from './task.ts';
+import { up } from './up.ts';
+import { updateJobCfg } from './update-job-cfg.ts';
+
+/** The whole command line. */
+export function program(context: CliContext): Command {
+  const root = new Command('cerebro')
+    .description('Runs ordinary processes on machines that it creates, prepares, watches and replaces.')
+    .version(packageVersion)
+    .addOption(new Option('--mode <mode>', 'run a daemon in the foreground: machine or cluster'))
+    .option('--data-dir <folder>', 'where a daemon keeps its state (default: .cerebro)')
+    .option('--host <address>', 'where a daemon listens (default: 127.0.0.1)')
+    .option('--port <number>', 'default: 30000 for a cluster sitter, 40000 for a machine sitter')
+    .option('--settings <file>', 'a settings file, cerebro.yaml')
+    .option('--plugins <file>', "another plugins.json than Cerebro's own")
+    .option('--log-level <level>', 'trace, debug, info, warn or error')
+    .showHelpAfterError('(cerebro help shows what there is)')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.out(text.trimEnd()),
+      writeErr: (text) => context.err(text.trimEnd()),
+    });
+  root.action(async (_options: unknown, command: Command) => {
+    const flags = root.opts<DaemonFlags>();
+    const [word] = command.args;
+    if (word !== undefined) root.error(`error: unknown command "${word}"`);
+    if (flags.mode === undefined) root.help({ error: true });
+    await modeCommand(flags, context);
+  });
+  root.allowExcessArguments(true);
+  up(root, context);
+  down(root, context);
+  task(root, context);
+  updateJobCfg(root, context);
+  listJobs(root, context);
+  listMachines(root, context);
+  logs(root, context);
+  status(root, context);
+  events(root, context);
+  explain(root, context);
+  plugins(root, context);
+  smallCommands(root, context);
+  // commander hands exitOverride and output to commands that are made after it, but not to those of a nested command.
+  for (const command of root.commands) command.exitOverride().copyInheritedSettings(root);
+  return root;
+}

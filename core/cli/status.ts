@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+import { z } from 'zod';
+import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
+
+const statusAnswer = z.looseObject({
+  version: z.string(),
+  startedAt: z.string(),
+  epoch: z.number(),
+  jobs: z.number(),
+  machines: z.number(),
+  copies: z.record(z.string(), z.number()),
+  maxIdlePerZone: z.record(z.string(), z.number()),
+  attention: z.array(z.string()),
+});
+
+export function status(program: Command, context: CliContext): void {
+  clusterCommand(program.command('status'))
+    .description('the cluster at a glance, and what needs attention')
+    .action(async (flags: ClusterFlags) => {
+      const client = clientFor(flags);
+      const found = await client.get('/api/v1/status', statusAnswer);
+      if (flags.json) return printJson(context, found);
+      const copies = Object.entries(found.copies).map(([state, count]) => `${count} ${state}`);
+      const idle = Object.entries(found.maxIdlePerZone).map(
+        ([zone, limit]) => `${zone === '*' ? 'each zone' : zone} ${limit < 0 ? 'all' : limit}`,
+      );
+      const lines = [
+        `cerebro ${found.version} at ${client.url}, up since ${found.startedAt}, epoch ${found.epoch}`,
+        `${found.jobs} jobs, ${found.machines} machines, copies: ${copies.join(', ') || 'none'}`,
+        `idle machines kept: ${idle.join(', ')}`,
+        ...(found.attention.length === 0
+          ? ['nothing needs attention']
+          : ['needs attention:', ...found.attention.map((sentence) => `  ${sentence}`)]),
+      ];
+      context.out(lines.join('\n'));
+    });
+}

@@ -1,0 +1,203 @@
+import type { z } from 'zod';
+import type { Clock } from '../contracts/clock.ts';
+import type { Change, Condition, Operation, StateStore, Watch } from '../contracts/state-store.ts';
+import { CerebroError } from '../errors.ts';
+import { type CopyRecord, copyRecord } from '../model/copy.ts';
+import { type ClusterEvent, clusterEvent, type NewEvent } from '../model/event.ts';
+import { type JobRecord, type JobVersion, jobRecord, jobVersion } from '../model/job.ts';
+import { type MachineRecord, machineRecord } from '../model/machine.ts';
+import { type RuntimeSettings, runtimeSettings } from '../model/settings.ts';
+
+/** Events that the timeline keeps; with each new one the oldest goes. */
+const KEPT_EVENTS = 10_000;
+
+export const keys = {
+  job: (name: string): string => `job/${name}`,
+  version: (job: string, version: number): string => `version/${job}/${String(version).padStart(8, '0')}`,
+  machine: (id: string): string => `machine/${id}`,
+  copy: (id: string): string => `copy/${id}`,
+  /** The number of the next machine of a zone. */
+  serial: (zone: string): string => `serial/${zone}`,
+  /** The last event of a machine that stands on the timeline. */
+  cursor: (machine: string): string => `cursor/${machine}`,
+  runtime: 'settings/runtime',
+  cluster: 'meta/cluster',
+  event: (seq: number): string => `event/${String(seq).padStart(12, '0')}`,
+};
+
+export interface RecordChange {
+  write: Operation[];
+  events: NewEvent[];
+}
+
+/**
+ * The cluster's records: the store's content in memory, parsed once, and the only way to change it.
+ *
+ * Changes are made one after another. Each is built from the records as they are when its turn comes, and committed on the
+ * condition that what it rewrites is still what was read: a cluster sitter that has been succeeded cannot overwrite its successor's.
+ */
+export class ClusterRecords {
+  readonly jobs = new Map<string, JobRecord>();
+  readonly versions = new Map<string, JobVersion>();
+  readonly machines = new Map<string, MachineRecord>();
+  readonly copies = new Map<string, CopyRecord>();
+  readonly serials = new Map<string, number>();
+  readonly cursors = new Map<string, number>();
+  runtime: RuntimeSettings = { maxIdlePerZone: {} };
+  clusterId = '';
+  /** Oldest first. */
+  events: ClusterEvent[] = [];
+  readonly #store: StateStore;
+  readonly #clock: Clock;
+  readonly #revisions = new Map<string, number>();
+  readonly #listeners = new Set<(changes: readonly Change[]) => void>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #nextEvent = 1;
+  #watch: Watch | null = null;
+  /** The revision up to which everything was taken in. */
+  #revision = 0;
+  readonly #awaiting = new Set<{ revision: number; resolve: () => void; reject: (error: Error) => void }>();
+  #failure: Error | null = null;
+
+  constructor(store: StateStore, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  async load(): Promise<void> {
+    const { entries, revision } = await this.#store.list('');
+    for (const entry of entries) this.#take(entry.key, entry.value, entry.revision);
+    this.#revision = revision;
+    // The one way in, for our own commits and for what others write: so everything is taken in the order of its revisions.
+    this.#watch = this.#store.watch(
+      '',
+      revision,
+      (changes) => this.#adopt(changes),
+      (error) => this.#fail(error),
+    );
+  }
+
+  close(): void {
+    this.#watch?.close();
+    this.#fail(new CerebroError('unavailable', 'the records are closed; the daemon is stopping'));
+  }
+
+  /** Commits what `build` makes of the records as they are now; null: nothing to do. Resolves when it is durable. */
+  transact(build: () => RecordChange | null): Promise<void> {
+    const turn = this.#turn.then(() => this.#commit(build));
+    this.#turn = turn.catch(() => undefined); // the next one's turn comes whatever became of this one
+    return turn;
+  }
+
+  spec(job: string, version: number): JobVersion['spec'] | undefined {
+    return this.versions.get(keys.version(job, version))?.spec;
+  }
+
+  onChange(listener: (changes: readonly Change[]) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async #commit(build: () => RecordChange | null): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    const change = build();
+    if (change === null || (change.write.length === 0 && change.events.length === 0)) return;
+    const write = [...change.write, ...this.#eventWrites(change.events)];
+    const when: Condition[] = [];
+    for (const operation of write) {
+      const key = 'put' in operation ? operation.put : operation.delete;
+      if (!('delete' in operation && key.startsWith('event/')))
+        when.push({ key, revision: this.#revisions.get(key) ?? 0 });
+    }
+    const result = await this.#store.commit({ when, write });
+    if (!result.ok) {
+      throw new CerebroError(
+        'conflict',
+        `the records were changed by somebody else meanwhile (${result.failed.slice(0, 3).join(', ')})`,
+      );
+    }
+    await this.#takenIn(result.revision);
+  }
+
+  async #takenIn(revision: number): Promise<void> {
+    if (this.#revision >= revision) return;
+    await new Promise<void>((resolve, reject) => this.#awaiting.add({ revision, resolve, reject }));
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const waiter of this.#awaiting) waiter.reject(this.#failure);
+    this.#awaiting.clear();
+  }
+
+  #eventWrites(events: readonly NewEvent[]): Operation[] {
+    const at = new Date(this.#clock.now()).toISOString();
+    return events.flatMap((event, i): Operation[] => {
+      const seq = this.#nextEvent + i;
+      const oldest = seq - KEPT_EVENTS;
+      const put: Operation = { put: keys.event(seq), value: { ...event, seq, at } satisfies ClusterEvent };
+      return oldest > 0 ? [put, { delete: keys.event(oldest) }] : [put];
+    });
+  }
+
+  #adopt(changes: readonly Change[]): void {
+    for (const change of changes) this.#take(change.key, change.value, change.revision);
+    this.#revision = changes.at(-1)?.revision ?? this.#revision;
+    for (const listener of this.#listeners) listener(changes);
+    for (const waiter of this.#awaiting) {
+      if (waiter.revision > this.#revision) continue;
+      this.#awaiting.delete(waiter);
+      waiter.resolve();
+    }
+  }
+
+  #take(key: string, value: unknown, revision: number): void {
+    if (value === null) this.#revisions.delete(key);
+    else this.#revisions.set(key, revision);
+    const slash = key.indexOf('/');
+    const [kind, rest] = [key.slice(0, slash), key.slice(slash + 1)];
+    switch (kind) {
+      case 'job':
+        return keep(this.jobs, rest, value, jobRecord, key);
+      case 'version':
+        return keep(this.versions, key, value, jobVersion, key);
+      case 'machine':
+        return keep(this.machines, rest, value, machineRecord, key);
+      case 'copy':
+        return keep(this.copies, rest, value, copyRecord, key);
+      case 'serial':
+        this.serials.set(rest, Number(value ?? 1));
+        return;
+      case 'cursor':
+        if (value === null) this.cursors.delete(rest);
+        else this.cursors.set(rest, Number(value));
+        return;
+      case 'settings':
+        this.runtime = runtimeSettings.parse(value ?? { maxIdlePerZone: {} });
+        return;
+      case 'meta':
+        if (key === keys.cluster) this.clusterId = String(value ?? '');
+        return;
+      case 'event':
+        if (value !== null) this.#takeEvent(clusterEvent.parse(value));
+        return;
+    }
+  }
+
+  #takeEvent(event: ClusterEvent): void {
+    this.events.push(event);
+    if (this.events.length > KEPT_EVENTS * 1.2) this.events = this.events.slice(-KEPT_EVENTS);
+    this.#nextEvent = Math.max(this.#nextEvent, event.seq + 1);
+  }
+}
+
+function keep<T>(map: Map<string, T>, id: string, value: unknown, schema: z.ZodType<T>, key: string): void {
+  if (value === null) {
+    map.delete(id);
+    return;
+  }
+  const result = schema.safeParse(value);
+  if (!result.success)
+    throw new CerebroError('internal', `the record ${key} in the store cannot be read: ${result.error.message}`);
+  map.set(id, result.data);
+}

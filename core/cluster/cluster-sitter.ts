@@ -1,0 +1,414 @@
+import { randomUUID } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type { Clock } from '../contracts/clock.ts';
+import type {
+  ApplyResult,
+  ClusterApi,
+  ClusterStatus,
+  CopyView,
+  EventQuery,
+  Explanation,
+  JobView,
+  MachineView,
+  PluginView,
+} from '../contracts/cluster-api.ts';
+import type { Logger } from '../contracts/logger.ts';
+import type { MachineProvider } from '../contracts/machine-provider.ts';
+import type { RecipeLoader } from '../contracts/recipe.ts';
+import type { Lease, StateStore } from '../contracts/state-store.ts';
+import { didYouMean } from '../decide/nearest-names.ts';
+import { planCluster } from '../decide/plan-cluster.ts';
+import { CerebroError } from '../errors.ts';
+import type { ClusterEvent } from '../model/event.ts';
+import type { JobRecord, JobSpec } from '../model/job.ts';
+import type { MachineType } from '../model/plan.ts';
+import type { Settings } from '../model/settings.ts';
+import type { RunEnd } from '../model/task.ts';
+import { providerOf } from '../model/zone.ts';
+import { ClusterRecords, keys } from './cluster-records.ts';
+import { ClusterViews } from './cluster-views.ts';
+import { Executor } from './executor.ts';
+import { Intake } from './intake.ts';
+import { MachineClient } from './machine-client.ts';
+import { Observer } from './observer.ts';
+import { planSentences } from './plan-sentences.ts';
+import { RecipeRunner } from './recipe-runner.ts';
+import { Reconciler } from './reconciler.ts';
+import { EmptyMachines, snapshotOf } from './snapshot.ts';
+
+const STOP_MS = 5000;
+
+export interface ClusterSitterDeps {
+  settings: Settings;
+  store: StateStore;
+  providers: readonly MachineProvider[];
+  recipeLoaders: readonly RecipeLoader[];
+  plugins(): PluginView[];
+  setLogLevel(level: string): void;
+  version: string;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** The cluster side, put together: takes orders, shows what is, and keeps the loop going. */
+export class ClusterSitter implements ClusterApi {
+  readonly #deps: ClusterSitterDeps;
+  readonly #records: ClusterRecords;
+  readonly #client: MachineClient;
+  readonly #observer: Observer;
+  readonly #recipes: RecipeRunner;
+  readonly #executor: Executor;
+  readonly #reconciler: Reconciler;
+  readonly #intake: Intake;
+  readonly #views: ClusterViews;
+  readonly #empty = new EmptyMachines();
+  readonly #providers: ReadonlyMap<string, MachineProvider>;
+  readonly #listeners = new Set<() => void>();
+  #lease: Lease | null = null;
+  #startedAt = 0;
+
+  constructor(deps: ClusterSitterDeps) {
+    const { settings, store, clock, logger } = deps;
+    this.#deps = deps;
+    this.#providers = new Map(deps.providers.map((provider) => [provider.name, provider]));
+    this.#records = new ClusterRecords(store, clock);
+    this.#client = new MachineClient(() => this.#lease?.epoch ?? 0);
+    this.#recipes = new RecipeRunner({
+      loaders: deps.recipeLoaders,
+      deadlineMs: settings.recipe_deadline * 1000,
+      logger,
+      tell: (events) => this.#records.transact(() => ({ write: [], events })),
+    });
+    this.#observer = new Observer({
+      records: this.#records,
+      client: this.#client,
+      providers: deps.providers,
+      clock,
+      logger,
+      onNews: () => {
+        this.#reconciler.poke();
+        this.#changed();
+      },
+      onVitals: () => this.#changed(),
+    });
+    this.#executor = new Executor({
+      records: this.#records,
+      providers: this.#providers,
+      client: this.#client,
+      recipes: this.#recipes,
+      clock,
+      logger,
+      onDone: () => {
+        this.#observer.follow();
+        this.#reconciler.poke();
+      },
+    });
+    this.#reconciler = new Reconciler({
+      records: this.#records,
+      executor: this.#executor,
+      clock,
+      logger,
+      snapshot: (now) => this.#snapshot(now),
+    });
+    this.#intake = new Intake({
+      records: this.#records,
+      recipes: this.#recipes,
+      providers: [...this.#providers.keys()],
+      types: (zone) => this.machineTypes(zone),
+    });
+    this.#views = new ClusterViews({
+      records: this.#records,
+      contacts: this.#observer.contacts,
+      clock,
+      snapshot: () => this.#snapshot(clock.now()),
+      complaints: () => this.#reconciler.complaints,
+    });
+  }
+
+  /** Leads from here on: reads the records, finds out what is, and begins to act. */
+  async start(): Promise<void> {
+    const { store, clock, logger } = this.#deps;
+    this.#lease = await store.lead(`${process.pid}`, AbortSignal.timeout(60_000));
+    this.#startedAt = clock.now();
+    await this.#records.load();
+    await this.#prepareRecords();
+    this.#records.onChange(() => this.#changed());
+    await this.#observer.start();
+    this.#reconciler.start();
+    logger.info(
+      { epoch: this.#lease.epoch, jobs: this.#records.jobs.size, machines: this.#records.machines.size },
+      'the cluster sitter leads',
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#reconciler.stop();
+    await this.#observer.stop();
+    await this.#executor.stop(STOP_MS);
+    this.#records.close();
+    await this.#client.close();
+    await this.#lease?.release();
+    this.#lease = null;
+  }
+
+  /** Stops everything that runs on this host's own machines, to be taken up by the next start. */
+  async suspend(by: string): Promise<void> {
+    await this.#reconciler.stop();
+    await this.#observer.stop();
+    await this.#records.transact(() => ({
+      write: [],
+      events: [{ level: 'info', kind: 'cluster-down', message: 'everything is stopped, until the next start', by }],
+    }));
+    for (const provider of this.#deps.providers) await provider.suspend?.(this.#records.clusterId);
+  }
+
+  // --- what is ---
+
+  status(): ClusterStatus {
+    return {
+      clusterId: this.#records.clusterId,
+      version: this.#deps.version,
+      startedAt: new Date(this.#startedAt).toISOString(),
+      epoch: this.#lease?.epoch ?? 0,
+      ...this.#views.summary(),
+      maxIdlePerZone: { '*': this.#deps.settings.max_idle_per_zone, ...this.#records.runtime.maxIdlePerZone },
+    };
+  }
+
+  jobs(): JobView[] {
+    return this.#views.jobs();
+  }
+
+  job(name: string): JobView & { record: JobRecord } {
+    const record = this.#jobRecord(name);
+    return { ...this.#views.jobView(record), record };
+  }
+
+  machines(): MachineView[] {
+    return this.#views.machines();
+  }
+
+  machine(id: string): MachineView {
+    const view = this.#views.machines().find((machine) => machine.id === id);
+    if (view) return view;
+    throw new CerebroError('not_found', `there is no machine "${id}"${didYouMean(id, this.#records.machines.keys())}`);
+  }
+
+  copies(filter: { job?: string; machine?: string } = {}): CopyView[] {
+    return this.#views.copies(filter);
+  }
+
+  copy(id: string): CopyView {
+    const view = this.#views.copies({}).find((copy) => copy.copy === id);
+    if (view) return view;
+    throw new CerebroError('not_found', `there is no copy "${id}"${didYouMean(id, this.#records.copies.keys())}`);
+  }
+
+  async postMortems(copy: string): Promise<RunEnd[]> {
+    const { machine } = this.copy(copy);
+    return this.#client.runs(this.#machineRecord(machine), copy);
+  }
+
+  async events(query: EventQuery): Promise<ClusterEvent[]> {
+    return this.#views.events(query);
+  }
+
+  async explain(about: string): Promise<Explanation> {
+    return this.#views.explain(about);
+  }
+
+  plugins(): PluginView[] {
+    return this.#deps.plugins();
+  }
+
+  machineTypes(zone: string): readonly MachineType[] {
+    return this.#providers.get(providerOf(zone))?.types(zone) ?? [];
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  // --- what is asked for ---
+
+  async apply(text: string, options: { source: string; dryRun: boolean; by: string }): Promise<ApplyResult> {
+    const specs = await this.#intake.read(text, options.source);
+    const plan = this.#preview(specs);
+    const draft = this.#intake.draft(specs, this.#deps.clock.now());
+    if (options.dryRun) return { dryRun: true, changes: draft.changes, plan };
+    const changes = await this.#intake.apply(specs, options.by, this.#deps.clock.now());
+    this.#reconciler.poke();
+    return { dryRun: false, changes, plan };
+  }
+
+  async removeJob(name: string, by: string): Promise<void> {
+    this.#jobRecord(name);
+    await this.#records.transact(() => {
+      const job = this.#records.jobs.get(name);
+      if (!job || job.state === 'removing') return null;
+      const value: JobRecord = { ...job, state: 'removing', updatedAt: new Date(this.#deps.clock.now()).toISOString() };
+      return {
+        write: [{ put: keys.job(name), value }],
+        events: [{ level: 'info', kind: 'job-removing', message: `"${name}" is to be removed`, job: name, by }],
+      };
+    });
+    this.#reconciler.poke();
+  }
+
+  async restartCopies(filter: { job?: string; copy?: string }, by: string): Promise<string[]> {
+    if (filter.job !== undefined) this.#jobRecord(filter.job);
+    const copies =
+      filter.copy === undefined
+        ? this.copies(filter.job === undefined ? {} : { job: filter.job })
+        : [this.copy(filter.copy)];
+    for (const copy of copies) await this.#client.restartTask(this.#machineRecord(copy.machine), copy.copy, by);
+    return copies.map((copy) => copy.copy);
+  }
+
+  async drainMachine(id: string, by: string): Promise<void> {
+    this.machine(id);
+    await this.#records.transact(() => {
+      const machine = this.#records.machines.get(id);
+      if (!machine) return null;
+      if (machine.state !== 'ready')
+        throw new CerebroError('conflict', `${id} is ${machine.state}; only a ready machine can be drained`);
+      const value = {
+        ...machine,
+        state: 'draining' as const,
+        cordoned: true,
+        stateSince: this.#deps.clock.now(),
+        reason: `drained by ${by}`,
+      };
+      return {
+        write: [{ put: keys.machine(id), value }],
+        events: [{ level: 'info', kind: 'machine-draining', message: `${id} is drained`, machine: id, by }],
+      };
+    });
+    this.#reconciler.poke();
+  }
+
+  async providerAction(machine: string, action: string, by: string): Promise<string> {
+    const record = this.#machineRecord(machine);
+    const provider = this.#providers.get(providerOf(record.zone));
+    const known = provider?.actions ?? {};
+    const found = known[action];
+    if (!found) {
+      throw new CerebroError(
+        'not_found',
+        `the provider "${providerOf(record.zone)}" has no action "${action}"${didYouMean(action, Object.keys(known))}`,
+      );
+    }
+    await this.#records.transact(() => ({
+      write: [],
+      events: [
+        {
+          level: 'warn',
+          kind: 'provider-action',
+          message: `${action} on ${machine}: ${found.description}`,
+          machine,
+          by,
+        },
+      ],
+    }));
+    return found.run(machine);
+  }
+
+  async setIdleLimit(limit: number, zone: string | null, by: string): Promise<void> {
+    await this.#records.transact(() => {
+      const value = {
+        ...this.#records.runtime,
+        maxIdlePerZone: { ...this.#records.runtime.maxIdlePerZone, [zone ?? '*']: limit },
+      };
+      const what = limit < 0 ? 'no idle machine is ended' : `at most ${limit} idle machines are kept`;
+      return {
+        write: [{ put: keys.runtime, value }],
+        events: [{ level: 'info', kind: 'idle-limit', message: `${what} in ${zone ?? 'each zone'}`, by }],
+      };
+    });
+    this.#reconciler.poke();
+  }
+
+  setLogLevel(level: string, by: string): void {
+    this.#deps.setLogLevel(level);
+    this.#deps.logger.info({ level, by }, 'the log level was changed');
+  }
+
+  /** The log of a task: by its copy, or by its job's name where that has one copy, or where `machine` leaves one. */
+  async log(
+    name: string,
+    which: { machine?: string | undefined; copy?: string | undefined },
+    query: URLSearchParams,
+    signal: AbortSignal,
+  ): Promise<Readable> {
+    const copy = this.#views.findCopy(name, which);
+    return this.#client.log(this.#machineRecord(copy.machine), copy.copy, query, signal);
+  }
+
+  // --- inside ---
+
+  #snapshot(now: number): ReturnType<typeof snapshotOf> {
+    return snapshotOf(
+      {
+        records: this.#records,
+        contacts: this.#observer.contacts,
+        empty: this.#empty,
+        types: (zone) => this.machineTypes(zone),
+        settings: this.#deps.settings,
+        startedAt: this.#startedAt,
+      },
+      now,
+    );
+  }
+
+  /** What would follow if these jobs were in force. */
+  #preview(specs: readonly JobSpec[]): string[] {
+    const now = this.#deps.clock.now();
+    const draft = this.#intake.draft(specs, now);
+    const jobs = new Map(this.#records.jobs);
+    for (const job of draft.jobs) jobs.set(job.name, job);
+    return planSentences(planCluster({ ...this.#snapshot(now), jobs }));
+  }
+
+  /** First start: the cluster gets its name. Every start: jobs that are not persistent are forgotten, their copies stopped. */
+  async #prepareRecords(): Promise<void> {
+    await this.#records.transact(() => {
+      if (this.#records.clusterId !== '') return null;
+      return {
+        write: [{ put: keys.cluster, value: randomUUID() }],
+        events: [{ level: 'info', kind: 'cluster-created', message: 'this cluster begins' }],
+      };
+    });
+    await this.#records.transact(() => {
+      const passing = [...this.#records.jobs.values()].filter((job) => !job.spec.persistent && job.state === 'active');
+      return {
+        write: passing.map((job) => ({
+          put: keys.job(job.name),
+          value: { ...job, state: 'removing' } satisfies JobRecord,
+        })),
+        events: passing.map((job) => ({
+          level: 'info' as const,
+          kind: 'job-removing',
+          message: `"${job.name}" is not persistent and is forgotten, since the cluster sitter was started afresh`,
+          job: job.name,
+        })),
+      };
+    });
+  }
+
+  #jobRecord(name: string): JobRecord {
+    const record = this.#records.jobs.get(name);
+    if (record) return record;
+    throw new CerebroError('not_found', `there is no job "${name}"${didYouMean(name, this.#records.jobs.keys())}`);
+  }
+
+  #machineRecord(id: string): NonNullable<ReturnType<ClusterRecords['machines']['get']>> {
+    const record = this.#records.machines.get(id);
+    if (record) return record;
+    throw new CerebroError('not_found', `there is no machine "${id}"${didYouMean(id, this.#records.machines.keys())}`);
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}

@@ -1,0 +1,262 @@
+import type { Clock } from '../contracts/clock.ts';
+import type { Logger } from '../contracts/logger.ts';
+import type { MachineProvider } from '../contracts/machine-provider.ts';
+import type { Effect } from '../decide/due-effects.ts';
+import { CerebroError, messageOf } from '../errors.ts';
+import type { CopyRecord } from '../model/copy.ts';
+import type { NewEvent } from '../model/event.ts';
+import type { MachineRecord } from '../model/machine.ts';
+import { providerOf } from '../model/zone.ts';
+import { type ClusterRecords, keys } from './cluster-records.ts';
+import type { MachineClient } from './machine-client.ts';
+import type { RecipeRunner } from './recipe-runner.ts';
+
+/** Effects under way at a time; the rest wait for the next pass. */
+const CONCURRENT = 64;
+const RETRY_FIRST_MS = 500;
+const RETRY_MAX_MS = 60_000;
+
+export interface ExecutorDeps {
+  records: ClusterRecords;
+  providers: ReadonlyMap<string, MachineProvider>;
+  client: MachineClient;
+  recipes: RecipeRunner;
+  clock: Clock;
+  logger: Logger;
+  /** An effect ended, well or not: there may be more to do. */
+  onDone(): void;
+}
+
+/**
+ * Does what the records ask for, and writes down what came of it. Two effects of one key never run at once. What fails is tried
+ * again with growing pauses, for as long as the records ask for it; the error stands on the record, for people to read.
+ */
+export class Executor {
+  readonly #deps: ExecutorDeps;
+  readonly #running = new Map<string, { effect: Effect; abort: AbortController; done: Promise<void> }>();
+  #stopped = false;
+
+  constructor(deps: ExecutorDeps) {
+    this.#deps = deps;
+  }
+
+  start(effects: readonly Effect[]): void {
+    for (const effect of effects) {
+      if (this.#stopped || this.#running.size >= CONCURRENT) return;
+      const running = this.#running.get(effect.key);
+      if (running) {
+        // A copy that is no longer wanted need not be deployed to its end first.
+        if (effect.kind === 'remove-task' && running.effect.kind === 'deploy-copy') running.abort.abort();
+        continue;
+      }
+      const abort = new AbortController();
+      const done = this.#carryOut(effect, abort.signal).finally(() => {
+        this.#running.delete(effect.key);
+        if (!this.#stopped) this.#deps.onDone();
+      });
+      this.#running.set(effect.key, { effect, abort, done });
+    }
+  }
+
+  /** Whether an effect works on this just now. */
+  busy(key: string): boolean {
+    return this.#running.has(key);
+  }
+
+  /** Waits for what is under way, at most `deadlineMs`; what is left is asked for again by the records at the next start. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#stopped = true;
+    for (const { abort } of this.#running.values()) abort.abort();
+    const all = Promise.all([...this.#running.values()].map(({ done }) => done));
+    await Promise.race([all, new Promise<void>((resolve) => this.#deps.clock.timer(deadlineMs, resolve))]);
+  }
+
+  async #carryOut(effect: Effect, signal: AbortSignal): Promise<void> {
+    try {
+      switch (effect.kind) {
+        case 'create-machine':
+          return await this.#createMachine(effect.machine);
+        case 'destroy-machine':
+          return await this.#destroyMachine(effect.machine);
+        case 'deploy-copy':
+          return await this.#deployCopy(effect.copy, effect.machine, signal);
+        case 'remove-task':
+          return await this.#removeTask(effect);
+      }
+    } catch (error) {
+      if (this.#stopped || signal.aborted) return;
+      this.#deps.logger.warn(
+        { effect: effect.kind, key: effect.key, err: error },
+        'an effect failed; it is tried again',
+      );
+      await this.#recordFailure(effect, messageOf(error));
+    }
+  }
+
+  async #createMachine(machine: MachineRecord): Promise<void> {
+    const { records } = this.#deps;
+    const instance = await this.#provider(machine).create({
+      clusterId: records.clusterId,
+      machineId: machine.id,
+      zone: machine.zone,
+      type: { name: machine.type, cpu: machine.cpu, mem: machine.mem },
+      intent: machine.intent,
+      token: machine.token,
+    });
+    await this.#changeMachine(machine.id, (now) =>
+      now.state === 'requested'
+        ? {
+            ...now,
+            state: 'booting',
+            stateSince: this.#deps.clock.now(),
+            ref: instance.ref,
+            address: instance.address,
+            endpoint: instance.endpoint,
+            attempts: 0,
+            lastError: null,
+          }
+        : null,
+    );
+  }
+
+  async #destroyMachine(machine: MachineRecord): Promise<void> {
+    const { records } = this.#deps;
+    await this.#provider(machine).destroy(records.clusterId, machine.id);
+    await records.transact(() => {
+      const now = records.machines.get(machine.id);
+      if (!now || (now.state !== 'terminating' && now.state !== 'lost')) return null;
+      const event: NewEvent = {
+        level: 'info',
+        kind: 'machine-gone',
+        message: `${machine.id} is gone: ${now.reason}`,
+        machine: machine.id,
+      };
+      const cursor = records.cursors.has(machine.id) ? [{ delete: keys.cursor(machine.id) }] : [];
+      return { write: [{ delete: keys.machine(machine.id) }, ...cursor], events: [event] };
+    });
+  }
+
+  async #deployCopy(copy: CopyRecord, machine: MachineRecord, signal: AbortSignal): Promise<void> {
+    const { records, client, recipes } = this.#deps;
+    const spec = records.spec(copy.job, copy.version);
+    if (!spec) throw new CerebroError('internal', `version ${copy.version} of "${copy.job}" is not in the store`);
+    if (copy.recipeVersion !== copy.version) {
+      await recipes.run({ copy, machine, spec, provider: this.#provider(machine), signal });
+      await this.#changeCopy(copy.id, (now) =>
+        now.version === copy.version ? { ...now, recipeVersion: copy.version } : null,
+      );
+    }
+    // Read again: while the recipe ran, the copy may have been stopped or given a newer version.
+    const now = records.copies.get(copy.id);
+    if (!now || now.wanted !== 'run' || now.version !== copy.version || signal.aborted) return;
+    await client.putTask(machine, {
+      id: copy.id,
+      job: copy.job,
+      version: copy.version,
+      configuration: spec.task_configuration,
+    });
+    await this.#changeCopy(copy.id, (after) =>
+      after.version === copy.version
+        ? { ...after, taskVersion: copy.version, attempts: 0, nextAttemptAt: 0, lastError: null }
+        : null,
+    );
+  }
+
+  async #removeTask(effect: Extract<Effect, { kind: 'remove-task' }>): Promise<void> {
+    const { records, client } = this.#deps;
+    await client.removeTask(effect.machine, effect.task);
+    const { copy } = effect;
+    if (copy === null) return;
+    await records.transact(() => {
+      const now = records.copies.get(copy.id);
+      if (now?.wanted !== 'stop') return null;
+      const event: NewEvent = {
+        level: 'info',
+        kind: 'copy-gone',
+        message: `${copy.id} has ended: ${now.reason}`,
+        job: now.job,
+        machine: now.machine,
+        copy: copy.id,
+      };
+      return { write: [{ delete: keys.copy(copy.id) }], events: [event] };
+    });
+  }
+
+  async #recordFailure(effect: Effect, sentence: string): Promise<void> {
+    const retry = <T extends { attempts: number; nextAttemptAt: number; lastError: string | null }>(record: T): T => ({
+      ...record,
+      attempts: record.attempts + 1,
+      nextAttemptAt: this.#deps.clock.now() + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** record.attempts),
+      lastError: sentence,
+    });
+    try {
+      if (effect.kind === 'create-machine' || effect.kind === 'destroy-machine') {
+        await this.#changeMachine(
+          effect.machine.id,
+          retry,
+          `${effect.machine.id}: ${effect.kind === 'create-machine' ? 'could not be created' : 'could not be ended'}: ${sentence}`,
+        );
+      } else if (effect.copy) {
+        const what = effect.kind === 'deploy-copy' ? 'could not be deployed' : 'could not be ended';
+        await this.#changeCopy(effect.copy.id, retry, `${effect.copy.id} ${what} on ${effect.machine.id}: ${sentence}`);
+      }
+    } catch (error) {
+      this.#deps.logger.error({ key: effect.key, err: error }, 'a failure could not be recorded');
+    }
+  }
+
+  async #changeMachine(
+    id: string,
+    change: (record: MachineRecord) => MachineRecord | null,
+    trouble?: string,
+  ): Promise<void> {
+    const { records } = this.#deps;
+    await records.transact(() => {
+      const before = records.machines.get(id);
+      const after = before && change(before);
+      if (!before || !after) return null;
+      const events: NewEvent[] = [];
+      if (trouble !== undefined && before.lastError !== after.lastError)
+        events.push({ level: 'warn', kind: 'machine-trouble', message: trouble, machine: id });
+      if (before.state !== after.state)
+        events.push({
+          level: 'info',
+          kind: `machine-${after.state}`,
+          message: `${id} is ${after.state} as ${after.ref}`,
+          machine: id,
+        });
+      return { write: [{ put: keys.machine(id), value: after }], events };
+    });
+  }
+
+  async #changeCopy(id: string, change: (record: CopyRecord) => CopyRecord | null, trouble?: string): Promise<void> {
+    const { records } = this.#deps;
+    await records.transact(() => {
+      const before = records.copies.get(id);
+      const after = before && change(before);
+      if (!before || !after) return null;
+      const events: NewEvent[] = [];
+      if (trouble !== undefined && before.lastError !== after.lastError) {
+        events.push({
+          level: 'warn',
+          kind: 'copy-trouble',
+          message: trouble,
+          job: before.job,
+          machine: before.machine,
+          copy: id,
+        });
+      }
+      return { write: [{ put: keys.copy(id), value: after }], events };
+    });
+  }
+
+  #provider(machine: MachineRecord): MachineProvider {
+    const provider = this.#deps.providers.get(providerOf(machine.zone));
+    if (!provider)
+      throw new CerebroError(
+        'unavailable',
+        `the provider "${providerOf(machine.zone)}" of ${machine.id} is not loaded`,
+      );
+    return provider;
+  }
+}

@@ -1,0 +1,140 @@
+import type { JobChange } from '../contracts/cluster-api.ts';
+import type { Operation } from '../contracts/state-store.ts';
+import { checkJobs, compareSpecs, slugFor } from '../decide/check-jobs.ts';
+import { readJobFile } from '../decide/read-job-file.ts';
+import { CerebroError, messageOf } from '../errors.ts';
+import type { NewEvent } from '../model/event.ts';
+import { canonical, type JobRecord, type JobSpec, type JobVersion } from '../model/job.ts';
+import type { MachineType } from '../model/plan.ts';
+import { type ClusterRecords, keys, type RecordChange } from './cluster-records.ts';
+import type { RecipeRunner } from './recipe-runner.ts';
+
+/** Versions of a job that are kept, beside those that copies still run with. */
+const KEPT_VERSIONS = 10;
+
+export interface IntakeDeps {
+  records: ClusterRecords;
+  recipes: RecipeRunner;
+  providers: readonly string[];
+  types(zone: string): readonly MachineType[];
+}
+
+/** What a job file would change: decided as a whole, before anything is changed. */
+export interface Draft {
+  changes: JobChange[];
+  jobs: JobRecord[];
+  versions: JobVersion[];
+}
+
+/** Takes job files in: checks everything first, then changes all of it in one commit, or nothing. */
+export class Intake {
+  readonly #deps: IntakeDeps;
+
+  constructor(deps: IntakeDeps) {
+    this.#deps = deps;
+  }
+
+  /** Reads and checks a job file. Throws `invalid` with every problem that was found. */
+  async read(text: string, source: string): Promise<JobSpec[]> {
+    const { entries, problems } = readJobFile(text, source);
+    if (problems.length > 0) throw refused(problems.map((problem) => problem.sentence));
+    const specs = entries.map((entry) => entry.spec);
+    const { records, providers, types, recipes } = this.#deps;
+    const found = checkJobs(specs, { jobs: records.jobs, providers, types });
+    for (const spec of specs) {
+      if (spec.deployment_recipe === undefined) continue;
+      try {
+        await recipes.find(spec.deployment_recipe, spec.recipe_options);
+      } catch (error) {
+        found.push(`"${spec.task_configuration.name}": ${messageOf(error)}`);
+      }
+    }
+    if (found.length > 0) throw refused(found.map((sentence) => `${source}: ${sentence}`));
+    return specs;
+  }
+
+  /** What these jobs change, compared with the records as they are now. */
+  draft(specs: readonly JobSpec[], now: number): Draft {
+    const { records } = this.#deps;
+    const at = new Date(now).toISOString();
+    const taken = new Set([...records.jobs.values()].map((job) => job.slug));
+    const draft: Draft = { changes: [], jobs: [], versions: [] };
+    for (const spec of specs) {
+      const { name } = spec.task_configuration;
+      const before = records.jobs.get(name);
+      const { change, restarts } = compareSpecs(before?.spec, spec, (a, b) => canonical(a) === canonical(b));
+      const version = !before ? 1 : restarts ? before.version + 1 : before.version;
+      draft.changes.push({ job: name, change, version, restarts });
+      if (change === 'unchanged') continue;
+      const slug = before?.slug ?? slugFor(name, taken);
+      taken.add(slug);
+      draft.jobs.push({
+        name,
+        slug,
+        version,
+        spec,
+        nextSerial: before?.nextSerial ?? 1,
+        state: 'active',
+        createdAt: before?.createdAt ?? at,
+        updatedAt: at,
+      });
+      draft.versions.push({ job: name, version, spec, createdAt: at });
+    }
+    return draft;
+  }
+
+  async apply(specs: readonly JobSpec[], by: string, now: number): Promise<JobChange[]> {
+    let changes: JobChange[] = [];
+    await this.#deps.records.transact(() => {
+      // Made again in its turn: what the check saw may have changed since.
+      const found = checkJobs(specs, {
+        jobs: this.#deps.records.jobs,
+        providers: this.#deps.providers,
+        types: this.#deps.types,
+      });
+      if (found.length > 0) throw refused(found);
+      const draft = this.draft(specs, now);
+      changes = draft.changes;
+      return this.#write(draft, by);
+    });
+    return changes;
+  }
+
+  #write(draft: Draft, by: string): RecordChange {
+    const write: Operation[] = [];
+    for (const job of draft.jobs) write.push({ put: keys.job(job.name), value: job });
+    for (const version of draft.versions) {
+      write.push({ put: keys.version(version.job, version.version), value: version });
+      for (const old of this.#surplusVersions(version.job, version.version)) write.push({ delete: old });
+    }
+    const events = draft.changes
+      .filter(({ change }) => change !== 'unchanged')
+      .map(({ job, change, version, restarts }): NewEvent => {
+        const message =
+          change === 'created'
+            ? `"${job}" was created`
+            : `"${job}" was updated${restarts ? `, version ${version}` : '; nothing restarts for it'}`;
+        return { level: 'info', kind: `job-${change}`, message, job, by };
+      });
+    return { write, events };
+  }
+
+  #surplusVersions(job: string, newest: number): string[] {
+    const { records } = this.#deps;
+    const inUse = new Set([...records.copies.values()].filter((copy) => copy.job === job).map((copy) => copy.version));
+    return [...records.versions.entries()]
+      .filter(
+        ([, version]) =>
+          version.job === job && version.version <= newest - KEPT_VERSIONS && !inUse.has(version.version),
+      )
+      .map(([key]) => key);
+  }
+}
+
+function refused(problems: readonly string[]): CerebroError {
+  const sentence =
+    problems.length === 1
+      ? (problems[0] ?? '')
+      : `${problems.length} problems, nothing was changed:\n${problems.map((problem) => `  ${problem}`).join('\n')}`;
+  return new CerebroError('invalid', sentence, { details: { problems } });
+}

@@ -1,0 +1,302 @@
+import type { Clock, Timer } from '../contracts/clock.ts';
+import type { Logger } from '../contracts/logger.ts';
+import type { Instance, MachineProvider } from '../contracts/machine-provider.ts';
+import { CerebroError, messageOf } from '../errors.ts';
+import type { ClusterEvent } from '../model/event.ts';
+import type { MachineRecord } from '../model/machine.ts';
+import type { MachineMessage } from '../model/machine-stream.ts';
+import type { MachineContact } from '../model/plan.ts';
+import type { TaskStatus } from '../model/task.ts';
+import { providerOf } from '../model/zone.ts';
+import { type ClusterRecords, keys } from './cluster-records.ts';
+import type { MachineClient } from './machine-client.ts';
+
+/** How often providers are asked for their machines, beside what they tell by themselves. */
+const DESCRIBE_MS = 5000;
+/** A stream that says nothing for this long is given up and opened again: a beat comes every second. */
+const SILENCE_MS = 5000;
+const RECONNECT_MS = [50, 100, 200, 500, 1000];
+/** Events of machines are put on the timeline together, at most this late. */
+const EVENTS_MS = 50;
+
+export interface ObserverDeps {
+  records: ClusterRecords;
+  client: MachineClient;
+  providers: readonly MachineProvider[];
+  clock: Clock;
+  logger: Logger;
+  /** Something was learnt that a plan may depend on. */
+  onNews(): void;
+  /** Something changed that only a page shows. */
+  onVitals(): void;
+}
+
+interface Contact extends MachineContact {
+  heardAt: number;
+  connected: boolean;
+  providerSays: MachineContact['providerSays'];
+  tasks: Map<string, TaskStatus> | null;
+}
+
+/** One open stream to one machine, tried again for as long as the machine has an address. */
+interface Line {
+  endpoint: string;
+  abort: AbortController;
+}
+
+/**
+ * Learns what is going on: one stream for each machine, and the providers' word. What it learns is kept in memory and folded into
+ * the next snapshot; only the machines' events are written, each once, together with the cursor that says how far they were read.
+ */
+export class Observer {
+  readonly contacts = new Map<string, Contact>();
+  readonly #deps: ObserverDeps;
+  readonly #lines = new Map<string, Line>();
+  readonly #queued = new Map<string, ClusterEvent[]>();
+  #describeTimer: Timer | null = null;
+  #eventTimer: Timer | null = null;
+  #describing: Promise<void> | null = null;
+  #describeAgain = false;
+  #stopped = false;
+
+  constructor(deps: ObserverDeps) {
+    this.#deps = deps;
+  }
+
+  async start(): Promise<void> {
+    for (const provider of this.#deps.providers) provider.onChange(() => void this.describe());
+    await this.describe();
+    this.follow();
+    this.#armDescribe();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#describeTimer?.cancel();
+    this.#eventTimer?.cancel();
+    for (const line of this.#lines.values()) line.abort.abort();
+    await this.#describing;
+  }
+
+  /** Opens a line to every machine that has an address, and drops those of machines that are gone. */
+  follow(): void {
+    if (this.#stopped) return;
+    const { machines } = this.#deps.records;
+    for (const [id, line] of this.#lines) {
+      const machine = machines.get(id);
+      if (machine?.endpoint === line.endpoint && machine.state !== 'lost') continue;
+      line.abort.abort();
+      this.#lines.delete(id);
+    }
+    for (const machine of machines.values()) {
+      if (machine.endpoint === null || machine.state === 'lost' || this.#lines.has(machine.id)) continue;
+      const line: Line = { endpoint: machine.endpoint, abort: new AbortController() };
+      this.#lines.set(machine.id, line);
+      void this.#keepLine(machine.id, line);
+    }
+    for (const id of this.contacts.keys()) if (!machines.has(id)) this.contacts.delete(id);
+  }
+
+  /** Asks every provider for its machines and takes up what it says: addresses, and which are gone. */
+  async describe(): Promise<void> {
+    if (this.#describing) {
+      this.#describeAgain = true;
+      return this.#describing;
+    }
+    this.#describing = Promise.all(this.#deps.providers.map((provider) => this.#describeOne(provider))).then(
+      () => undefined,
+    );
+    await this.#describing;
+    this.#describing = null;
+    if (this.#describeAgain && !this.#stopped) {
+      this.#describeAgain = false;
+      await this.describe();
+    }
+  }
+
+  async #describeOne(provider: MachineProvider): Promise<void> {
+    const { records, logger, onNews } = this.#deps;
+    let instances: Instance[];
+    try {
+      instances = await provider.describe(records.clusterId);
+    } catch (error) {
+      logger.warn({ provider: provider.name, err: error }, 'the provider does not answer');
+      for (const machine of this.#machinesOf(provider)) this.#contact(machine.id).providerSays = 'unknown';
+      return;
+    }
+    const byMachine = new Map(instances.map((instance) => [instance.machineId, instance]));
+    let news = false;
+    for (const machine of this.#machinesOf(provider)) {
+      const instance = byMachine.get(machine.id);
+      const contact = this.#contact(machine.id);
+      const says = saysOf(machine, instance);
+      if (contact.providerSays !== says) news = true;
+      contact.providerSays = says;
+      if (instance && (instance.endpoint !== machine.endpoint || instance.address !== machine.address)) {
+        news = true;
+        await this.#takeAddress(machine.id, instance);
+      }
+    }
+    if (news && !this.#stopped) {
+      this.follow();
+      onNews();
+    }
+  }
+
+  async #takeAddress(id: string, instance: Instance): Promise<void> {
+    const { records, logger } = this.#deps;
+    try {
+      await records.transact(() => {
+        const machine = records.machines.get(id);
+        if (!machine) return null;
+        const { ref, address, endpoint } = instance;
+        return { write: [{ put: keys.machine(id), value: { ...machine, ref, address, endpoint } }], events: [] };
+      });
+    } catch (error) {
+      logger.warn({ machine: id, err: error }, 'an address could not be recorded; it is tried again');
+    }
+  }
+
+  #machinesOf(provider: MachineProvider): MachineRecord[] {
+    return [...this.#deps.records.machines.values()].filter((machine) => providerOf(machine.zone) === provider.name);
+  }
+
+  #contact(id: string): Contact {
+    let contact = this.contacts.get(id);
+    if (!contact) {
+      contact = { heardAt: 0, connected: false, providerSays: 'unknown', tasks: null };
+      this.contacts.set(id, contact);
+    }
+    return contact;
+  }
+
+  // --- the stream of one machine ---
+
+  async #keepLine(id: string, line: Line): Promise<void> {
+    let failures = 0;
+    while (!line.abort.signal.aborted) {
+      try {
+        await this.#listen(id, line);
+        failures = 0;
+      } catch (error) {
+        if (!line.abort.signal.aborted)
+          this.#deps.logger.debug({ machine: id, reason: messageOf(error) }, 'the line to a machine broke');
+        failures += 1;
+      }
+      this.#broken(id, line);
+      if (line.abort.signal.aborted) return;
+      const wait = RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)] ?? 1000;
+      await new Promise<void>((resolve) => this.#deps.clock.timer(wait, resolve));
+    }
+  }
+
+  async #listen(id: string, line: Line): Promise<void> {
+    const machine = this.#deps.records.machines.get(id);
+    if (!machine) return;
+    const { clock, client, records } = this.#deps;
+    const connection = new AbortController();
+    const signal = AbortSignal.any([line.abort.signal, connection.signal]);
+    let watchdog: Timer | null = null;
+    const heard = (): void => {
+      watchdog?.cancel();
+      watchdog = clock.timer(SILENCE_MS, () => connection.abort(new CerebroError('timeout', `${id} fell silent`)));
+    };
+    heard();
+    try {
+      for await (const message of client.watch(machine, records.cursors.get(id) ?? 0, signal)) {
+        heard();
+        this.#take(id, message);
+      }
+    } finally {
+      // The compiler cannot see that `heard` assigns it.
+      (watchdog as Timer | null)?.cancel();
+    }
+  }
+
+  #broken(id: string, line: Line): void {
+    const contact = this.contacts.get(id);
+    if (!contact || this.#lines.get(id) !== line || !contact.connected) return;
+    contact.connected = false;
+    this.#deps.onNews();
+  }
+
+  #take(id: string, message: MachineMessage): void {
+    const contact = this.#contact(id);
+    contact.heardAt = this.#deps.clock.now();
+    switch (message.type) {
+      case 'hello':
+        contact.connected = true;
+        contact.tasks = new Map(message.tasks.map((task) => [task.id, task]));
+        return this.#deps.onNews();
+      case 'task': {
+        const before = contact.tasks?.get(message.task.id);
+        contact.tasks?.set(message.task.id, message.task);
+        const same =
+          before &&
+          before.phase === message.task.phase &&
+          before.version === message.task.version &&
+          before.run === message.task.run;
+        return same ? this.#deps.onVitals() : this.#deps.onNews();
+      }
+      case 'task-gone':
+        contact.tasks?.delete(message.id);
+        return this.#deps.onNews();
+      case 'event':
+        return this.#queueEvent(id, message.event);
+      case 'beat':
+        return;
+    }
+  }
+
+  // --- the machines' events ---
+
+  #queueEvent(id: string, event: ClusterEvent): void {
+    const queue = this.#queued.get(id);
+    if (queue) queue.push(event);
+    else this.#queued.set(id, [event]);
+    this.#eventTimer ??= this.#deps.clock.timer(EVENTS_MS, () => {
+      this.#eventTimer = null;
+      void this.#writeEvents();
+    });
+  }
+
+  async #writeEvents(): Promise<void> {
+    const { records, logger } = this.#deps;
+    const queued = new Map(this.#queued);
+    this.#queued.clear();
+    try {
+      await records.transact(() => {
+        const change = {
+          write: [] as { put: string; value: unknown }[],
+          events: [] as Omit<ClusterEvent, 'seq' | 'at'>[],
+        };
+        for (const [id, events] of queued) {
+          if (!records.machines.has(id)) continue;
+          const read = records.cursors.get(id) ?? 0;
+          const fresh = events.filter((event) => event.seq > read);
+          const last = fresh.at(-1);
+          if (!last) continue;
+          for (const { seq: _seq, at: _at, ...event } of fresh) change.events.push({ ...event, machine: id });
+          change.write.push({ put: keys.cursor(id), value: last.seq });
+        }
+        return change;
+      });
+    } catch (error) {
+      // They stay on their machines, and come again from the cursor on with the next connection.
+      logger.warn({ err: error }, 'events of machines could not be recorded');
+    }
+  }
+
+  #armDescribe(): void {
+    if (this.#stopped) return;
+    this.#describeTimer = this.#deps.clock.timer(DESCRIBE_MS, () => {
+      void this.describe().finally(() => this.#armDescribe());
+    });
+  }
+}
+
+/** Of a machine that was never confirmed, absence says nothing: the order may still be on its way. */
+function saysOf(machine: MachineRecord, instance: Instance | undefined): MachineContact['providerSays'] {
+  if (!instance) return machine.ref === null ? 'unknown' : 'gone';
+  return instance.state === 'pending' ? 'unknown' : instance.state;
+}

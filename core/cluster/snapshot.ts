@@ -1,0 +1,57 @@
+import { HOSTING_STATES } from '../model/machine.ts';
+import type { ClusterSnapshot, MachineContact, MachineType } from '../model/plan.ts';
+import type { Settings } from '../model/settings.ts';
+import type { ClusterRecords } from './cluster-records.ts';
+
+/** Since when each machine has had no copies: what the planner needs to know and no record says. */
+export class EmptyMachines {
+  readonly since = new Map<string, number>();
+
+  update(records: ClusterRecords, now: number): void {
+    const used = new Set<string>();
+    for (const copy of records.copies.values()) used.add(copy.machine);
+    for (const machine of records.machines.values()) {
+      if (used.has(machine.id) || !HOSTING_STATES.has(machine.state)) this.since.delete(machine.id);
+      else if (!this.since.has(machine.id)) this.since.set(machine.id, now);
+    }
+    for (const id of this.since.keys()) if (!records.machines.has(id)) this.since.delete(id);
+  }
+}
+
+export interface SnapshotParts {
+  records: ClusterRecords;
+  contacts: ReadonlyMap<string, MachineContact>;
+  empty: EmptyMachines;
+  types(zone: string): readonly MachineType[];
+  settings: Settings;
+  startedAt: number;
+}
+
+/** Everything that a plan is made from, as it is now. It looks at the live records: plan from it at once, and do not keep it. */
+export function snapshotOf(parts: SnapshotParts, now: number): ClusterSnapshot {
+  const { records, settings } = parts;
+  parts.empty.update(records, now);
+  return {
+    now,
+    startedAt: parts.startedAt,
+    jobs: records.jobs,
+    machines: records.machines,
+    copies: records.copies,
+    contacts: parts.contacts,
+    emptySince: parts.empty.since,
+    spec: (job, version) => records.spec(job, version),
+    types: parts.types,
+    machineSerial: (zone) => records.serials.get(zone) ?? 1,
+    limits: {
+      maxIdle: (zone) =>
+        records.runtime.maxIdlePerZone[zone] ?? records.runtime.maxIdlePerZone['*'] ?? settings.max_idle_per_zone,
+      idleGraceMs: settings.idle_grace * 1000,
+      suspectAfterMs: settings.suspect_after * 1000,
+      unreachableAfterMs: settings.unreachable_after * 1000,
+      lostAfterMs: settings.lost_after * 1000,
+      replaceBrake: settings.replace_brake,
+      startupGraceMs: settings.startup_grace * 1000,
+      bootDeadlineMs: settings.boot_deadline * 1000,
+    },
+  };
+}

@@ -1,0 +1,48 @@
+import type { Resolver } from 'awilix';
+import type Koa from 'koa';
+import type { Logger as PinoLogger } from 'pino';
+import type { ClusterSitter } from '../cluster/cluster-sitter.ts';
+import type { Clock } from '../contracts/clock.ts';
+import type { LimitEnforcer } from '../contracts/limit-enforcer.ts';
+import type { Logger } from '../contracts/logger.ts';
+import type { ProcessTable } from '../contracts/process-table.ts';
+import type { StateStore } from '../contracts/state-store.ts';
+import type { Mode } from '../define-plugin.ts';
+import type { Auth } from '../http/auth.ts';
+import type { HttpServer } from '../http/http-server.ts';
+import type { Pages } from '../http/pages.ts';
+import type { MachineSitter } from '../machine/machine-sitter.ts';
+import type { Settings } from '../model/settings.ts';
+import type { DataFolder } from './data-folder.ts';
+import type { PluginInstance } from './load-plugins.ts';
+
+/** Everything that the container holds. Both modes share the upper half; the lower is resolved only where its mode asks for it. */
+export interface Cradle {
+  mode: Mode;
+  settings: Settings;
+  /** Absolute. */
+  dataDir: string;
+  dataFolder: DataFolder;
+  pino: PinoLogger;
+  logger: Logger;
+  clock: Clock;
+  processes: ProcessTable;
+  plugins: PluginInstance[];
+  auth: Auth;
+  app: Koa;
+  httpServer: HttpServer;
+  /** Ends the daemon from within, in order. */
+  requestStop: () => void;
+  /** Everything was started. */
+  readiness: { ready: boolean };
+
+  enforcer: LimitEnforcer;
+  machineSitter: MachineSitter;
+
+  store: StateStore;
+  clusterSitter: ClusterSitter;
+  pages: Pages;
+}
+
+/** A registration of the wrong type for its name does not compile. */
+export type Registrations = { [K in keyof Cradle]: Resolver<Cradle[K]> };

@@ -1,0 +1,312 @@
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { type AwilixContainer, asFunction, asValue, createContainer } from 'awilix';
+import pino from 'pino';
+import { ClusterSitter } from '../cluster/cluster-sitter.ts';
+import type { Logger } from '../contracts/logger.ts';
+import type { Mode, PluginServices } from '../define-plugin.ts';
+import { CerebroError } from '../errors.ts';
+import { Auth } from '../http/auth.ts';
+import { clusterRoutes } from '../http/cluster-routes.ts';
+import { daemonApp } from '../http/daemon-app.ts';
+import { HttpServer } from '../http/http-server.ts';
+import { clusterLogRoute } from '../http/log-route.ts';
+import { machineRoutes } from '../http/machine-routes.ts';
+import { Pages } from '../http/pages.ts';
+import { MachineSitter } from '../machine/machine-sitter.ts';
+import { ProcTable } from '../machine/proc-table.ts';
+import type { Settings } from '../model/settings.ts';
+import { ChosenEnforcer } from './chosen-enforcer.ts';
+import type { Cradle, Registrations } from './cradle.ts';
+import { DataFolder } from './data-folder.ts';
+import { Lifecycle } from './lifecycle.ts';
+import { createPlugins, type LoadedPlugin, loadPlugins, type PluginInstance, pluginsFor } from './load-plugins.ts';
+import { packageRoot, packageVersion, selfCommand } from './package-root.ts';
+import { SystemClock } from './system-clock.ts';
+
+export interface DaemonOptions {
+  mode: Mode;
+  settings: Settings;
+  /** Another list of plugins than the package's own. */
+  pluginsFile: string | undefined;
+  /** Where the daemon's own log goes: a file, or standard error. */
+  logFile: string | undefined;
+  /** Take any free port when the wanted one is taken. */
+  portFallback: boolean;
+  /** Called once, when the daemon is to end for a reason of its own (`down`, `suspend`). */
+  onStopRequested: () => void;
+}
+
+/** A daemon in one of its modes: the same engine, plugins, HTTP and files; another heart. */
+export interface Daemon {
+  /** Starts everything, in order; stops what was started and throws when a part cannot. */
+  start(): Promise<void>;
+  /** Stops everything in reverse; tasks run on. */
+  stop(): Promise<void>;
+  readonly url: string;
+  /** The link that signs a browser in. */
+  readonly signInUrl: string;
+  readonly adminToken: string;
+}
+
+const DEFAULT_PORT: Record<Mode, number> = { cluster: 30_000, machine: 40_000 };
+
+/** Reads the plugins and wires a daemon. Nothing listens and nothing runs before `start`. */
+export async function createDaemon(options: DaemonOptions): Promise<Daemon> {
+  const loaded = await loadPlugins(resolve(options.pluginsFile ?? join(packageRoot, 'plugins.json')), options.mode);
+  const container = wire(options, loaded);
+  return new WiredDaemon(container.cradle, options);
+}
+
+function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixContainer<Cradle> {
+  const container = createContainer<Cradle>({ strict: true });
+  const dataDir = resolve(options.settings.data_dir);
+  const registrations: Registrations = {
+    mode: asValue(options.mode),
+    settings: asValue(options.settings),
+    dataDir: asValue(dataDir),
+    requestStop: asValue(options.onStopRequested),
+    readiness: asValue({ ready: false }),
+    clock: asFunction(() => new SystemClock()).singleton(),
+    processes: asFunction(() => new ProcTable()).singleton(),
+    dataFolder: asFunction(({ processes }: Cradle) => new DataFolder(dataDir, processes)).singleton(),
+    pino: asFunction(() =>
+      pino(
+        { level: options.settings.log_level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
+        pino.destination(
+          options.logFile === undefined
+            ? { dest: 2, sync: true }
+            : { dest: options.logFile, sync: true, mkdir: true, mode: 0o600 },
+        ),
+      ),
+    ).singleton(),
+    logger: asFunction(({ pino }: Cradle): Logger => pino).singleton(),
+    plugins: asFunction((cradle: Cradle) =>
+      createPlugins(loaded, (id) => pluginServices(cradle, options, id)),
+    ).singleton(),
+    auth: asFunction(({ dataFolder, mode, settings }: Cradle) => {
+      const name = `${mode}_${settings.port || DEFAULT_PORT[mode]}`;
+      return new Auth({ token: dataFolder.adminToken(), sessionKey: dataFolder.sessionKey(), name });
+    }).singleton(),
+    app: asFunction((cradle: Cradle) =>
+      cradle.mode === 'machine' ? machineApp(cradle) : clusterApp(cradle),
+    ).singleton(),
+    httpServer: asFunction(({ app }: Cradle) => new HttpServer(app)).singleton(),
+
+    enforcer: asFunction(
+      ({ plugins, settings, logger }: Cradle) =>
+        new ChosenEnforcer(pluginsFor(plugins, 'limit-enforcer'), settings.enforcer, logger),
+    ).singleton(),
+    machineSitter: asFunction(
+      ({ enforcer, clock, logger, processes }: Cradle) =>
+        new MachineSitter({ dataDir, enforcer, clock, logger, processes }),
+    ).singleton(),
+
+    store: asFunction(({ plugins }: Cradle) => onlyOne(plugins)).singleton(),
+    clusterSitter: asFunction(
+      ({ settings, store, plugins, clock, logger, pino }: Cradle) =>
+        new ClusterSitter({
+          settings,
+          store,
+          providers: pluginsFor(plugins, 'machine-provider'),
+          recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
+          plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
+          setLogLevel: (level) => {
+            pino.level = level;
+          },
+          version: packageVersion,
+          clock,
+          logger,
+        }),
+    ).singleton(),
+    pages: asFunction(
+      ({ plugins, clusterSitter, auth, logger }: Cradle) =>
+        new Pages({
+          plugins: pluginsFor(plugins, 'ui'),
+          api: clusterSitter,
+          auth,
+          logger,
+          templates: join(packageRoot, 'templates'),
+          assets: assets(),
+        }),
+    ).singleton(),
+  };
+  container.register(registrations);
+  return container;
+}
+
+function pluginServices(cradle: Cradle, options: DaemonOptions, id: string): PluginServices {
+  return {
+    clock: cradle.clock,
+    logger: cradle.pino.child({ plugin: id }),
+    processes: cradle.processes,
+    dataDir: cradle.dataDir,
+    recipePath: [process.cwd(), ...cradle.settings.recipe_path.map((folder) => resolve(folder)), packageRoot],
+    selfCommand: selfCommand(options.pluginsFile === undefined ? undefined : resolve(options.pluginsFile)),
+  };
+}
+
+function onlyOne(plugins: readonly PluginInstance[]): Cradle['store'] {
+  const stores = plugins.filter((plugin) => plugin.point === 'state-store');
+  const [store] = pluginsFor(plugins, 'state-store');
+  if (!store || stores.length > 1) {
+    throw new CerebroError(
+      'plugin',
+      `a cluster sitter needs one state-store, plugins.json lists ${stores.map((plugin) => plugin.id).join(', ') || 'none'}`,
+    );
+  }
+  return store;
+}
+
+function assets(): ConstructorParameters<typeof Pages>[0]['assets'] {
+  const folder = join(packageRoot, 'templates', 'assets');
+  const { resolve: find } = createRequire(import.meta.url);
+  return {
+    'app.css': { path: join(folder, 'app.css'), type: 'text/css' },
+    'app.js': { path: join(folder, 'app.js'), type: 'text/javascript' },
+    'icon.svg': { path: join(folder, 'icon.svg'), type: 'image/svg+xml' },
+    'htmx.min.js': { path: find('htmx.org/dist/htmx.min.js'), type: 'text/javascript' },
+  };
+}
+
+function machineApp({ machineSitter, enforcer, auth, logger, requestStop, readiness }: Cradle): Cradle['app'] {
+  const about = { version: packageVersion, enforcer: enforcer.name, suspend: requestStop };
+  return daemonApp({
+    title: 'Cerebro machine sitter',
+    version: packageVersion,
+    auth,
+    logger,
+    routes: machineRoutes(machineSitter, about),
+    ready: () => readiness.ready,
+  });
+}
+
+function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness }: Cradle): Cradle['app'] {
+  const down = (by: string): void => {
+    clusterSitter
+      .suspend(by)
+      .catch((error: unknown) => logger.error({ err: error }, 'not everything could be stopped in order'))
+      .finally(requestStop);
+  };
+  return daemonApp({
+    title: 'Cerebro cluster sitter',
+    version: packageVersion,
+    auth,
+    logger,
+    routes: [...clusterRoutes(clusterSitter, { down }), clusterLogRoute(clusterSitter)],
+    before: [pages.middleware()],
+    ready: () => readiness.ready,
+  });
+}
+
+class WiredDaemon implements Daemon {
+  readonly #cradle: Cradle;
+  readonly #options: DaemonOptions;
+  readonly #lifecycle: Lifecycle;
+  readonly #plugins: Lifecycle;
+  #url = '';
+
+  constructor(cradle: Cradle, options: DaemonOptions) {
+    this.#cradle = cradle;
+    this.#options = options;
+    this.#lifecycle = new Lifecycle(cradle.logger);
+    this.#plugins = new Lifecycle(cradle.logger);
+    const { dataFolder, mode } = cradle;
+    this.#lifecycle.add('data folder', {
+      start: async () => dataFolder.take(mode),
+      stop: async () => dataFolder.release(),
+    });
+    // The parts of the mode are resolved as they are started: their secrets and files are in a folder that must be ours first.
+    if (mode === 'machine') this.#machineParts();
+    else this.#clusterParts();
+    this.#lifecycle.add('announcement', {
+      start: async () => {
+        cradle.readiness.ready = true;
+        dataFolder.announce(mode, this.#url);
+      },
+      stop: async () => undefined,
+    });
+  }
+
+  get url(): string {
+    return this.#url;
+  }
+
+  get signInUrl(): string {
+    return `${this.#url}${this.#cradle.auth.signInPath}`;
+  }
+
+  get adminToken(): string {
+    return this.#cradle.dataFolder.adminToken();
+  }
+
+  start(): Promise<void> {
+    return this.#lifecycle.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#lifecycle.stop();
+    this.#cradle.pino.flush();
+  }
+
+  #machineParts(): void {
+    const cradle = this.#cradle;
+    this.#lifecycle.add('limit enforcer', { start: () => cradle.enforcer.start(), stop: () => cradle.enforcer.stop() });
+    this.#lifecycle.add('machine sitter', {
+      start: () => cradle.machineSitter.start(),
+      stop: () => cradle.machineSitter.stop(),
+    });
+    this.#lifecycle.add('http', { start: () => this.#listen(), stop: () => cradle.httpServer.close() });
+  }
+
+  #clusterParts(): void {
+    const cradle = this.#cradle;
+    // It listens first: a port that is taken is found out before anything is opened or started.
+    this.#lifecycle.add('http', { start: () => this.#listen(), stop: () => cradle.httpServer.close() });
+    this.#lifecycle.add('plugins', {
+      start: async () => {
+        for (const plugin of cradle.plugins) this.#addPlugin(plugin);
+        await this.#plugins.start();
+      },
+      stop: () => this.#plugins.stop(),
+    });
+    this.#lifecycle.add('pages', { start: () => cradle.pages.start(), stop: () => cradle.pages.stop() });
+    this.#lifecycle.add('cluster sitter', {
+      start: () => cradle.clusterSitter.start(),
+      stop: () => cradle.clusterSitter.stop(),
+    });
+  }
+
+  #addPlugin(plugin: PluginInstance): void {
+    this.#plugins.add(plugin.id, {
+      start: async () => {
+        try {
+          await plugin.instance.start();
+          plugin.state = 'running';
+        } catch (error) {
+          plugin.state = 'failed';
+          const reason = error instanceof Error ? error.message : String(error);
+          throw new CerebroError('plugin', `plugin "${plugin.id}" (${plugin.use}) could not be started: ${reason}`, {
+            cause: error,
+          });
+        }
+      },
+      stop: async () => {
+        await plugin.instance.stop();
+        plugin.state = 'stopped';
+      },
+    });
+  }
+
+  async #listen(): Promise<void> {
+    const { settings, mode, httpServer, logger } = this.#cradle;
+    const port = settings.port || (this.#options.portFallback ? 0 : DEFAULT_PORT[mode]);
+    try {
+      this.#url = await httpServer.listen(settings.host, port);
+    } catch (error) {
+      if (!this.#options.portFallback || !(error instanceof CerebroError) || error.code !== 'conflict') throw error;
+      this.#url = await httpServer.listen(settings.host, 0);
+    }
+    logger.info({ url: this.#url, mode }, 'listening');
+  }
+}

@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ProcessTable } from '../contracts/process-table.ts';
+import { CerebroError, messageOf, systemCode } from '../errors.ts';
+import { type SitterFile, sitterFile } from '../model/sitter-file.ts';
+
+/** A daemon's data folder: who has it, and the secrets in it. */
+export class DataFolder {
+  readonly path: string;
+  readonly #processes: ProcessTable;
+
+  constructor(path: string, processes: ProcessTable) {
+    this.path = path;
+    this.#processes = processes;
+  }
+
+  /** Makes the folder ours. Throws `conflict` when another daemon has it. */
+  take(mode: SitterFile['mode']): void {
+    try {
+      mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw new CerebroError('unavailable', `the data folder ${this.path} cannot be made: ${messageOf(error)}`);
+    }
+    const mine = join(this.path, `sitter.${process.pid}.new`);
+    writeFileSync(mine, JSON.stringify(this.#self(mode, '')), { mode: 0o600 });
+    try {
+      for (let attempt = 0; ; attempt++) {
+        const holder = this.holder();
+        if (holder) {
+          throw new CerebroError(
+            'conflict',
+            `${this.path} is in use by a daemon already (pid ${holder.pid}${holder.url === '' ? '' : `, at ${holder.url}`})`,
+          );
+        }
+        rmSync(this.#file, { force: true });
+        try {
+          linkSync(mine, this.#file);
+          return;
+        } catch (error) {
+          // Somebody was quicker: look again at who it is.
+          if (systemCode(error) !== 'EEXIST' || attempt > 5) throw error;
+        }
+      }
+    } finally {
+      rmSync(mine, { force: true });
+    }
+  }
+
+  /** Says where the daemon is reached. */
+  announce(mode: SitterFile['mode'], url: string): void {
+    const file = `${this.#file}.new`;
+    writeFileSync(file, JSON.stringify(this.#self(mode, url)), { mode: 0o600 });
+    renameSync(file, this.#file);
+  }
+
+  /** The living daemon that has this folder. */
+  holder(): SitterFile | undefined {
+    if (!existsSync(this.#file)) return undefined;
+    let file: SitterFile;
+    try {
+      file = sitterFile.parse(JSON.parse(readFileSync(this.#file, 'utf8')));
+    } catch {
+      return undefined; // cut off while it was written: by nobody who lives
+    }
+    if (file.bootId !== this.#processes.bootId) return undefined;
+    const info = this.#processes.read(file.pid);
+    return info?.startTime === file.startTime && info.state !== 'Z' ? file : undefined;
+  }
+
+  release(): void {
+    if (this.holder()?.pid === process.pid) rmSync(this.#file, { force: true });
+  }
+
+  /** The bearer token of whoever may do everything; made on first use. */
+  adminToken(): string {
+    return this.#secret('admin.token', () => randomBytes(32).toString('base64url'));
+  }
+
+  sessionKey(): Buffer {
+    return Buffer.from(
+      this.#secret('session.key', () => randomBytes(32).toString('base64url')),
+      'base64url',
+    );
+  }
+
+  #secret(name: string, make: () => string): string {
+    const path = join(this.path, name);
+    if (existsSync(path)) {
+      const text = readFileSync(path, 'utf8').trim();
+      if (text !== '') return text;
+    }
+    const text = make();
+    writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+    return text;
+  }
+
+  get #file(): string {
+    return join(this.path, 'sitter.json');
+  }
+
+  #self(mode: SitterFile['mode'], url: string): SitterFile {
+    const startTime = this.#processes.read(process.pid)?.startTime ?? 0;
+    return { pid: process.pid, startTime, bootId: this.#processes.bootId, url, mode };
+  }
+}

@@ -1,0 +1,283 @@
+import { z } from 'zod';
+import type { ClusterApi } from '../contracts/cluster-api.ts';
+import { CerebroError } from '../errors.ts';
+import { copyState } from '../model/copy.ts';
+import { clusterEvent } from '../model/event.ts';
+import { jobRecord } from '../model/job.ts';
+import { runEnd, taskName, taskStatus } from '../model/task.ts';
+import { type ApiRoute, apiRoute } from './api-route.ts';
+
+const done = z.object({ done: z.literal(true) });
+const byName = z.object({ name: taskName });
+const byId = z.object({ id: taskName });
+const number = z.coerce.number().int();
+
+const zoneCounts = z.object({ wanted: z.number(), ready: z.number(), starting: z.number(), failing: z.number() });
+const jobView = z.object({
+  name: z.string(),
+  version: z.number(),
+  state: z.enum(['active', 'removing']),
+  zones: z.record(z.string(), zoneCounts),
+  updatedAt: z.string(),
+  linkedJob: z.string().nullable(),
+});
+const amount = z.object({ offered: z.number(), reserved: z.number(), used: z.number().nullable() });
+const machineView = z.object({
+  id: z.string(),
+  zone: z.string(),
+  state: z.string(),
+  reason: z.string(),
+  address: z.string().nullable(),
+  type: z.string(),
+  cordoned: z.boolean(),
+  cpu: amount,
+  mem: amount,
+  since: z.string(),
+  createdAt: z.string(),
+  copies: z.array(z.object({ job: z.string(), copy: z.string(), state: copyState, version: z.number() })),
+});
+const copyView = z.object({
+  copy: z.string(),
+  job: z.string(),
+  zone: z.string(),
+  machine: z.string(),
+  state: copyState,
+  reason: z.string(),
+  version: z.number(),
+  cpu: z.number(),
+  mem: z.number(),
+  createdAt: z.string(),
+  task: taskStatus.nullable(),
+});
+const applyResult = z.object({
+  dryRun: z.boolean(),
+  changes: z.array(
+    z.object({
+      job: z.string(),
+      change: z.enum(['created', 'updated', 'unchanged']),
+      version: z.number(),
+      restarts: z.boolean(),
+    }),
+  ),
+  plan: z.array(z.string()),
+});
+const status = z.object({
+  clusterId: z.string(),
+  version: z.string(),
+  startedAt: z.string(),
+  epoch: z.number(),
+  jobs: z.number(),
+  machines: z.number(),
+  copies: z.partialRecord(copyState, z.number()),
+  maxIdlePerZone: z.record(z.string(), z.number()),
+  attention: z.array(z.string()),
+});
+
+/** The API of a cluster sitter. */
+export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => void }): ApiRoute[] {
+  return [
+    apiRoute({
+      method: 'get',
+      path: '/healthz',
+      summary: 'Whether the daemon is there; needs no token',
+      answer: z.object({ ok: z.literal(true), mode: z.literal('cluster') }),
+      open: true,
+      handle: () => ({ ok: true, mode: 'cluster' }),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/status',
+      summary: 'The cluster at a glance',
+      answer: status,
+      handle: () => api.status(),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/jobs',
+      summary: 'All jobs',
+      answer: z.array(jobView),
+      handle: () => api.jobs(),
+    }),
+    apiRoute({
+      method: 'post',
+      path: '/api/v1/jobs',
+      summary: 'Apply a job file (YAML or JSON): all of it or, when anything in it is wrong, nothing',
+      query: z.strictObject({
+        source: z.string().max(1000).default('the job file'),
+        dry_run: z.enum(['0', '1']).default('0'),
+      }),
+      answer: applyResult,
+      handle: ({ query, by }, ctx) => {
+        // The text as it was sent, whatever it calls itself: line numbers in messages are those of the file.
+        const text = ctx.request.rawBody;
+        if (!text)
+          throw new CerebroError('invalid', 'body: expected a job file, sent as text/yaml (or application/json)');
+        return api.apply(text, { source: query.source, dryRun: query.dry_run === '1', by });
+      },
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/jobs/:name',
+      summary: 'One job, with its configuration',
+      params: byName,
+      answer: jobView.extend({ record: jobRecord }),
+      handle: ({ params }) => api.job(params.name),
+    }),
+    apiRoute({
+      method: 'delete',
+      path: '/api/v1/jobs/:name',
+      summary: 'Remove a job: its copies are stopped, then it is forgotten',
+      params: byName,
+      answer: done,
+      handle: async ({ params, by }) => {
+        await api.removeJob(params.name, by);
+        return { done: true };
+      },
+    }),
+    apiRoute({
+      method: 'post',
+      path: '/api/v1/jobs/:name/restart',
+      summary: 'Restart all copies of a job',
+      params: byName,
+      answer: z.object({ restarted: z.array(z.string()) }),
+      handle: async ({ params, by }) => ({ restarted: await api.restartCopies({ job: params.name }, by) }),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/machines',
+      summary: 'All machines',
+      answer: z.array(machineView),
+      handle: () => api.machines(),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/machines/:id',
+      summary: 'One machine',
+      params: byId,
+      answer: machineView,
+      handle: ({ params }) => api.machine(params.id),
+    }),
+    apiRoute({
+      method: 'post',
+      path: '/api/v1/machines/:id/drain',
+      summary: 'Move everything away from a machine, then end it',
+      params: byId,
+      answer: done,
+      handle: async ({ params, by }) => {
+        await api.drainMachine(params.id, by);
+        return { done: true };
+      },
+    }),
+    apiRoute({
+      method: 'post',
+      path: '/api/v1/machines/:id/provider/:action',
+      summary: 'Something that only the provider of this machine can do, like `crash` of the local one',
+      params: byId.extend({ action: z.string() }),
+      answer: z.object({ sentence: z.string() }),
+      handle: async ({ params, by }) => ({ sentence: await api.providerAction(params.id, params.action, by) }),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/copies',
+      summary: 'All copies',
+      query: z.strictObject({ job: z.string().optional(), machine: z.string().optional() }),
+      answer: z.array(copyView),
+      handle: ({ query }) =>
+        api.copies({
+          ...(query.job !== undefined && { job: query.job }),
+          ...(query.machine !== undefined && { machine: query.machine }),
+        }),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/copies/:id',
+      summary: 'One copy',
+      params: byId,
+      answer: copyView,
+      handle: ({ params }) => api.copy(params.id),
+    }),
+    apiRoute({
+      method: 'post',
+      path: '/api/v1/copies/:id/restart',
+      summary: 'Restart one copy',
+      params: byId,
+      answer: z.object({ restarted: z.array(z.string()) }),
+      handle: async ({ params, by }) => ({ restarted: await api.restartCopies({ copy: params.id }, by) }),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/copies/:id/runs',
+      summary: 'The post-mortems of a copy, oldest first',
+      params: byId,
+      answer: z.array(runEnd),
+      handle: ({ params }) => api.postMortems(params.id),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/events',
+      summary: 'The timeline: the newest events, or those after number `since`, oldest first',
+      query: z.strictObject({
+        since: number.min(0).optional(),
+        limit: number.min(1).max(10_000).default(100),
+        job: z.string().optional(),
+        machine: z.string().optional(),
+        copy: z.string().optional(),
+      }),
+      answer: z.array(clusterEvent),
+      handle: ({ query }) => api.events(query),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/explain/:id',
+      summary: 'Why a job, machine or copy is as it is: one sentence each, and the events that led there',
+      params: byId,
+      answer: z.object({ about: z.string(), sentences: z.array(z.string()), timeline: z.array(clusterEvent) }),
+      handle: ({ params }) => api.explain(params.id),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/plugins',
+      summary: 'The plugins that are loaded',
+      answer: z.array(z.object({ id: z.string(), point: z.string(), use: z.string(), state: z.string() })),
+      handle: () => api.plugins(),
+    }),
+    apiRoute({
+      method: 'put',
+      path: '/api/v1/settings/idle-limit',
+      summary: 'How many idle machines each zone (or one) keeps; -1 ends none',
+      body: z.strictObject({ limit: z.number().int().min(-1), zone: z.string().nullable().default(null) }),
+      answer: done,
+      handle: async ({ body, by }) => {
+        await api.setIdleLimit(body.limit, body.zone, by);
+        return { done: true };
+      },
+    }),
+    apiRoute({
+      method: 'put',
+      path: '/api/v1/settings/log-level',
+      summary: "How much the daemon's own log says, until the next start",
+      body: z.strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error']) }),
+      answer: done,
+      handle: ({ body, by }) => {
+        api.setLogLevel(body.level, by);
+        return { done: true };
+      },
+    }),
+    apiRoute({
+      method: 'post',
+      path: '/api/v1/down',
+      summary: 'Stop every task and machine of this host, then this daemon; the next start takes it all up again',
+      body: z.strictObject({ confirm: z.literal('down') }).or(z.object({})),
+      answer: done,
+      handle: ({ body, by }) => {
+        if (!('confirm' in body))
+          throw new CerebroError(
+            'invalid',
+            'body.confirm: expected "down", so that nobody stops everything by accident',
+          );
+        control.down(by);
+        return { done: true };
+      },
+    }),
+  ];
+}

@@ -1,0 +1,69 @@
+import { bodyParser } from '@koa/bodyparser';
+import Router from '@koa/router';
+import Koa from 'koa';
+import { z } from 'zod';
+import type { Logger } from '../contracts/logger.ts';
+import { CerebroError } from '../errors.ts';
+import { type ApiRoute, apiRoute, mountRoutes, openApi } from './api-route.ts';
+import type { Auth } from './auth.ts';
+import { jsonErrors } from './error-response.ts';
+
+export interface DaemonAppParts {
+  title: string;
+  version: string;
+  auth: Auth;
+  logger: Logger;
+  routes: readonly ApiRoute[];
+  /** Before that, everything but /healthz is answered with "starting": an empty list would be a lie. */
+  ready(): boolean;
+  /** Pages and other endpoints that have an error form of their own; asked before the routes. */
+  before?: Koa.Middleware[];
+}
+
+/** The Koa app of a daemon: bounded bodies, JSON errors, the routes and the OpenAPI document that describes them. */
+export function daemonApp(parts: DaemonAppParts): Koa {
+  const app = new Koa();
+  app.on('error', (error: Error) => parts.logger.debug({ err: error }, 'a connection broke'));
+  app.use(async (ctx, next) => {
+    ctx.set('X-Content-Type-Options', 'nosniff');
+    await next();
+  });
+  app.use(jsonErrors(parts.logger));
+  app.use(async (ctx, next) => {
+    if (!parts.ready() && ctx.path !== '/healthz')
+      throw new CerebroError('unavailable', 'the daemon is starting; try again in a moment');
+    await next();
+  });
+  app.use(
+    bodyParser({
+      enableTypes: ['json', 'form', 'text'],
+      extendTypes: { text: ['text/*', 'application/yaml', 'application/x-yaml'] },
+      jsonLimit: '1mb',
+      formLimit: '1mb',
+      textLimit: '1mb',
+    }),
+  );
+  for (const middleware of parts.before ?? []) app.use(middleware);
+  const router = new Router();
+  const described = [
+    ...parts.routes,
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/openapi.json',
+      summary: 'This document',
+      answer: z.record(z.string(), z.unknown()),
+      open: true,
+      handle: () => document,
+    }),
+  ];
+  const document = openApi(parts.title, parts.version, described);
+  mountRoutes(router, described, parts.auth);
+  app.use(router.routes());
+  app.use(async (ctx) => {
+    throw new CerebroError(
+      'not_found',
+      `there is nothing at ${ctx.method} ${ctx.path}; /api/v1/openapi.json lists what is`,
+    );
+  });
+  return app;
+}

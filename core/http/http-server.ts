@@ -1,0 +1,50 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type Koa from 'koa';
+import { CerebroError, messageOf, systemCode } from '../errors.ts';
+
+/** Listens, and lets go again within a bounded time whatever its clients do. */
+export class HttpServer {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(app: Koa) {
+    this.#server = createServer(app.callback());
+    this.#server.keepAliveTimeout = 65_000;
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  /** Resolves to the base URL. Throws `conflict` for a port that is taken. */
+  async listen(host: string, port: number): Promise<string> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen({ host, port }, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    }).catch((error: unknown) => {
+      if (systemCode(error) === 'EADDRINUSE') {
+        throw new CerebroError(
+          'conflict',
+          `port ${port} on ${host} is taken by another program; name another with --port`,
+        );
+      }
+      throw new CerebroError('unavailable', `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
+    });
+    const { address, port: actual, family } = this.#server.address() as AddressInfo;
+    return `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}`;
+  }
+
+  /** Streams that follow a log or events have no end of their own: they are cut. */
+  async close(): Promise<void> {
+    if (!this.#server.listening) return;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+}

@@ -1,0 +1,51 @@
+import { CommanderError } from 'commander';
+import { RefusedError } from './cli/cluster-client.ts';
+import type { CliContext } from './cli/context.ts';
+import { program } from './cli/program.ts';
+import { CerebroError, systemCode } from './errors.ts';
+
+/** 0 done, 1 refused or failed, 2 wrong usage, 3 no answer. */
+const EXIT = { done: 0, failed: 1, usage: 2, noAnswer: 3 };
+
+const interrupt = new AbortController();
+let exitCode = EXIT.done;
+
+// The first signal asks for an end in order; who asks again means it.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    if (interrupt.signal.aborted) process.exit(EXIT.failed);
+    interrupt.abort();
+  });
+}
+// A reader that closed our standard output (`| head`) has had enough.
+process.stdout.on('error', (error) => process.exit(systemCode(error) === 'EPIPE' ? EXIT.done : EXIT.failed));
+
+const context: CliContext = {
+  out: (text) => process.stdout.write(`${text}\n`),
+  write: (bytes) => new Promise((resolve) => process.stdout.write(bytes, () => resolve())),
+  err: (text) => process.stderr.write(`${text}\n`),
+  interrupted: interrupt.signal,
+  exitWith: (code) => {
+    exitCode = code;
+  },
+};
+
+try {
+  await program(context).parseAsync(process.argv);
+} catch (error) {
+  exitCode = report(error);
+}
+// Whatever a library left open must not keep a finished command from ending.
+process.exit(exitCode);
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+  if (error instanceof CerebroError) {
+    context.err(`cerebro: ${error.message}`);
+    if (error instanceof RefusedError) return EXIT.failed;
+    if (error.code === 'usage') return EXIT.usage;
+    return error.code === 'unavailable' ? EXIT.noAnswer : EXIT.failed;
+  }
+  context.err(`cerebro: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  return EXIT.failed;
+}

@@ -1,0 +1,294 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Clock, Timer } from '../../core/contracts/clock.ts';
+import type { Logger } from '../../core/contracts/logger.ts';
+import type { Instance, MachineOrder } from '../../core/contracts/machine-provider.ts';
+import type { ProcessInfo, ProcessTable } from '../../core/contracts/process-table.ts';
+import { CerebroError } from '../../core/errors.ts';
+import { sitterFile } from '../../core/model/sitter-file.ts';
+
+/** The variable that marks every process of a local machine: its sitter, shims, tasks and recipes. */
+export const MACHINE_MARKER = 'CEREBRO_MACHINE';
+
+const LOOK_MS = 250;
+const KILL_DEADLINE_MS = 15_000;
+const SUSPEND_DEADLINE_MS = 60_000;
+
+const instanceFile = z.object({
+  clusterId: z.string(),
+  machineId: z.string(),
+  zone: z.string(),
+  intent: z.string(),
+  type: z.string(),
+  /** `off` is what a power cut leaves: nothing of it is started again. */
+  power: z.enum(['on', 'off']),
+  reason: z.string(),
+});
+type InstanceFile = z.infer<typeof instanceFile>;
+
+export interface LocalMachineServices {
+  clock: Clock;
+  logger: Logger;
+  processes: ProcessTable;
+  selfCommand: readonly string[];
+  maxRestartsPerMinute: number;
+  onChange(): void;
+}
+
+/**
+ * One "machine" of this host: a folder, a machine sitter in it, and whatever that runs. Like an init it starts a sitter that
+ * died again; like a power switch it ends everything at once. The sitter lives on when this process does not.
+ */
+export class LocalMachine {
+  readonly id: string;
+  readonly folder: string;
+  #file: InstanceFile;
+  #child: ChildProcess | null = null;
+  #timer: Timer | null = null;
+  #deaths: number[] = [];
+  #wasRunning = false;
+  #watching = false;
+  readonly #services: LocalMachineServices;
+
+  private constructor(folder: string, file: InstanceFile, services: LocalMachineServices) {
+    this.folder = folder;
+    this.id = file.machineId;
+    this.#file = file;
+    this.#services = services;
+  }
+
+  /** A new machine's folder, complete before its instance file names it: a crash in between leaves nothing that counts. */
+  static create(folder: string, order: MachineOrder, services: LocalMachineServices): LocalMachine {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileSync(join(folder, 'admin.token'), `${order.token}\n`, { mode: 0o600 });
+    const { clusterId, machineId, zone, intent, type } = order;
+    const machine = new LocalMachine(
+      folder,
+      { clusterId, machineId, zone, intent, type: type.name, power: 'on', reason: 'ordered' },
+      services,
+    );
+    machine.#save();
+    return machine;
+  }
+
+  /** undefined: there is no machine in that folder. */
+  static load(folder: string, services: LocalMachineServices): LocalMachine | undefined {
+    const path = join(folder, 'instance.json');
+    if (!existsSync(path)) return undefined;
+    return new LocalMachine(folder, instanceFile.parse(JSON.parse(readFileSync(path, 'utf8'))), services);
+  }
+
+  get clusterId(): string {
+    return this.#file.clusterId;
+  }
+
+  get intent(): string {
+    return this.#file.intent;
+  }
+
+  instance(): Instance {
+    const { clusterId, machineId, zone, intent, power } = this.#file;
+    const endpoint = this.#sitter()?.url ?? null;
+    const state = power === 'off' ? 'stopped' : endpoint === null ? 'pending' : 'running';
+    return {
+      ref: machineId,
+      clusterId,
+      machineId,
+      zone,
+      intent,
+      state,
+      address: '127.0.0.1',
+      endpoint: endpoint ?? this.#lastUrl(),
+    };
+  }
+
+  /** Sees to it that a sitter runs: adopts the one that does, or starts one, now and whenever it dies. */
+  watch(): void {
+    this.#watching = true;
+    this.#look();
+  }
+
+  /** Lets go; the sitter runs on. */
+  unwatch(): void {
+    this.#watching = false;
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#child?.removeAllListeners();
+    this.#child = null;
+  }
+
+  /** Ends everything that belongs to this machine, at once, without asking. */
+  async powerOff(reason: string): Promise<void> {
+    this.#file = { ...this.#file, power: 'off', reason };
+    this.#save();
+    this.unwatch();
+    await this.#killAll();
+    this.#services.onChange();
+  }
+
+  async remove(): Promise<void> {
+    await this.powerOff('ended');
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** Has the sitter end its tasks in order and go, until `watch` starts it again. */
+  async suspend(): Promise<void> {
+    this.unwatch();
+    const sitter = this.#sitter();
+    if (sitter && this.#file.power === 'on') {
+      const token = readFileSync(join(this.folder, 'admin.token'), 'utf8').trim();
+      try {
+        const answer = await fetch(`${sitter.url}/api/v1/suspend`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${token}` },
+          signal: AbortSignal.timeout(SUSPEND_DEADLINE_MS),
+        });
+        await answer.arrayBuffer();
+      } catch (error) {
+        this.#services.logger.warn(
+          { machine: this.id, err: error },
+          'a machine sitter did not stop in order; it is ended',
+        );
+      }
+    }
+    await this.#killAll();
+  }
+
+  #look(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (!this.#watching || this.#file.power === 'off') return;
+    const running = this.#sitter() !== undefined;
+    if (running !== this.#wasRunning) {
+      this.#wasRunning = running;
+      this.#services.onChange();
+    }
+    if (!running && this.#child === null) this.#boot();
+    this.#timer = this.#services.clock.timer(
+      this.#child === null || !running ? (running ? LOOK_MS : 15) : LOOK_MS,
+      () => this.#look(),
+    );
+  }
+
+  #boot(): void {
+    const { clock, logger, maxRestartsPerMinute, selfCommand } = this.#services;
+    const now = clock.now();
+    this.#deaths = this.#deaths.filter((at) => now - at < 60_000);
+    if (this.#deaths.length > maxRestartsPerMinute) {
+      logger.error({ machine: this.id }, 'the machine sitter keeps dying; the machine is given up');
+      void this.powerOff(`its sitter died ${this.#deaths.length} times within a minute`);
+      return;
+    }
+    this.#deaths.push(now);
+    const [program = process.execPath, ...first] = selfCommand;
+    const port = /:(\d+)$/.exec(this.#lastUrl() ?? '')?.[1] ?? '0';
+    const log = openSync(join(this.folder, 'sitter.log'), 'a', 0o640);
+    try {
+      const child = spawn(
+        program,
+        [...first, '--mode', 'machine', '--data-dir', this.folder, '--port', port, '--port-fallback'],
+        {
+          cwd: this.folder,
+          detached: true,
+          stdio: ['ignore', log, log],
+          env: { ...process.env, [MACHINE_MARKER]: this.#marker },
+        },
+      );
+      child.once('exit', (code, signal) => this.#sitterEnded(code, signal));
+      child.once('error', (error) => {
+        logger.error({ machine: this.id, err: error }, 'a machine sitter could not be started');
+        this.#child = null;
+      });
+      child.unref();
+      this.#child = child;
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  #sitterEnded(code: number | null, signal: string | null): void {
+    this.#services.logger.warn({ machine: this.id, code, signal }, 'a machine sitter ended; it is started again');
+    this.#child = null;
+    this.#look();
+  }
+
+  /** The sitter that runs, if one does. */
+  #sitter(): { pid: number; url: string } | undefined {
+    const file = this.#sitterFile();
+    if (!file || file.bootId !== this.#services.processes.bootId) return undefined;
+    const info = this.#services.processes.read(file.pid);
+    // Before it listens its url is empty: it has the folder, but cannot be spoken to.
+    return info?.startTime === file.startTime && info.state !== 'Z' && file.url !== ''
+      ? { pid: file.pid, url: file.url }
+      : undefined;
+  }
+
+  #lastUrl(): string | null {
+    return this.#sitterFile()?.url || null;
+  }
+
+  #sitterFile(): z.infer<typeof sitterFile> | undefined {
+    try {
+      return sitterFile.parse(JSON.parse(readFileSync(join(this.folder, 'sitter.json'), 'utf8')));
+    } catch {
+      return undefined; // not written yet, or by a sitter that was cut down while writing
+    }
+  }
+
+  get #marker(): string {
+    return `${this.#file.clusterId}/${this.#file.machineId}`;
+  }
+
+  async #killAll(): Promise<void> {
+    const { clock } = this.#services;
+    const deadline = clock.monotonic() + KILL_DEADLINE_MS;
+    for (;;) {
+      const processes = this.#processes();
+      if (processes.length === 0) return;
+      for (const { pid } of processes) kill(pid);
+      if (clock.monotonic() > deadline) {
+        throw new CerebroError(
+          'timeout',
+          `${this.id}: processes survive SIGKILL: ${processes.map(({ pid }) => pid).join(', ')}`,
+        );
+      }
+      await new Promise<void>((resolve) => clock.timer(10, resolve));
+    }
+  }
+
+  /** Everything with this machine's mark, and what descends from it or shares a session with it. Never ourselves. */
+  #processes(): ProcessInfo[] {
+    const { processes } = this.#services;
+    const all = processes.scan().filter((info) => info.state !== 'Z' && info.pid !== process.pid);
+    const marked = all.filter((info) => processes.environment(info.pid, MACHINE_MARKER) === this.#marker);
+    const members = new Set(marked.map((info) => info.pid));
+    const sessions = new Set(marked.filter((info) => members.has(info.session)).map((info) => info.session));
+    for (let grown = true; grown; ) {
+      grown = false;
+      for (const info of all) {
+        if (members.has(info.pid) || !(members.has(info.ppid) || sessions.has(info.session))) continue;
+        members.add(info.pid);
+        grown = true;
+      }
+    }
+    return all.filter((info) => members.has(info.pid));
+  }
+
+  #save(): void {
+    const path = join(this.folder, 'instance.json');
+    writeFileSync(`${path}.new`, JSON.stringify(this.#file), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // gone since it was listed
+  }
+}

@@ -1,0 +1,128 @@
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../../core/contracts/clock.ts';
+import type { Logger } from '../../core/contracts/logger.ts';
+import type { Instance, MachineOrder, MachineProvider, ProviderAction } from '../../core/contracts/machine-provider.ts';
+import type { ProcessTable } from '../../core/contracts/process-table.ts';
+import type { Remote } from '../../core/contracts/remote.ts';
+import { CerebroError } from '../../core/errors.ts';
+import type { MachineType } from '../../core/model/plan.ts';
+import { LocalMachine, type LocalMachineServices, MACHINE_MARKER } from './local-machine.ts';
+import { LocalRemote } from './local-remote.ts';
+import type { Config } from './schema.ts';
+
+interface Services {
+  clock: Clock;
+  logger: Logger;
+  processes: ProcessTable;
+  dataDir: string;
+  selfCommand: readonly string[];
+}
+
+/** Machines that are folders and processes of this host: for trying Cerebro out, for development, and for a single big server. */
+export class LocalProvider implements MachineProvider {
+  readonly name = 'local';
+  readonly actions: Record<string, ProviderAction> = {
+    crash: {
+      description: 'ends the machine as a power cut would',
+      run: async (id) => {
+        await this.#machine(id).powerOff('its power was cut');
+        return `${id} has no power any more: its sitter and its tasks are dead`;
+      },
+    },
+  };
+  readonly #config: Config;
+  readonly #folder: string;
+  readonly #machines = new Map<string, LocalMachine>();
+  readonly #listeners = new Set<() => void>();
+  readonly #machineServices: LocalMachineServices;
+
+  constructor(services: Services, config: Config) {
+    this.#config = config;
+    this.#folder = join(services.dataDir, 'machines');
+    this.#machineServices = {
+      clock: services.clock,
+      logger: services.logger,
+      processes: services.processes,
+      selfCommand: services.selfCommand,
+      maxRestartsPerMinute: config.max_restarts_per_minute,
+      onChange: () => {
+        for (const listener of this.#listeners) listener();
+      },
+    };
+  }
+
+  /** Takes up the machines that are there: sitters that run are adopted, those that do not are started. */
+  async start(): Promise<void> {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(this.#folder)) {
+      const machine = LocalMachine.load(join(this.#folder, name), this.#machineServices);
+      if (!machine) continue;
+      this.#machines.set(machine.id, machine);
+      machine.watch();
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const machine of this.#machines.values()) machine.unwatch();
+    this.#machines.clear();
+  }
+
+  types(zone: string): readonly MachineType[] {
+    if (!this.#config.zones.some((name) => zone === `${this.name}-${name}`)) return [];
+    return this.#config.machine_types.map(({ price, ...type }) => (price === undefined ? type : { ...type, price }));
+  }
+
+  async create(order: MachineOrder): Promise<Instance> {
+    const known = this.#machines.get(order.machineId);
+    if (known) {
+      if (known.intent !== order.intent)
+        throw new CerebroError('conflict', `${order.machineId} exists already, by another order`);
+      return known.instance();
+    }
+    const machine = LocalMachine.create(join(this.#folder, order.machineId), order, this.#machineServices);
+    this.#machines.set(machine.id, machine);
+    machine.watch();
+    return machine.instance();
+  }
+
+  async describe(clusterId: string): Promise<Instance[]> {
+    return [...this.#machines.values()]
+      .filter((machine) => machine.clusterId === clusterId)
+      .map((machine) => machine.instance());
+  }
+
+  async destroy(clusterId: string, machineId: string): Promise<void> {
+    const machine = this.#machines.get(machineId);
+    if (!machine) return;
+    if (machine.clusterId !== clusterId)
+      throw new CerebroError('forbidden', `${machineId} belongs to another cluster and is left alone`);
+    await machine.remove();
+    this.#machines.delete(machineId);
+  }
+
+  async remote(instance: { machineId: string }): Promise<Remote> {
+    const machine = this.#machine(instance.machineId);
+    const home = join(machine.folder, 'home');
+    mkdirSync(home, { recursive: true });
+    return new LocalRemote(home, { [MACHINE_MARKER]: `${machine.clusterId}/${machine.id}` });
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  async suspend(clusterId: string): Promise<void> {
+    await Promise.all(
+      [...this.#machines.values()]
+        .filter((machine) => machine.clusterId === clusterId)
+        .map((machine) => machine.suspend()),
+    );
+  }
+
+  #machine(id: string): LocalMachine {
+    const machine = this.#machines.get(id);
+    if (machine && existsSync(machine.folder)) return machine;
+    throw new CerebroError('not_found', `there is no local machine "${id}"`);
+  }
+}

@@ -1,0 +1,24 @@
+import { z } from 'zod';
+
+const machineType = z.strictObject({
+  name: z.string().min(1),
+  /** Cores and MB that a machine of this type offers. They are declared, not taken from this host. */
+  cpu: z.number().positive(),
+  mem: z.number().positive(),
+  price: z.number().min(0).optional(),
+});
+
+export const config = z.strictObject({
+  /** Zones are called local-NAME. */
+  zones: z.array(z.string().regex(/^[a-z0-9]+$/)).default(['a', 'b', 'c']),
+  machine_types: z
+    .array(machineType)
+    .min(1)
+    .default([
+      { name: 'local.small', cpu: 2, mem: 2048 },
+      { name: 'local.large', cpu: 8, mem: 16_384 },
+    ]),
+  /** A sitter that dies more often than this in a minute is given up, as a machine that does not stay up would be. */
+  max_restarts_per_minute: z.number().int().min(0).default(6),
+});
+export type Config = z.infer<typeof config>;

@@ -1,0 +1,2 @@
+export { stateStoreSuite } from './state-store-suite.ts';
+export type { Assertions, Case, Suite } from './suite.ts';
