@@ -32,30 +32,38 @@ class Draft {
   apply(action: Action): void {
     switch (action.kind) {
       case 'order-machine':
-        return this.#order(action);
+        this.#order(action);
+        return;
       case 'machine-state':
-        return this.#machineState(action.machine, action.to, action.reason);
+        this.#machineState(action.machine, action.to, action.reason);
+        return;
       case 'forget-machine':
         this.#delete(keys.machine(action.machine));
         this.#delete(keys.cursor(action.machine));
-        return this.#tell('info', 'machine-gone', `${action.machine} is gone: ${action.reason}`, {
+        this.#tell('info', 'machine-gone', `${action.machine} is gone: ${action.reason}`, {
           machine: action.machine,
         });
+        return;
       case 'place-copy':
-        return this.#place(action);
+        this.#place(action);
+        return;
       case 'update-copy':
-        return this.#changeCopy(
+        this.#changeCopy(
           action.copy,
           { version: action.version, cpu: action.cpu, mem: action.mem },
           'copy-update',
           action.reason,
         );
+        return;
       case 'stop-copy':
-        return this.#changeCopy(action.copy, { wanted: 'stop' }, 'copy-stop', action.reason);
+        this.#changeCopy(action.copy, { wanted: 'stop' }, 'copy-stop', action.reason);
+        return;
       case 'forget-copy':
-        return this.#forgetCopy(action.copy, action.reason);
+        this.#forgetCopy(action.copy, action.reason);
+        return;
       case 'forget-job':
-        return this.#forgetJob(action.job, action.reason);
+        this.#forgetJob(action.job, action.reason);
+        return;
     }
   }
 

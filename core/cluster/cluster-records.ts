@@ -158,13 +158,17 @@ export class ClusterRecords {
     const [kind, rest] = [key.slice(0, slash), key.slice(slash + 1)];
     switch (kind) {
       case 'job':
-        return keep(this.jobs, rest, value, jobRecord, key);
+        keep(this.jobs, rest, value, jobRecord, key);
+        return;
       case 'version':
-        return keep(this.versions, key, value, jobVersion, key);
+        keep(this.versions, key, value, jobVersion, key);
+        return;
       case 'machine':
-        return keep(this.machines, rest, value, machineRecord, key);
+        keep(this.machines, rest, value, machineRecord, key);
+        return;
       case 'copy':
-        return keep(this.copies, rest, value, copyRecord, key);
+        keep(this.copies, rest, value, copyRecord, key);
+        return;
       case 'serial':
         this.serials.set(rest, Number(value ?? 1));
         return;

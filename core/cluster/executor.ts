@@ -148,7 +148,7 @@ export class Executor {
     }
     // Read again: while the recipe ran, the copy may have been stopped or given a newer version.
     const now = records.copies.get(copy.id);
-    if (!now || now.wanted !== 'run' || now.version !== copy.version || signal.aborted) return;
+    if (now?.wanted !== 'run' || now.version !== copy.version || signal.aborted) return;
     await client.putTask(machine, {
       id: copy.id,
       job: copy.job,

@@ -227,7 +227,8 @@ export class Observer {
       case 'hello':
         contact.connected = true;
         contact.tasks = new Map(message.tasks.map((task) => [task.id, task]));
-        return this.#deps.onNews();
+        this.#deps.onNews();
+        return;
       case 'task': {
         const before = contact.tasks?.get(message.task.id);
         contact.tasks?.set(message.task.id, message.task);
@@ -236,13 +237,17 @@ export class Observer {
           before.phase === message.task.phase &&
           before.version === message.task.version &&
           before.run === message.task.run;
-        return same ? this.#deps.onVitals() : this.#deps.onNews();
+        if (same) this.#deps.onVitals();
+        else this.#deps.onNews();
+        return;
       }
       case 'task-gone':
         contact.tasks?.delete(message.id);
-        return this.#deps.onNews();
+        this.#deps.onNews();
+        return;
       case 'event':
-        return this.#queueEvent(id, message.event);
+        this.#queueEvent(id, message.event);
+        return;
       case 'beat':
         return;
     }

@@ -26,6 +26,8 @@ export interface RecipeRunnerDeps {
 /** Finds recipes among the loaders and runs them on machines, each under a deadline. */
 export class RecipeRunner {
   readonly #deps: RecipeRunnerDeps;
+  /** The last recipe on each machine. Two at once would get in each other's way there: they unpack into the same folders. */
+  readonly #turns = new Map<string, Promise<void>>();
 
   constructor(deps: RecipeRunnerDeps) {
     this.#deps = deps;
@@ -44,10 +46,26 @@ export class RecipeRunner {
     );
   }
 
-  /** Runs the job's recipe for one copy; nothing to do where the job has none. */
+  /** Runs the job's recipe for one copy, after those that run on its machine already; nothing to do where the job has none. */
   async run(run: RecipeRun): Promise<void> {
-    const { deployment_recipe, recipe_options, version } = run.spec;
-    if (deployment_recipe === undefined) return;
+    const recipe = run.spec.deployment_recipe;
+    if (recipe === undefined) return;
+    const before = this.#turns.get(run.machine.id) ?? Promise.resolve();
+    const turn = before.then(() => (run.signal.aborted ? undefined : this.#runNow(run, recipe)));
+    const settled = turn.then(
+      () => undefined,
+      () => undefined, // whoever comes next does not mind; who waits for `turn` learns of it
+    );
+    this.#turns.set(run.machine.id, settled);
+    try {
+      await turn;
+    } finally {
+      if (this.#turns.get(run.machine.id) === settled) this.#turns.delete(run.machine.id);
+    }
+  }
+
+  async #runNow(run: RecipeRun, deployment_recipe: string): Promise<void> {
+    const { recipe_options, version } = run.spec;
     const { copy, machine, provider } = run;
     const about = { job: copy.job, machine: machine.id, copy: copy.id };
     const deadline = AbortSignal.timeout(this.#deps.deadlineMs);
@@ -74,7 +92,13 @@ export class RecipeRunner {
         logger: this.#recipeLogger(about, lines),
         signal,
       });
-      await this.#withDeadline(recipe.runDeploy(), signal, deployment_recipe, remote, deadline);
+      try {
+        await this.#withDeadline(recipe.runDeploy(), signal, deployment_recipe, remote, deadline);
+      } catch (error) {
+        // What it said before it failed is what people need to read.
+        await this.#deps.tell(lines);
+        throw error;
+      }
       await this.#deps.tell([
         ...lines,
         { level: 'info', kind: 'recipe-done', message: `${copy.id}: recipe "${deployment_recipe}" is done`, ...about },

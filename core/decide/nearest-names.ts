@@ -18,8 +18,10 @@ export function didYouMean(name: string, known: Iterable<string>): string {
   return `; did you mean ${names.length > 0 ? `${names.join(', ')} or ${last}` : last}?`;
 }
 
+/** The least of: the whole name, its beginning, any of its words. A part counts one more than the whole. */
 function likeness(a: string, b: string): number {
-  return b.startsWith(a) || a.startsWith(b) ? 1 : editDistance(a, b);
+  const parts = [b.slice(0, a.length), ...b.split(/[^\p{L}\p{N}]+/u)].filter((part) => part.length > 1);
+  return Math.min(editDistance(a, b), ...parts.map((part) => editDistance(a, part) + 1));
 }
 
 /** Levenshtein's distance, two rows at a time. */

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { chmod, copyFile, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Remote, RunOptions, RunResult } from '../../core/contracts/remote.ts';
@@ -93,7 +93,7 @@ export class LocalRemote implements Remote {
     const mode = options.mode ?? (await stat(localPath)).mode & 0o777;
     if (await sameFile(localPath, target, mode)) return false;
     await mkdir(dirname(target), { recursive: true });
-    const part = `${target}.part`;
+    const part = partOf(target);
     await copyFile(localPath, part);
     await chmod(part, mode);
     await rename(part, target);
@@ -103,8 +103,9 @@ export class LocalRemote implements Remote {
   async write(text: string, remotePath: string, options: { mode?: number } = {}): Promise<void> {
     const target = this.#path(remotePath);
     await mkdir(dirname(target), { recursive: true });
-    await writeFile(`${target}.part`, text, { mode: options.mode ?? 0o644 });
-    await rename(`${target}.part`, target);
+    const part = partOf(target);
+    await writeFile(part, text, { mode: options.mode ?? 0o644 });
+    await rename(part, target);
   }
 
   async get(remotePath: string, localPath: string): Promise<void> {
@@ -146,6 +147,11 @@ class Output {
   end(): void {
     if (this.#line !== '') this.#onLine?.(this.#stream, this.#line);
   }
+}
+
+/** A name of its own for each transfer: two may write the same file at once, and the last one wins whole. */
+function partOf(path: string): string {
+  return `${path}.${randomUUID().slice(0, 8)}.part`;
 }
 
 function lastWords(result: RunResult): string {
