@@ -444,7 +444,10 @@ export class TaskSitter {
     this.#watchRun(run);
     if (run.over) return;
     const shim = readProcessFile(join(run.folder, 'shim'));
-    const alive = (): boolean => shim !== undefined && processes.read(shim.pid)?.startTime === shim.startTime;
+    const alive = (): boolean => {
+      const info = shim && processes.read(shim.pid);
+      return info !== undefined && info.startTime === shim?.startTime && info.state !== 'Z';
+    };
     this.#every(run, ADOPTED_CHECK_MS, () => {
       if (!alive()) this.#shimEnded(run);
     });

@@ -21,36 +21,31 @@ deployment_layout: {local-a: {count: ${a}}, local-b: {count: ${b}}}
 update: {min_healthy: 0, max_parallel: 3}
 `;
 
-/** The copies that have a process in this cluster's folder, by what the processes themselves bear: one entry a process group. */
-function processesByCopy(dataDir: string): Map<string, number> {
+/** The copies that have a process on machines of this cluster, by what the processes themselves bear, and how many each has. */
+function processesByCopy(clusterId: string): Map<string, number> {
   const found = new Map<string, number>();
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
-    try {
-      const environment = readFileSync(`/proc/${name}/environ`, 'latin1').split('\0');
-      const copy = environment.find((variable) => variable.startsWith('CEREBRO_COPY='))?.slice('CEREBRO_COPY='.length);
-      const marked = environment.some((variable) => variable.startsWith('CEREBRO_RUN='));
-      const command = readFileSync(`/proc/${name}/cmdline`, 'latin1');
-      if (
-        copy?.startsWith('crashy.') &&
-        marked &&
-        command.startsWith('sleep') &&
-        ours.has(environmentValue(environment, 'CEREBRO_MACHINE'))
-      ) {
-        found.set(copy, (found.get(copy) ?? 0) + 1);
-      }
-    } catch {
-      // it has ended meanwhile, or is not ours to look at
-    }
+    const environment = environmentOf(name);
+    const copy = environment.get('CEREBRO_COPY');
+    if (!copy?.startsWith('crashy.') || !environment.has('CEREBRO_RUN')) continue;
+    if (environment.get('CEREBRO_MACHINE')?.startsWith(`${clusterId}/`)) found.set(copy, (found.get(copy) ?? 0) + 1);
   }
   return found;
-
-  function environmentValue(environment: readonly string[], variable: string): string {
-    return environment.find((entry) => entry.startsWith(`${variable}=`))?.slice(variable.length + 1) ?? '';
-  }
 }
 
-const ours = { has: (marker: string): boolean => marker.startsWith(`${clusterId}/`) };
-let clusterId = '';
+function environmentOf(pid: string): Map<string, string> {
+  let text = '';
+  try {
+    text = readFileSync(`/proc/${pid}/environ`, 'latin1');
+  } catch {
+    // it has ended meanwhile, or is not ours to look at
+  }
+  return new Map(
+    text
+      .split('\0')
+      .map((variable) => [variable.slice(0, variable.indexOf('=')), variable.slice(variable.indexOf('=') + 1)]),
+  );
+}
 
 t.test('the cluster sitter is killed with -9 at any moment: nothing is doubled, nothing is lost', async (t) => {
   const seed = Number(process.env.CEREBRO_SEED ?? 20_261_122);
@@ -59,7 +54,7 @@ t.test('the cluster sitter is killed with -9 at any moment: nothing is doubled, 
   const cluster = new EmbeddedCluster();
   t.teardown(() => cluster.remove());
   await cluster.up();
-  clusterId = (await cluster.get<{ clusterId: string }>('/api/v1/status')).clusterId;
+  const { clusterId } = await cluster.get<{ clusterId: string }>('/api/v1/status');
   let wanted: [number, number, number] = [1, 1, 0];
   await cluster.apply(job(...wanted));
 
@@ -85,7 +80,7 @@ t.test('the cluster sitter is killed with -9 at any moment: nothing is doubled, 
   let processes = new Map<string, number>();
   await eventually(
     () => {
-      processes = processesByCopy(cluster.dataDir);
+      processes = processesByCopy(clusterId);
       return JSON.stringify([...processes.keys()].sort()) === JSON.stringify(ids);
     },
     () => `the processes are those of the copies: ${JSON.stringify([...processes])} against ${JSON.stringify(ids)}`,

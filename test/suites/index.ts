@@ -1,2 +1,3 @@
+export { limitEnforcerSuite } from './limit-enforcer-suite.ts';
 export { stateStoreSuite } from './state-store-suite.ts';
 export type { Assertions, Case, Suite } from './suite.ts';

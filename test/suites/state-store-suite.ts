@@ -1,4 +1,5 @@
 import type { Change, StateStore } from '../../core/contracts/state-store.ts';
+import { eventually } from './eventually.ts';
 import type { Suite } from './suite.ts';
 
 /** What every `state-store` must do. `make` gives an empty store that is not started. */
@@ -121,7 +122,7 @@ export function stateStoreSuite(make: () => Promise<StateStore>): Suite {
           );
           await store.commit({ write: [{ put: 'w/2', value: 2 }] });
           await store.commit({ write: [{ delete: 'w/1' }] });
-          await eventually(() => heard.length >= 3);
+          await eventually(() => heard.length >= 3, 'three changes are heard');
           watch.close();
           await store.commit({ write: [{ put: 'w/3', value: 3 }] });
           t.same(
@@ -158,12 +159,4 @@ export function stateStoreSuite(make: () => Promise<StateStore>): Suite {
       },
     },
   ];
-}
-
-async function eventually(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000;
-  while (!condition()) {
-    if (Date.now() > deadline) throw new Error('it did not come about within 10 s');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

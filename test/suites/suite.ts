@@ -1,6 +1,7 @@
 /** The few assertions that a suite needs; tap's `t` has them, and so does any other runner with a small adapter. */
 export interface Assertions {
   ok(value: unknown): unknown;
+  notOk(value: unknown): unknown;
   equal(found: unknown, wanted: unknown): unknown;
   same(found: unknown, wanted: unknown): unknown;
   fail(message: string): unknown;

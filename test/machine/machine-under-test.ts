@@ -1,0 +1,92 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SystemClock } from '../../core/engine/system-clock.ts';
+import { MachineSitter } from '../../core/machine/machine-sitter.ts';
+import { ProcTable } from '../../core/machine/proc-table.ts';
+import {
+  type TaskConfiguration,
+  type TaskDefinition,
+  type TaskStatus,
+  taskConfiguration,
+} from '../../core/model/task.ts';
+import { ProcEnforcer } from '../../plugins/enforcer-proc/proc-enforcer.ts';
+import { silentLogger } from '../fakes/silent-logger.ts';
+import { eventually } from '../suites/eventually.ts';
+
+export type ConfigurationInput = Partial<TaskConfiguration> & { command: string };
+
+/** A machine sitter with real shims and processes, in a folder of its own, that can be let go of and taken up again. */
+export class MachineUnderTest {
+  readonly folder = mkdtempSync(join(tmpdir(), 'cerebro-machine-'));
+  readonly processes = new ProcTable();
+  #enforcer: ProcEnforcer | null = null;
+  #sitter: MachineSitter | null = null;
+
+  get sitter(): MachineSitter {
+    if (!this.#sitter) throw new Error('the machine sitter is not started');
+    return this.#sitter;
+  }
+
+  async start(bootId?: string): Promise<void> {
+    const clock = new SystemClock();
+    const { processes } = this;
+    const table =
+      bootId === undefined
+        ? processes
+        : {
+            bootId,
+            read: (pid: number) => processes.read(pid),
+            scan: () => processes.scan(),
+            environment: (pid: number, name: string) => processes.environment(pid, name),
+          };
+    this.#enforcer = new ProcEnforcer({ clock, logger: silentLogger, processes }, { idle_interval: 0.1 });
+    await this.#enforcer.start();
+    this.#sitter = new MachineSitter({
+      dataDir: this.folder,
+      enforcer: this.#enforcer,
+      clock,
+      logger: silentLogger,
+      processes: table,
+    });
+    await this.#sitter.start();
+  }
+
+  /** As a daemon that ends: everything it holds in memory is gone, the tasks are not. */
+  async letGo(): Promise<void> {
+    await this.#sitter?.stop();
+    await this.#enforcer?.stop();
+    this.#sitter = null;
+  }
+
+  async remove(): Promise<void> {
+    if (!this.#sitter) await this.start();
+    for (const { id } of this.sitter.tasks()) await this.sitter.remove(id);
+    await this.letGo();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  add(id: string, configuration: ConfigurationInput, version = 1): Promise<TaskStatus> {
+    return this.sitter.put(definition(id, configuration, version), { start: true });
+  }
+
+  task(id: string): TaskStatus {
+    return this.sitter.task(id);
+  }
+
+  /** Waits for a phase, and gives the status then. */
+  async phase(id: string, phase: TaskStatus['phase'], run?: number): Promise<TaskStatus> {
+    const there = (): boolean =>
+      this.task(id).phase === phase &&
+      (run === undefined || this.task(id).run >= run) &&
+      (phase !== 'running' || this.task(id).pid !== null);
+    await eventually(there, `${id} is ${phase}`).catch((error: unknown) => {
+      throw new Error(`${error}; it is ${JSON.stringify(this.task(id))}`);
+    });
+    return this.task(id);
+  }
+}
+
+export function definition(id: string, configuration: ConfigurationInput, version = 1): TaskDefinition {
+  return { id, job: id, version, configuration: taskConfiguration.parse({ name: id, ...configuration }) };
+}
