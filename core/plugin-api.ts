@@ -1,4 +1,6 @@
 /** What `cerebro/plugin` is to those who write plugins. */
+
+export { z } from 'zod';
 export type { Clock, Timer } from './contracts/clock.ts';
 export type * from './contracts/cluster-api.ts';
 export type * from './contracts/dns-provider.ts';

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import type { Clock } from '../../core/contracts/clock.ts';
@@ -16,6 +16,9 @@ import { CerebroError, messageOf } from '../../core/errors.ts';
 import { ChangeHistory } from '../../core/model/change-history.ts';
 import type { Config } from './schema.ts';
 
+/** Less room than this, and a write that failed is taken to have failed for it. */
+const FULL_BYTES = 1024 * 1024;
+
 interface Stored {
   v: unknown;
   r: number;
@@ -23,7 +26,10 @@ interface Stored {
 
 /**
  * The embedded store: LMDB in the data folder, one process, durable with each commit.
- * `overlappingSync: false`: by default the promise of a commit resolves before its flush.
+ *
+ * Commits are synchronous: about half a millisecond with its flush. lmdb's asynchronous transactions lose track of a commit that
+ * fails (3.5: on a full disk one is rejected twice, and the next never settles); a synchronous one throws, and nothing was changed.
+ * `overlappingSync: false`: by default a commit is acknowledged before its flush.
  */
 export class LmdbStore implements StateStore {
   readonly #path: string;
@@ -46,7 +52,7 @@ export class LmdbStore implements StateStore {
       this.#data = this.#root.openDB<Stored, string>({ name: 'data', encoding: 'json' });
       this.#meta = this.#root.openDB<number, string>({ name: 'meta', encoding: 'json' });
     } catch (error) {
-      throw failed(error, `the store in ${this.#path} cannot be opened`);
+      throw this.#failed(error, `the store in ${this.#path} cannot be opened`);
     }
     this.#history = new ChangeHistory(this.#revision());
   }
@@ -79,7 +85,7 @@ export class LmdbStore implements StateStore {
     const changes: Change[] = [];
     let result: CommitResult;
     try {
-      result = await root.transaction((): CommitResult => {
+      result = root.transactionSync((): CommitResult => {
         const failedKeys = (transaction.when ?? [])
           .filter(({ key, revision }) => (data.get(key)?.r ?? 0) !== revision)
           .map(({ key }) => key);
@@ -100,7 +106,7 @@ export class LmdbStore implements StateStore {
         return { ok: true, revision };
       });
     } catch (error) {
-      throw failed(error, 'the change was not recorded');
+      throw this.#failed(error, 'the change was not recorded');
     }
     if (result.ok) this.#history.add(result.revision, changes);
     return result;
@@ -127,12 +133,12 @@ export class LmdbStore implements StateStore {
     const { root, meta } = this.#open();
     let epoch = 0;
     try {
-      await root.transaction(() => {
+      root.transactionSync(() => {
         epoch = (meta.get('epoch') ?? 0) + 1;
         meta.putSync('epoch', epoch);
       });
     } catch (error) {
-      throw failed(error, 'the lead could not be taken');
+      throw this.#failed(error, 'the lead could not be taken');
     }
     this.#logger.debug({ holder, epoch }, 'took the lead');
     return { epoch, remainingMs: () => (this.#root ? Number.POSITIVE_INFINITY : 0), release: async () => undefined };
@@ -146,17 +152,22 @@ export class LmdbStore implements StateStore {
     if (!this.#root || !this.#data || !this.#meta) throw new CerebroError('unavailable', 'the store is not open');
     return { root: this.#root, data: this.#data, meta: this.#meta };
   }
-}
 
-/** LMDB's own words for a full disk are ENOSPC, EIO behind a quota, and MDB_MAP_FULL. */
-function failed(error: unknown, what: string): CerebroError {
-  const words = messageOf(error);
-  if (/no space|ENOSPC|MAP_FULL|disk quota/i.test(words)) {
-    return new CerebroError(
-      'no_space',
-      `${what}: the disk under the store is full; what was acknowledged before stays`,
-      { cause: error },
-    );
+  /** On a full disk LMDB may say ENOSPC, MDB_MAP_FULL, or (its write came back short) no more than EIO: then the disk itself is asked. */
+  #failed(error: unknown, what: string): CerebroError {
+    const words = messageOf(error);
+    if (/no space|ENOSPC|MAP_FULL|disk quota/i.test(words) || (/input\/output/i.test(words) && this.#diskIsFull())) {
+      return new CerebroError(
+        'no_space',
+        `${what}: the disk under the store (${this.#path}) is full; what was acknowledged before stays`,
+        { cause: error },
+      );
+    }
+    return new CerebroError('unavailable', `${what}: ${words}`, { cause: error });
   }
-  return new CerebroError('unavailable', `${what}: ${words}`, { cause: error });
+
+  #diskIsFull(): boolean {
+    const { bavail, bsize } = statfsSync(this.#path);
+    return bavail * bsize < FULL_BYTES;
+  }
 }

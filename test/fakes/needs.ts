@@ -1,0 +1,12 @@
+import type { Test } from 'tap';
+
+/**
+ * For a test that needs a part of the system: runs on when it is there, skips with what to install when it is not.
+ * With CEREBRO_TEST_ALL=1 (as .ci/run has it) everything must be there.
+ */
+export function skipUnless(t: Test, there: boolean, what: string): boolean {
+  if (there) return false;
+  if (process.env.CEREBRO_TEST_ALL === '1') t.fail(`CEREBRO_TEST_ALL=1 allows no skip, but ${what}`);
+  else t.comment(`skipped: ${what}`);
+  return true;
+}
