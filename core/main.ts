@@ -10,10 +10,16 @@ const EXIT = { done: 0, failed: 1, usage: 2, noAnswer: 3 };
 const interrupt = new AbortController();
 let exitCode = EXIT.done;
 
+/** npm passes on a Ctrl-C that the terminal has sent us already: within this time two signals are one. */
+const ONE_SIGNAL_MS = 1000;
+let interruptedAt = 0;
+
 // The first signal asks for an end in order; who asks again means it.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    if (interrupt.signal.aborted) process.exit(EXIT.failed);
+    if (interrupt.signal.aborted && performance.now() - interruptedAt > ONE_SIGNAL_MS) process.exit(EXIT.failed);
+    if (interrupt.signal.aborted) return;
+    interruptedAt = performance.now();
     interrupt.abort();
   });
 }

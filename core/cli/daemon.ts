@@ -1,6 +1,5 @@
 import type { Mode } from '../define-plugin.ts';
-import { createDaemon, type Daemon } from '../engine/create-daemon.ts';
-import { readSettings } from '../engine/read-settings.ts';
+import type { Daemon } from '../engine/create-daemon.ts';
 import { CerebroError } from '../errors.ts';
 import type { CliContext } from './context.ts';
 
@@ -24,6 +23,9 @@ export interface RunOptions {
 
 /** Runs a daemon until it is interrupted or ends by itself. */
 export async function runDaemon(flags: DaemonFlags, options: RunOptions, context: CliContext): Promise<void> {
+  // Loaded here, so that a command that only asks a cluster sitter something does not load a whole daemon.
+  const { createDaemon } = await import('../engine/create-daemon.ts');
+  const { readSettings } = await import('../engine/read-settings.ts');
   const settings = readSettings(flags.settings, {
     ...(flags.dataDir !== undefined && { data_dir: flags.dataDir }),
     ...(flags.host !== undefined && { host: flags.host }),

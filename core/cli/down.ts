@@ -1,11 +1,10 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { createDaemon } from '../engine/create-daemon.ts';
 import { DataFolder } from '../engine/data-folder.ts';
-import { readSettings } from '../engine/read-settings.ts';
 import { CerebroError } from '../errors.ts';
 import { ProcTable } from '../machine/proc-table.ts';
+import type { Settings } from '../model/settings.ts';
 import { ClusterClient } from './cluster-client.ts';
 import type { CliContext } from './context.ts';
 import type { DaemonFlags } from './daemon.ts';
@@ -18,6 +17,7 @@ export function down(program: Command, context: CliContext): void {
     .command('down')
     .description('stop all tasks, the local machines and the daemon; the next "up" takes it all up again')
     .action(async () => {
+      const { readSettings } = await import('../engine/read-settings.ts');
       const flags = program.opts<DaemonFlags>();
       const settings = readSettings(flags.settings, flags.dataDir === undefined ? {} : { data_dir: flags.dataDir });
       const folder = new DataFolder(resolve(settings.data_dir), new ProcTable());
@@ -44,7 +44,8 @@ async function downByDaemon(folder: DataFolder, url: string): Promise<void> {
 }
 
 /** The daemon is not there (it was stopped before, or died): a short-lived one finds the machines and stops them. */
-async function downAlone(flags: DaemonFlags, settings: ReturnType<typeof readSettings>): Promise<void> {
+async function downAlone(flags: DaemonFlags, settings: Settings): Promise<void> {
+  const { createDaemon } = await import('../engine/create-daemon.ts');
   const ended = new AbortController();
   const daemon = await createDaemon({
     mode: 'cluster',

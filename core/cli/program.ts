@@ -28,6 +28,7 @@ export function program(context: CliContext): Command {
     .option('--plugins <file>', "another plugins.json than Cerebro's own")
     .option('--log-level <level>', 'trace, debug, info, warn or error')
     .showHelpAfterError('(cerebro help shows what there is)')
+    .helpCommand('help [command]', 'show what there is, or what a command does')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => context.out(text.trimEnd()),

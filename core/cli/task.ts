@@ -2,9 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { createTaskHarness } from '../engine/create-task-harness.ts';
 import { CerebroError } from '../errors.ts';
-import { invalidInput } from '../http/error-response.ts';
 import { taskConfiguration } from '../model/task.ts';
 import type { CliContext } from './context.ts';
 
@@ -60,7 +58,9 @@ export function task(program: Command, context: CliContext): void {
       if (!result.success)
         throw new CerebroError(
           'usage',
-          invalidInput('--', result.error).message.replaceAll('--.', '--').replaceAll('_', '-'),
+          result.error.issues
+            .map((issue) => `--${issue.path.join('.').replaceAll('_', '-')}: ${issue.message}`)
+            .join('; '),
         );
       const folder = mkdtempSync(join(tmpdir(), 'cerebro-task-'));
       try {
@@ -77,6 +77,7 @@ async function runInForeground(
   configuration: ReturnType<typeof taskConfiguration.parse>,
   context: CliContext,
 ): Promise<number> {
+  const { createTaskHarness } = await import('../engine/create-task-harness.ts');
   const harness = await createTaskHarness(folder, configuration, (line) => context.err(`cerebro: ${line}`));
   try {
     harness.sitter.dispatch({ kind: 'start', why: 'started by hand' });

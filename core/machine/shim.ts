@@ -47,8 +47,9 @@ export interface ShimCommand {
   /** Program and arguments that become another user before the command, e.g. setpriv; empty: stay who we are. */
   become: readonly string[];
   env: Record<string, string>;
-  stdoutPath: string;
-  stderrPath: string;
+  /** A file to append to; or 1 or 2: our own standard output or error, handed on as it is (opened anew, it would have another offset). */
+  stdout: string | 1 | 2;
+  stderr: string | 1 | 2;
 }
 
 /** Puts the shim's script into `folder`, where running shims of an older one are not disturbed by it. Returns its path. */
@@ -63,29 +64,20 @@ export function installShim(folder: string): string {
 
 /** Starts a run under a shim in a session of its own. Throws when the system cannot. */
 export function startShim(script: string, command: ShimCommand): ChildProcess {
-  const out = openSync(command.stdoutPath, 'a', 0o640);
-  let err: number | undefined;
+  const opened: number[] = [];
+  const logOf = (place: string | 1 | 2): number => {
+    if (typeof place === 'number') return place;
+    const fd = openSync(place, 'a', 0o640);
+    opened.push(fd);
+    return fd;
+  };
   try {
-    err = openSync(command.stderrPath, 'a', 0o640);
-    const argv = [
-      script,
-      command.runFolder,
-      command.marker,
-      command.cgroupProcs ?? '',
-      command.cwd,
-      shellPath(),
-      command.command,
-      ...command.become,
-    ];
-    return spawn('/bin/sh', argv, {
-      detached: true,
-      cwd: '/',
-      env: command.env,
-      stdio: ['ignore', 'ignore', 'ignore', out, err],
-    });
+    const { runFolder, marker, cgroupProcs, cwd, become } = command;
+    const argv = [script, runFolder, marker, cgroupProcs ?? '', cwd, shellPath(), command.command, ...become];
+    const stdio = ['ignore', 'ignore', 'ignore', logOf(command.stdout), logOf(command.stderr)] as const;
+    return spawn('/bin/sh', argv, { detached: true, cwd: '/', env: command.env, stdio: [...stdio] });
   } finally {
-    closeSync(out);
-    if (err !== undefined) closeSync(err);
+    for (const fd of opened) closeSync(fd);
   }
 }
 

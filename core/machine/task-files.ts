@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
 import { endReason, type RunEnd, runEnd, taskDefinition, taskPhase } from '../model/task.ts';
@@ -100,7 +100,8 @@ export class TaskFiles {
     const runs = this.runs();
     for (const run of runs.slice(0, Math.max(0, runs.length - keep))) {
       const record = this.run(run);
-      const logs = record ? [record.stdout, record.stderr] : [];
+      // A log that is the sitter's own stream is no file.
+      const logs = record ? [record.stdout, record.stderr].filter((path) => isAbsolute(path)) : [];
       for (const path of [...logs, this.runFolder(run)]) await rm(path, { recursive: true, force: true });
     }
   }

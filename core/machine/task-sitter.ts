@@ -21,7 +21,8 @@ const KILL_DEADLINE_MS = 10_000;
 /** How often a shim that is not our child (it was adopted) is looked at, beside the watch on its folder. */
 const ADOPTED_CHECK_MS = 1000;
 
-const OWN_STREAM = { stdout: '/proc/self/fd/1', stderr: '/proc/self/fd/2' };
+/** What a run's record has for a log that is this process's own stream. */
+const OWN_STREAM = '-';
 
 export interface TaskSitterDeps {
   files: TaskFiles;
@@ -211,7 +212,7 @@ export class TaskSitter {
       const user = taskUser(configuration.uid);
       const marker = randomUUID();
       const logName = (folder: string | undefined, stream: 'stdout' | 'stderr'): string => {
-        if (folder === '-' && this.#deps.ownStreams) return OWN_STREAM[stream];
+        if (folder === '-' && this.#deps.ownStreams) return OWN_STREAM;
         return folder === undefined || folder === '-'
           ? join(files.runFolder(run), stream)
           : join(folder, `${taskFolderName(id)}.${run}.${stream}`);
@@ -257,8 +258,8 @@ export class TaskSitter {
           CEREBRO_COPY: id,
           ...configuration.env,
         },
-        stdoutPath: record.stdout,
-        stderrPath: record.stderr,
+        stdout: record.stdout === OWN_STREAM ? 1 : record.stdout,
+        stderr: record.stderr === OWN_STREAM ? 2 : record.stderr,
       });
       shim.once('exit', () => this.#shimEnded(current));
       shim.once('error', (error) =>
@@ -496,7 +497,7 @@ export class TaskSitter {
       lastLines: [],
     };
     this.#lastEnd = end;
-    if (!record || Object.values(OWN_STREAM).includes(record.stdout)) return;
+    if (!record || record.stdout === OWN_STREAM) return;
     // The lines are read and the record written after the new run was started: nobody waits for them.
     this.#track(
       (async () => {
