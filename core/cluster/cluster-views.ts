@@ -173,7 +173,7 @@ export class ClusterViews {
     const sentences: string[] = [];
     for (const [zone, counts] of Object.entries(view.zones)) {
       sentences.push(
-        `${zone}: ${counts.ready} of ${counts.wanted} copies are ready${counts.failing > 0 ? `, ${counts.failing} fail` : ''}`,
+        `${zone}: ${counts.ready} of ${counts.wanted} copies are ready${counts.failing > 0 ? `, ${counts.failing} failing` : ''}`,
       );
     }
     for (const copy of this.copies({ job: job.name })) if (copy.state !== 'ready') sentences.push(copySentence(copy));

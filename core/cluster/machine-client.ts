@@ -7,6 +7,8 @@ import { EPOCH_HEADER, type MachineMessage, machineMessage } from '../model/mach
 import { type RunEnd, runEnd, type TaskDefinition, type TaskStatus, taskStatus } from '../model/task.ts';
 
 const ANSWER_MS = 10_000;
+/** For what a page waits for. */
+const READ_MS = 3000;
 /** A stop waits for the task's own stop_timeout, which can be long; the cluster sitter asks again if this is not enough. */
 const REMOVE_MS = 120_000;
 
@@ -42,7 +44,8 @@ export class MachineClient {
   }
 
   async runs(machine: MachineRecord, id: string): Promise<RunEnd[]> {
-    return z.array(runEnd).parse(await this.#call(machine, 'GET', `/api/v1/tasks/${encodeURIComponent(id)}/runs`));
+    const path = `/api/v1/tasks/${encodeURIComponent(id)}/runs`;
+    return z.array(runEnd).parse(await this.#call(machine, 'GET', path, undefined, READ_MS));
   }
 
   /** What a task wrote, as the machine sends it. The caller destroys the stream, or aborts. */

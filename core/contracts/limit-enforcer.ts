@@ -1,4 +1,4 @@
-import type { TaskUsage } from '../model/task.ts';
+import type { LimitHolds, TaskUsage } from '../model/task.ts';
 
 /** The environment variable that the shim gives every process of a run; its value is the run's marker. */
 export const RUN_MARKER = 'CEREBRO_RUN';
@@ -52,7 +52,8 @@ export interface RunIdentity {
  */
 export interface LimitEnforcer {
   readonly name: string;
-  readonly kind: 'hard' | 'polled';
+  /** How firmly each limit is held; shown wherever a limit is. */
+  readonly holds: LimitHolds;
   /** Whether it can work on this host; the sentence says why not. No side effects. */
   probe(): Promise<{ works: true } | { works: false; sentence: string }>;
   start(): Promise<void>;

@@ -45,6 +45,7 @@ export function readJobFile(text: string, source: string): JobFileReading {
   }
   for (const document of documents) reading.document(document);
   reading.refuseDuplicates();
+  reading.problems.sort((a, b) => a.line - b.line);
   return reading;
 }
 
@@ -140,9 +141,7 @@ function expectation(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_type') return `expected ${issue.expected}`;
   if (issue.code === 'invalid_value') return `expected one of ${issue.values.map(String).join(', ')}`;
   if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message;
-  return issue.message.startsWith('Too') || issue.message.startsWith('Invalid')
-    ? issue.message
-    : `expected ${issue.message}`;
+  return issue.message;
 }
 
 function short(value: unknown): string {

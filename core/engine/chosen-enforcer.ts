@@ -19,8 +19,8 @@ export class ChosenEnforcer implements LimitEnforcer {
     return this.#enforcer.name;
   }
 
-  get kind(): LimitEnforcer['kind'] {
-    return this.#enforcer.kind;
+  get holds(): LimitEnforcer['holds'] {
+    return this.#enforcer.holds;
   }
 
   async probe(): ReturnType<LimitEnforcer['probe']> {
@@ -38,7 +38,7 @@ export class ChosenEnforcer implements LimitEnforcer {
       if (answer.works) {
         await enforcer.start();
         this.#chosen = enforcer;
-        this.#logger.info({ enforcer: enforcer.name, kind: enforcer.kind, reasons }, 'limits are enforced');
+        this.#logger.info({ enforcer: enforcer.name, holds: enforcer.holds, reasons }, 'limits are enforced');
         return;
       }
       reasons.push(`${enforcer.name}: ${answer.sentence}`);

@@ -194,6 +194,7 @@ function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness
     auth,
     logger,
     routes: [...clusterRoutes(clusterSitter, { down }), clusterLogRoute(clusterSitter)],
+    errorPage: (ctx, answer) => pages.errorPage(ctx, answer),
     before: [pages.middleware()],
     ready: () => readiness.ready,
   });

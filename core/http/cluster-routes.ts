@@ -5,6 +5,7 @@ import { copyState } from '../model/copy.ts';
 import { clusterEvent } from '../model/event.ts';
 import { jobRecord } from '../model/job.ts';
 import { runEnd, taskName, taskStatus } from '../model/task.ts';
+import { zoneName } from '../model/zone.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 
 const done = z.object({ done: z.literal(true) });
@@ -245,7 +246,7 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
       method: 'put',
       path: '/api/v1/settings/idle-limit',
       summary: 'How many idle machines each zone (or one) keeps; -1 ends none',
-      body: z.strictObject({ limit: z.number().int().min(-1), zone: z.string().nullable().default(null) }),
+      body: z.strictObject({ limit: z.number().int().min(-1), zone: zoneName.nullable().default(null) }),
       answer: done,
       handle: async ({ body, by }) => {
         await api.setIdleLimit(body.limit, body.zone, by);

@@ -6,7 +6,7 @@ import type { Logger } from '../contracts/logger.ts';
 import { CerebroError } from '../errors.ts';
 import { type ApiRoute, apiRoute, mountRoutes, openApi } from './api-route.ts';
 import type { Auth } from './auth.ts';
-import { jsonErrors } from './error-response.ts';
+import { answerErrors, type ErrorAnswer } from './error-response.ts';
 
 export interface DaemonAppParts {
   title: string;
@@ -16,6 +16,8 @@ export interface DaemonAppParts {
   routes: readonly ApiRoute[];
   /** Before that, everything but /healthz is answered with "starting": an empty list would be a lie. */
   ready(): boolean;
+  /** Makes a page of an error where a person looks on, and says whether it did. */
+  errorPage?: (ctx: Koa.Context, answer: ErrorAnswer) => boolean;
   /** Pages and other endpoints that have an error form of their own; asked before the routes. */
   before?: Koa.Middleware[];
 }
@@ -28,7 +30,7 @@ export function daemonApp(parts: DaemonAppParts): Koa {
     ctx.set('X-Content-Type-Options', 'nosniff');
     await next();
   });
-  app.use(jsonErrors(parts.logger));
+  app.use(answerErrors(parts.logger, parts.errorPage ?? (() => false)));
   app.use(async (ctx, next) => {
     if (!parts.ready() && ctx.path !== '/healthz')
       throw new CerebroError('unavailable', 'the daemon is starting; try again in a moment');

@@ -58,13 +58,17 @@ function clientError(error: unknown): ErrorAnswer | undefined {
   return { status, body: { error: { code: 'invalid', message: `the request cannot be read: ${error.message}` } } };
 }
 
-/** Answers errors of everything further in, as JSON. */
-export function jsonErrors(logger: Logger): (ctx: Context, next: Next) => Promise<void> {
+/** Answers errors of everything further in: as a page where `page` makes one (a person looks on), or else as JSON. */
+export function answerErrors(
+  logger: Logger,
+  page: (ctx: Context, answer: ErrorAnswer) => boolean,
+): (ctx: Context, next: Next) => Promise<void> {
   return async (ctx, next) => {
     try {
       await next();
     } catch (error) {
       const answer = errorAnswer(error, logger);
+      if (page(ctx, answer)) return;
       ctx.status = answer.status;
       if (answer.status === 401) ctx.set('WWW-Authenticate', 'Bearer realm="cerebro"');
       ctx.body = answer.body;

@@ -8,7 +8,7 @@ import type { ClusterApi } from '../contracts/cluster-api.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { Page, UiPlugin } from '../contracts/ui.ts';
 import type { Auth } from './auth.ts';
-import { errorAnswer } from './error-response.ts';
+import { type ErrorAnswer, errorAnswer } from './error-response.ts';
 import { pageFilters } from './page-filters.ts';
 
 /** Pages are told of changes at most this often. */
@@ -71,6 +71,14 @@ export class Pages {
   middleware(): Middleware {
     // The router's type asks for what only it itself puts into the context.
     return this.#router.routes() as unknown as Middleware;
+  }
+
+  /** An error of a path that is no page (a log, a misspelt address), for a browser: as a page, or by way of the sign-in. */
+  errorPage(ctx: Context, { status, body }: ErrorAnswer): boolean {
+    if (ctx.get('authorization') !== '' || ctx.accepts('json', 'html') !== 'html') return false;
+    if (status === 401 && ctx.method === 'GET') ctx.redirect('/signin');
+    else this.#render(ctx, 'error.njk', { title: 'That did not work', status, message: body.error.message }, status);
+    return true;
   }
 
   #routes(): void {

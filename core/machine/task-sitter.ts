@@ -179,7 +179,7 @@ export class TaskSitter {
         cpu: configuration.cpu ?? null,
         memBytes: memBytes(configuration.mem),
         enforcer: enforcer.name,
-        kind: enforcer.kind,
+        holds: enforcer.holds,
       },
       usage: this.#run?.enclosure.usage() ?? null,
       lastEnd: this.#lastEnd,

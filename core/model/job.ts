@@ -5,10 +5,10 @@ import { zoneName } from './zone.ts';
 const layoutEntry = z
   .strictObject({
     /** The original's "how many CPUs": that many copies, rounded up, unless `count` says it. */
-    cpu: z.number().min(0, 'cores, 0 or more').max(100_000).optional(),
+    cpu: z.number().min(0, 'expected cores, 0 or more').max(100_000).optional(),
     /** The least MB reserved for each copy. */
-    mem: z.number().min(0, 'MB, 0 or more').max(67_108_864).optional(),
-    count: z.number().int().min(0, 'copies, 0 or more').max(100_000).optional(),
+    mem: z.number().min(0, 'expected MB, 0 or more').max(67_108_864).optional(),
+    count: z.number().int().min(0, 'expected copies, 0 or more').max(100_000).optional(),
   })
   .refine(
     (entry) => entry.cpu !== undefined || entry.count !== undefined,
@@ -21,7 +21,7 @@ const dnsName = z
   .max(200)
   .regex(
     /^(?=.{1,200}$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,}$/i,
-    'a domain name, like redis.startup.com',
+    'expected a domain name, like redis.startup.com',
   );
 
 /** One job of a job file, strict, with every default filled in. What each key means: docs/job-file.md. */

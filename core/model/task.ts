@@ -10,11 +10,11 @@ export const taskName = z
   .refine((name) => name === name.trim(), 'a name may not begin or end with a space')
   .refine((name) => name !== '.' && name !== '..', 'a name may not be "." or ".."');
 
-const seconds = z.number().positive('seconds, more than 0');
-const cores = z.number().positive('cores, more than 0 (.5 is half of one core)').max(4096);
+const seconds = z.number().positive('expected seconds, more than 0');
+const cores = z.number().positive('expected cores, more than 0 (.5 is half of one core)').max(4096);
 const megabytes = z
   .number()
-  .positive('MB, more than 0')
+  .positive('expected MB, more than 0')
   .max(1024 * 1024 * 64);
 
 export const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL'] as const;
@@ -48,7 +48,7 @@ export const taskConfiguration = z.strictObject({
   allow_exit: z.boolean().default(false),
   auto_start: z.boolean().default(false),
   uid: z
-    .union([z.number().int().min(0), z.string().regex(/^[a-z_][a-z0-9_-]*\$?$/, 'a user name or number')])
+    .union([z.number().int().min(0), z.string().regex(/^[a-z_][a-z0-9_-]*\$?$/, 'expected a user name or number')])
     .optional(),
   stdout_location: z.string().min(1).optional(),
   stderr_location: z.string().min(1).optional(),
@@ -57,12 +57,12 @@ export const taskConfiguration = z.strictObject({
   poll_interval: z.number().min(0.02).max(60).default(0.1),
   env: z
     .record(
-      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a name of letters, digits and _'),
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a name of letters, digits and _'),
       // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL cannot stand in an environment
-      z.string().regex(/^[^\u0000]*$/, 'text without NUL'),
+      z.string().regex(/^[^\u0000]*$/, 'expected text without NUL'),
     )
     .default({}),
-  cwd: z.string().startsWith('/', 'an absolute path').default('/'),
+  cwd: z.string().startsWith('/', 'expected an absolute path').default('/'),
   stop_signal: z.enum(SIGNALS).default('SIGTERM'),
   stop_timeout: z.number().min(0).max(86_400).default(10),
   backoff: backoff.default(() => backoff.parse({})),
@@ -101,6 +101,11 @@ export const runEnd = z.object({
 });
 export type RunEnd = z.infer<typeof runEnd>;
 
+/** `hard`: the kernel holds it. `polled`: sampled every `poll_interval`, and what is over is ended. `measured`: shown, not held. */
+export const limitHold = z.enum(['hard', 'polled', 'measured']);
+export const limitHolds = z.object({ cpu: limitHold, mem: limitHold });
+export type LimitHolds = z.infer<typeof limitHolds>;
+
 export const taskUsage = z.object({ cpu: z.number(), memBytes: z.number(), processes: z.number().int() });
 /** Cores in use since the last sample, resident bytes and processes of the whole tree. */
 export type TaskUsage = z.infer<typeof taskUsage>;
@@ -124,8 +129,7 @@ export const taskStatus = z.object({
     cpu: z.number().nullable(),
     memBytes: z.number().nullable(),
     enforcer: z.string(),
-    /** `hard`: the kernel holds it. `polled`: sampled every `poll_interval`. */
-    kind: z.enum(['hard', 'polled']),
+    holds: limitHolds,
   }),
   usage: taskUsage.nullable(),
   lastEnd: runEnd.nullable(),

@@ -11,7 +11,7 @@ import type {
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { ProcessInfo, ProcessTable } from '../../core/contracts/process-table.ts';
 import { CerebroError } from '../../core/errors.ts';
-import type { TaskUsage } from '../../core/model/task.ts';
+import type { LimitHolds, TaskUsage } from '../../core/model/task.ts';
 import { HostReader, type HostReading, treeOf } from './host-reading.ts';
 import type { Config } from './schema.ts';
 
@@ -30,7 +30,7 @@ interface Services {
  */
 export class ProcEnforcer implements LimitEnforcer {
   readonly name = 'proc';
-  readonly kind = 'polled';
+  readonly holds: LimitHolds = { cpu: 'measured', mem: 'polled' };
   readonly #services: Services;
   readonly #config: Config;
   readonly #runs = new Set<ProcEnclosure>();

@@ -186,7 +186,7 @@ function taskStatus(id: string, job: string, version: number): TaskStatus {
     restarts: 0,
     nextStartAt: null,
     revision: 1,
-    limits: { cpu: 1, memBytes: null, enforcer: 'proc', kind: 'polled' },
+    limits: { cpu: 1, memBytes: null, enforcer: 'proc', holds: { cpu: 'measured', mem: 'polled' } },
     usage: null,
     lastEnd: null,
   };

@@ -232,7 +232,7 @@ export function runningTask(copy: string, job: string): TaskStatus {
     restarts: 2,
     nextStartAt: null,
     revision: 1,
-    limits: { cpu: 0.5, memBytes: 64 * 1024 * 1024, enforcer: 'proc', kind: 'polled' },
+    limits: { cpu: 0.5, memBytes: 64 * 1024 * 1024, enforcer: 'proc', holds: { cpu: 'measured', mem: 'polled' } },
     usage: { cpu: 0.12, memBytes: 12 * 1024 * 1024, processes: 2 },
     lastEnd: null,
   };
