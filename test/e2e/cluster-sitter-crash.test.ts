@@ -91,13 +91,14 @@ t.test('the cluster sitter is killed with -9 at any moment: nothing is doubled, 
   );
   const jobs = await cluster.get<{ zones: Record<string, { wanted: number }> }[]>('/api/v1/jobs');
   t.equal(jobs[0]?.zones['local-a']?.wanted, a);
-  const machines = await cluster.machines();
-  const folders = readdirSync(`${cluster.dataDir}/machines`);
+  let machines: string[] = [];
+  const folders = (): string[] => readdirSync(`${cluster.dataDir}/machines`).sort();
   await eventually(
-    () =>
-      JSON.stringify(readdirSync(`${cluster.dataDir}/machines`).sort()) ===
-      JSON.stringify(machines.map(({ id }) => id).sort()),
-    () => `every machine folder belongs to a machine: ${folders.join(', ')}`,
+    async () => {
+      machines = (await cluster.machines()).map(({ id }) => id).sort();
+      return JSON.stringify(folders()) === JSON.stringify(machines);
+    },
+    () => `every machine folder (${folders().join(', ')}) is that of a machine (${machines.join(', ')})`,
   );
   const seqs = (await cluster.events()).map(({ seq }) => seq);
   t.same(

@@ -190,7 +190,7 @@ t.test('the main job, on the embedded default', async (t) => {
       const unknown = await cluster.fetch('/logs/wep');
       t.equal(unknown.status, 404);
       t.match(await unknown.text(), /did you mean.*web/);
-      for (const name of ['..%2f..%2fadmin.token', '%2e%2e%2fadmin.token', '..', '.%00', '%2fetc%2fpasswd']) {
+      for (const name of ['..%2f..%2fadmin.token', '%2e%2e%2fadmin.token', '.%00', '%2fetc%2fpasswd']) {
         const answer = await cluster.fetch(`/logs/${name}`);
         t.ok(answer.status === 404 || answer.status === 400 || answer.status === 302, `${name}: ${answer.status}`);
         t.notMatch(await answer.text(), cluster.token);

@@ -161,7 +161,7 @@ t.test('a job shows its copies with the reason, use against limit, and a link to
   t.match(page, '/logs/hello.1?stream=stdout&amp;tail=1000');
   t.match(page, '/logs/hello.1?stream=stderr&amp;tail=1000');
   t.match(page, '12 of 64 MB, polled');
-  t.match(page, '0.12 of 0.5 cores, polled');
+  t.match(page, '0.12 of 0.5 cores, measured');
   t.match(page, /<textarea[^>]*>\ntask_configuration:\n {2}name: hello/);
   t.notMatch(page, 'this is why', 'nothing is explained while all is as wanted');
 });
