@@ -16,6 +16,8 @@ import { type RunRecord, type TaskFiles, taskFolderName } from './task-files.ts'
 import { taskUser } from './task-user.ts';
 
 const LAST_LINES = 20;
+/** Looking through all processes for what a run left behind takes milliseconds, which the start of the next run is not to wait for. */
+const SWEEP_AFTER_MS = 25;
 /** How long a tree may take to die of SIGKILL before we say so: a process in an uninterruptible wait does not. */
 const KILL_DEADLINE_MS = 10_000;
 /** How often a shim that is not our child (it was adopted) is looked at, beside the watch on its folder. */
@@ -116,15 +118,19 @@ export class TaskSitter {
     if (step.life === before && step.effects.length === 0) return;
     this.#life = step.life;
     this.save();
-    // A restart comes first: whatever can wait until the new run is under way waits.
     for (const effect of step.effects) {
       if (effect === 'spawn') this.#spawn();
       else this.#terminate();
     }
-    this.#report(before, step);
     if (this.#life.phase === 'backoff') this.#armBackoff();
     else this.#disarmBackoff();
-    this.#changed();
+    const tell = (): void => {
+      this.#report(before, step);
+      this.#changed();
+    };
+    // A new run comes first: whatever can wait until it is under way waits.
+    if (step.effects.includes('spawn')) this.#later(0, async () => tell());
+    else tell();
   }
 
   /** A new configuration; the caller restarts it if it runs with anything that changed. */
@@ -378,7 +384,7 @@ export class TaskSitter {
     if (this.#life.ending === null && end.because !== 'shim') {
       this.#run = null;
       this.dispatch(event);
-      this.#track(this.#clearUp(run));
+      this.#later(SWEEP_AFTER_MS, () => this.#clearUp(run));
     } else {
       this.#track(
         this.#clearUp(run).then(() => {
@@ -543,6 +549,10 @@ export class TaskSitter {
       if (!run.over) run.timers.push(this.#deps.clock.timer(ms, again));
     };
     run.timers.push(this.#deps.clock.timer(ms, again));
+  }
+
+  #later(ms: number, work: () => Promise<void>): void {
+    this.#track(new Promise<void>((resolve) => this.#deps.clock.timer(ms, resolve)).then(work));
   }
 
   #track(work: Promise<unknown>): void {
