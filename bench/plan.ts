@@ -102,7 +102,12 @@ function task(copy: CopyRecord): TaskStatus {
     restarts: 0,
     nextStartAt: null,
     revision: 1,
-    limits: { cpu: copy.cpu, memBytes: copy.mem * 1024 * 1024, enforcer: 'proc', kind: 'polled' },
+    limits: {
+      cpu: copy.cpu,
+      memBytes: copy.mem * 1024 * 1024,
+      enforcer: 'proc',
+      holds: { cpu: 'measured', mem: 'polled' },
+    },
     usage: null,
     lastEnd: null,
   };

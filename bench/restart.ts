@@ -123,7 +123,6 @@ async function underSitter(folder: string, count: number, limits: Record<string,
         name,
         command: commandOf(name, marks),
         ensure_alive: true,
-        // biome-ignore lint/suspicious/noThenProperty: the key of the job file, a number that nobody awaits
         backoff: { first: 0, then: 0, factor: 1, max: 0, reset_after: 0 },
         ...limits,
       };

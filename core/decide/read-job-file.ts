@@ -10,6 +10,7 @@ import {
   parseAllDocuments,
 } from 'yaml';
 import { z } from 'zod';
+import { messageOf } from '../errors.ts';
 import { type JobSpec, jobSpec } from '../model/job.ts';
 import { didYouMean } from './nearest-names.ts';
 
@@ -99,10 +100,17 @@ class Reading implements JobFileReading {
       this.problem(offset, '', 'expected a job, that is a map with task_configuration and deployment_layout');
       return;
     }
-    const value: unknown = node.toJS(document, { maxAliasCount: 100 });
+    let value: unknown;
+    try {
+      value = node.toJS(document, { maxAliasCount: 100 });
+    } catch (error) {
+      // Aliases without an anchor, or so many that they are an attack: the library finds these only now.
+      this.problem(offset, '', `is not YAML: ${messageOf(error)}`);
+      return;
+    }
     const result = jobSpec.safeParse(value);
     if (!result.success) {
-      for (const issue of result.error.issues) this.#issue(node, issue);
+      for (const issue of result.error.issues) this.#issue(node, value, issue);
       return;
     }
     const spec = result.data;
@@ -117,7 +125,7 @@ class Reading implements JobFileReading {
     this.entries.push({ spec, line: this.#lines.linePos(offset).line });
   }
 
-  #issue(root: Node, issue: z.core.$ZodIssue): void {
+  #issue(root: Node, document: unknown, issue: z.core.$ZodIssue): void {
     const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
     if (issue.code === 'unrecognized_keys') {
       for (const key of issue.keys) {
@@ -131,7 +139,7 @@ class Reading implements JobFileReading {
       }
       return;
     }
-    const given = valueAt(root, path);
+    const given = valueAt(document, path);
     const got = given === undefined ? 'nothing is there' : `got ${short(given)}`;
     this.problem(offsetOf(root, path), path.join('.'), `${expectation(issue)}, ${got}`);
   }
@@ -168,8 +176,8 @@ function offsetOf(root: Node, path: readonly (string | number)[]): number {
   return offset;
 }
 
-function valueAt(root: Node, path: readonly (string | number)[]): unknown {
-  let value: unknown = root.toJSON();
+function valueAt(document: unknown, path: readonly (string | number)[]): unknown {
+  let value = document;
   for (const step of path) {
     if (typeof value !== 'object' || value === null) return undefined;
     value = Reflect.get(value, step);

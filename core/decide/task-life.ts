@@ -91,6 +91,8 @@ export function newTaskLife(now: number): TaskLife {
 /** Seconds before the start that follows `streak` earlier ones without a stable uptime between. */
 export function pauseBefore(streak: number, backoff: Backoff): number {
   if (streak === 0) return backoff.first;
+  // factor ** streak is Infinity in the end, and 0 * Infinity is no number.
+  if (backoff.then === 0) return 0;
   return Math.min(backoff.max, backoff.then * backoff.factor ** (streak - 1));
 }
 
@@ -157,10 +159,16 @@ const ended: Handler<'ended'> = (life, event, rules, now) => {
   const byLimit = end.reason === 'cpu' || end.reason === 'mem' || end.reason === 'time';
   const wantsRestart =
     rules.ensure_alive || (byLimit && rules.restart) || end.reason === 'reboot' || end.reason === 'shim';
-  const mayRestart = rules.max_restarts === -1 || settled.restarts < rules.max_restarts;
+  // The machine's fault, or ours, is not held against the task.
+  const innocent = end.reason === 'reboot' || end.reason === 'shim';
+  const mayRestart = innocent || rules.max_restarts === -1 || settled.restarts < rules.max_restarts;
 
   if (wantsRestart && mayRestart) {
-    const counted = { ...settled, restarts: settled.restarts + 1, totalRestarts: settled.totalRestarts + 1 };
+    const counted = {
+      ...settled,
+      restarts: settled.restarts + (innocent ? 0 : 1),
+      totalRestarts: settled.totalRestarts + 1,
+    };
     return { ...startAfterPause(counted, pauseBefore(settled.streak, rules.backoff), end.sentence, now), ended: end };
   }
   if (rules.allow_exit) {
@@ -242,10 +250,11 @@ const TABLE: Record<TaskPhase, Row> = {
   running: RUNNING,
   stopping: {
     // Already on its way out: only what comes afterwards can still change.
-    start: (life, event) => ({
-      life: { ...life, wanted: 'run', ending: { reason: 'user', sentence: event.why } },
-      effects: [],
-    }),
+    // What is to run again anyway keeps the reason of its end: a start must not turn a breach into a wish.
+    start: (life, event) =>
+      life.wanted === 'run'
+        ? { life, effects: [] }
+        : { life: { ...life, wanted: 'run', ending: { reason: 'user', sentence: event.why } }, effects: [] },
     restart: (life, event) => ({
       life: { ...life, wanted: 'run', ending: { reason: event.reason, sentence: event.why } },
       effects: [],
@@ -254,7 +263,10 @@ const TABLE: Record<TaskPhase, Row> = {
       life: { ...life, wanted: 'stop', ending: { reason: event.reason, sentence: event.why } },
       effects: [],
     }),
-    suspend: (life) => ({ life: { ...life, suspended: true }, effects: [] }),
+    // What was stopped by hand stays stopped when the machine starts again.
+    suspend: (life) => ({ life: life.wanted === 'run' ? { ...life, suspended: true } : life, effects: [] }),
+    // It came to life after it was told to end, and has not heard that: it is told again.
+    spawned: (life) => ({ life, effects: ['terminate'] }),
     ended,
   },
 };

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Logger } from '../contracts/logger.ts';
 import { baseEnvironment } from '../machine/machine-sitter.ts';
 import { ProcTable } from '../machine/proc-table.ts';
-import { installShim } from '../machine/shim.ts';
+import { Shims } from '../machine/shim.ts';
 import { TaskFiles } from '../machine/task-files.ts';
 import { TaskSitter } from '../machine/task-sitter.ts';
 import type { TaskConfiguration } from '../model/task.ts';
@@ -33,6 +33,8 @@ export async function createTaskHarness(
   }));
   const enforcer = new ChosenEnforcer(pluginsFor(plugins, 'limit-enforcer'), 'auto', logger);
   await enforcer.start();
+  const shims = new Shims({ folder, env: baseEnvironment(), clock, spares: 0 });
+  shims.start();
   const sitter = new TaskSitter(
     {
       files: new TaskFiles(join(folder, 'task')),
@@ -40,7 +42,7 @@ export async function createTaskHarness(
       clock,
       logger,
       processes,
-      shimScript: installShim(folder),
+      shims,
       baseEnv: baseEnvironment(),
       ownStreams: true,
       onChange: () => undefined,
@@ -55,6 +57,7 @@ export async function createTaskHarness(
     sitter,
     stop: async () => {
       await sitter.stop();
+      shims.stop();
       await enforcer.stop();
     },
   };

@@ -11,7 +11,7 @@ import { canonical } from '../model/job.ts';
 import type { RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
 import { EventLog } from './event-log.ts';
 import type { LogSource } from './log-file.ts';
-import { installShim } from './shim.ts';
+import { Shims } from './shim.ts';
 import { TaskFiles, taskFolderName } from './task-files.ts';
 import { TaskSitter } from './task-sitter.ts';
 import { taskUser } from './task-user.ts';
@@ -38,7 +38,7 @@ export class MachineSitter {
   readonly #listeners = new Set<(change: MachineChange) => void>();
   /** Tasks whose files cannot be read: reported, and the others run. */
   readonly #damaged = new Map<string, string>();
-  #shimScript = '';
+  readonly #shims: Shims;
   #vitals: Timer | null = null;
   #suspended = false;
   #epoch = 0;
@@ -46,12 +46,13 @@ export class MachineSitter {
   constructor(deps: MachineSitterDeps) {
     this.#deps = deps;
     this.events = new EventLog(deps.dataDir, deps.clock, deps.logger);
+    this.#shims = new Shims({ folder: deps.dataDir, env: baseEnvironment(), clock: deps.clock });
   }
 
   async start(): Promise<void> {
     const folder = this.#tasksFolder;
     mkdirSync(folder, { recursive: true, mode: 0o750 });
-    this.#shimScript = installShim(this.#deps.dataDir);
+    this.#shims.start();
     this.events.load();
     for (const name of readdirSync(folder)) this.#load(join(folder, name));
     await Promise.all([...this.#sitters.values()].map((sitter) => this.#recover(sitter)));
@@ -63,6 +64,7 @@ export class MachineSitter {
     this.#vitals?.cancel();
     this.#vitals = null;
     await Promise.all([...this.#sitters.values()].map((sitter) => sitter.stop()));
+    this.#shims.stop();
   }
 
   /** Ends all tasks in order, to be started again by the next start. */
@@ -266,7 +268,7 @@ export class MachineSitter {
         clock,
         logger,
         processes,
-        shimScript: this.#shimScript,
+        shims: this.#shims,
         baseEnv: baseEnvironment(),
         ownStreams: false,
         onChange: (sitter) => this.#changed(sitter),

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Clock, Timer } from '../contracts/clock.ts';
 import { parseStat } from './proc-table.ts';
 
 /**
@@ -52,18 +53,111 @@ export interface ShimCommand {
   stderr: string | 1 | 2;
 }
 
-/** Puts the shim's script into `folder`, where running shims of an older one are not disturbed by it. Returns its path. */
-export function installShim(folder: string): string {
-  const path = join(folder, 'shim.sh');
-  if (!existsSync(path) || readFileSync(path, 'utf8') !== SCRIPT) {
-    writeFileSync(`${path}.new`, SCRIPT, { mode: 0o755 });
-    renameSync(`${path}.new`, path);
+/** Shells that wait for an order; a restart then does not wait for a fork of the whole daemon, which is milliseconds. */
+const SPARES = 4;
+/** Spares are replaced a little later: first comes the run that took one. */
+const REFILL_MS = 50;
+
+/**
+ * Starts shims, and keeps some in hand. A spare is a /bin/sh that reads its one order from standard input; it ends by itself
+ * when that is closed, so none is left behind by a daemon that dies.
+ */
+export class Shims {
+  readonly #folder: string;
+  readonly #env: Record<string, string>;
+  readonly #clock: Clock;
+  readonly #wanted: number;
+  readonly #spares: ChildProcess[] = [];
+  #script = '';
+  #refill: Timer | null = null;
+  #stopped = true;
+
+  /** `env` is the environment of the spares; a task's own comes with its order. */
+  constructor(options: { folder: string; env: Record<string, string>; clock: Clock; spares?: number }) {
+    this.#folder = options.folder;
+    this.#env = options.env;
+    this.#clock = options.clock;
+    this.#wanted = options.spares ?? SPARES;
   }
-  return path;
+
+  /** Puts the script into the folder, where running shims of an older one are not disturbed by it. */
+  start(): void {
+    this.#stopped = false;
+    const path = join(this.#folder, 'shim.sh');
+    if (!existsSync(path) || readFileSync(path, 'utf8') !== SCRIPT) {
+      writeFileSync(`${path}.new`, SCRIPT, { mode: 0o755 });
+      renameSync(`${path}.new`, path);
+    }
+    this.#script = path;
+    this.#fillSoon();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#refill?.cancel();
+    this.#refill = null;
+    for (const spare of this.#spares.splice(0)) spare.stdin?.destroy();
+  }
+
+  /** Starts a run under a shim in a session of its own. Throws when the system cannot. */
+  begin(command: ShimCommand): ChildProcess {
+    const ownStream = typeof command.stdout === 'number' || typeof command.stderr === 'number';
+    const spare = ownStream ? undefined : this.#take();
+    return spare ? order(spare, this.#script, command) : fork(this.#script, command);
+  }
+
+  #take(): ChildProcess | undefined {
+    this.#fillSoon();
+    for (let spare = this.#spares.shift(); spare; spare = this.#spares.shift()) {
+      if (spare.exitCode === null && spare.signalCode === null && spare.stdin?.writable) return spare;
+    }
+    return undefined;
+  }
+
+  #fillSoon(): void {
+    if (this.#stopped || this.#wanted === 0) return;
+    this.#refill ??= this.#clock.timer(REFILL_MS, () => {
+      this.#refill = null;
+      if (this.#spares.length < this.#wanted) this.#spares.push(spareShell(this.#env));
+      if (this.#spares.length < this.#wanted) this.#fillSoon();
+    });
+  }
 }
 
-/** Starts a run under a shim in a session of its own. Throws when the system cannot. */
-export function startShim(script: string, command: ShimCommand): ChildProcess {
+function spareShell(env: Record<string, string>): ChildProcess {
+  // "-s NAME" gives it a name in process lists; it reads its commands from standard input all the same.
+  const spare = spawn('/bin/sh', ['-s', 'cerebro-spare-shim'], {
+    detached: true,
+    cwd: '/',
+    env,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  spare.once('error', () => undefined); // it has no pid then, and is passed over when it is taken
+  spare.stdin?.on('error', () => undefined);
+  spare.unref();
+  return spare;
+}
+
+/** Gives a spare its order. Everything in it is quoted by us: to a shell, nothing in single quotes means anything. */
+function order(spare: ChildProcess, script: string, command: ShimCommand): ChildProcess {
+  const { stdout, stderr } = command;
+  for (const path of [stdout, stderr]) if (typeof path === 'string') closeSync(openSync(path, 'a', 0o640)); // what is wrong with it is told here
+  const environment = Object.entries(command.env).map(([name, value]) => `export ${name}=${quote(value)}`);
+  const logs = `exec 3>>${quote(String(stdout))} 4>>${quote(String(stderr))}`;
+  const run = `set -- ${argumentsOf(command).map(quote).join(' ')}; . ${quote(script)}`;
+  spare.stdin?.end(`{ ${[logs, ...environment, run].join('; ')}; } </dev/null\n`);
+  return spare;
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function argumentsOf({ runFolder, marker, cgroupProcs, cwd, command, become }: ShimCommand): string[] {
+  return [runFolder, marker, cgroupProcs ?? '', cwd, shellPath(), command, ...become];
+}
+
+function fork(script: string, command: ShimCommand): ChildProcess {
   const opened: number[] = [];
   const logOf = (place: string | 1 | 2): number => {
     if (typeof place === 'number') return place;
@@ -72,10 +166,13 @@ export function startShim(script: string, command: ShimCommand): ChildProcess {
     return fd;
   };
   try {
-    const { runFolder, marker, cgroupProcs, cwd, become } = command;
-    const argv = [script, runFolder, marker, cgroupProcs ?? '', cwd, shellPath(), command.command, ...become];
     const stdio = ['ignore', 'ignore', 'ignore', logOf(command.stdout), logOf(command.stderr)] as const;
-    return spawn('/bin/sh', argv, { detached: true, cwd: '/', env: command.env, stdio: [...stdio] });
+    return spawn('/bin/sh', [script, ...argumentsOf(command)], {
+      detached: true,
+      cwd: '/',
+      env: command.env,
+      stdio: [...stdio],
+    });
   } finally {
     for (const fd of opened) closeSync(fd);
   }

@@ -11,7 +11,7 @@ import { messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { EndReason, RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
 import { lastLines } from './log-file.ts';
-import { type ProcessId, readExitFile, readProcessFile, startShim } from './shim.ts';
+import { type ProcessId, readExitFile, readProcessFile, type Shims } from './shim.ts';
 import { type RunRecord, type TaskFiles, taskFolderName } from './task-files.ts';
 import { taskUser } from './task-user.ts';
 
@@ -32,8 +32,7 @@ export interface TaskSitterDeps {
   clock: Clock;
   logger: Logger;
   processes: ProcessTable;
-  /** The shim's script, from installShim. */
-  shimScript: string;
+  shims: Shims;
   /** Environment that every task of this machine gets, before its own. */
   baseEnv: Record<string, string>;
   /** Whether "-" as a log's place is this process's own stdout and stderr (`cerebro task`), and not the task's log folder. */
@@ -212,7 +211,7 @@ export class TaskSitter {
   }
 
   async #startRun(run: number): Promise<void> {
-    const { files, enforcer, clock, processes, shimScript, baseEnv } = this.#deps;
+    const { files, enforcer, clock, processes, shims, baseEnv } = this.#deps;
     const { configuration, id, job } = this.definition;
     try {
       const user = taskUser(configuration.uid);
@@ -248,7 +247,7 @@ export class TaskSitter {
       const folder = files.beginRun(record);
       this.#run = { record, folder, enclosure, leader: null, watcher: null, timers: [], over: false };
       const current = this.#run;
-      const shim = startShim(shimScript, {
+      const shim = shims.begin({
         runFolder: folder,
         marker,
         cgroupProcs: enclosure.entry.cgroupProcs,

@@ -38,7 +38,12 @@ export type Backoff = z.infer<typeof backoff>;
  */
 export const taskConfiguration = z.strictObject({
   name: taskName,
-  command: z.string().min(1, 'a command may not be empty').max(65_536),
+  command: z
+    .string()
+    .min(1, 'a command may not be empty')
+    .max(65_536)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL ends an argument
+    .regex(/^[^\u0000]*$/, 'expected text without NUL'),
   cpu: cores.optional(),
   mem: megabytes.optional(),
   time_limit: seconds.optional(),

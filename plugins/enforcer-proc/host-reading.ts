@@ -54,8 +54,9 @@ export function treeOf(
   if (leader) {
     for (const info of reading.processes) {
       // A session outlives its leader, and its number is not given again while anybody is in it.
-      if ((info.session === leader.pid || info.pgrp === leader.pid) && info.startTime >= leader.startTime)
-        members.set(info.pid, info);
+      // The leader itself is told by its pid too: until its setsid it is in the shim's session still, and bears no mark yet.
+      const inside = info.session === leader.pid || info.pgrp === leader.pid || info.pid === leader.pid;
+      if (inside && info.startTime >= leader.startTime) members.set(info.pid, info);
     }
   }
   for (const info of reading.byMarker.get(marker) ?? []) members.set(info.pid, info);
