@@ -21,7 +21,8 @@ export function didYouMean(name: string, known: Iterable<string>): string {
 /** The least of: the whole name, its beginning, any of its words. A part counts one more than the whole. */
 function likeness(a: string, b: string): number {
   const parts = [b.slice(0, a.length), ...b.split(/[^\p{L}\p{N}]+/u)].filter((part) => part.length > 1);
-  return Math.min(editDistance(a, b), ...parts.map((part) => editDistance(a, part) + 1));
+  const longer = a.startsWith(b) && b.length > 1 ? 1 : Number.POSITIVE_INFINITY;
+  return Math.min(editDistance(a, b), longer, ...parts.map((part) => editDistance(a, part) + 1));
 }
 
 /** Levenshtein's distance, two rows at a time. */

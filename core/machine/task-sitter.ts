@@ -69,6 +69,8 @@ export class TaskSitter {
   /** The walls of the run that ended last, for its post-mortem. */
   #ended: Enclosure | null = null;
   #saveFailed = false;
+  /** What happened and was not reported yet. */
+  readonly #untold: (() => void)[] = [];
   #stopped = false;
   readonly #deps: TaskSitterDeps;
   readonly #waiters = new Set<() => void>();
@@ -112,6 +114,7 @@ export class TaskSitter {
 
   dispatch(event: TaskEvent): void {
     if (this.#stopped) return;
+    this.#tellAll();
     const before = this.#life;
     const step = stepTask(before, event, this.definition.configuration, this.#deps.clock.now());
     if (step.life === before && step.effects.length === 0) return;
@@ -127,9 +130,10 @@ export class TaskSitter {
       this.#report(before, step);
       this.#changed();
     };
-    // A new run comes first: whatever can wait until it is under way waits.
-    if (step.effects.includes('spawn')) this.#later(0, async () => tell());
-    else tell();
+    // A new run comes first: whatever can wait until it is under way waits. What is told is told in order all the same.
+    this.#untold.push(tell);
+    if (step.effects.includes('spawn')) this.#later(0, async () => this.#tellAll());
+    else this.#tellAll();
   }
 
   /** A new configuration; the caller restarts it if it runs with anything that changed. */
@@ -202,6 +206,10 @@ export class TaskSitter {
       this.#deps.logger.error({ task: this.id, err: error }, 'the state of a task could not be saved');
       this.#event('error', 'task-state', `the state of ${this.id} could not be saved: ${messageOf(error)}`);
     }
+  }
+
+  #tellAll(): void {
+    for (const tell of this.#untold.splice(0)) tell();
   }
 
   // --- starting ---
