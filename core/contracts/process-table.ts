@@ -17,6 +17,8 @@ export interface ProcessTable {
   read(pid: number): ProcessInfo | undefined;
   /** All of them. */
   scan(): ProcessInfo[];
+  /** The children of a process's main thread, without a look at everybody else; null where the kernel does not tell. */
+  children(pid: number): number[] | null;
   /** The value that a variable had when the process last called exec; undefined where there is none, or no such process. */
   environment(pid: number, name: string): string | undefined;
 }

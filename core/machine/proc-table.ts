@@ -25,6 +25,13 @@ export class ProcTable implements ProcessTable {
     return processes;
   }
 
+  children(pid: number): number[] | null {
+    const text = readProc(`/proc/${pid}/task/${pid}/children`);
+    if (text !== undefined) return text.split(' ').filter(Boolean).map(Number);
+    // A process that has just ended has none; where even our own cannot be read, the kernel was built without this.
+    return readProc(`/proc/self/task/${process.pid}/children`) === undefined ? null : [];
+  }
+
   environment(pid: number, name: string): string | undefined {
     const text = readProc(`/proc/${pid}/environ`);
     if (text === undefined) return undefined;

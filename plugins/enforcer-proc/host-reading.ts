@@ -71,6 +71,27 @@ export function treeOf(
   return [...members.values()].filter((info) => info.state !== 'Z');
 }
 
+/**
+ * The same tree as far as it can be found from its known members, for the samples between two full readings: members that are
+ * there still, and what they have forked since. Undefined where the kernel does not tell a process's children.
+ */
+export function grownTree(table: ProcessTable, known: readonly ProcessInfo[]): ProcessInfo[] | undefined {
+  const members = new Map<number, ProcessInfo>();
+  const queue = [...known];
+  for (let before = queue.pop(); before; before = queue.pop()) {
+    const info = table.read(before.pid);
+    if (!info || info.startTime !== before.startTime || members.has(info.pid)) continue;
+    members.set(info.pid, info);
+    const children = table.children(info.pid);
+    if (children === null) return undefined;
+    for (const pid of children) {
+      const child = members.has(pid) ? undefined : table.read(pid);
+      if (child) queue.push(child);
+    }
+  }
+  return [...members.values()].filter((info) => info.state !== 'Z');
+}
+
 function push<K>(index: Map<K, ProcessInfo[]>, key: K, info: ProcessInfo): void {
   const list = index.get(key);
   if (list) list.push(info);

@@ -12,10 +12,12 @@ import type { Logger } from '../../core/contracts/logger.ts';
 import type { ProcessInfo, ProcessTable } from '../../core/contracts/process-table.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { LimitHolds, TaskUsage } from '../../core/model/task.ts';
-import { HostReader, type HostReading, treeOf } from './host-reading.ts';
+import { grownTree, HostReader, type HostReading, treeOf } from './host-reading.ts';
 import type { Config } from './schema.ts';
 
 const MB = 1024 * 1024;
+/** How often all processes of the host are looked through, for those that are found no other way (a child that called setsid and lost its parent). */
+const FULL_LOOK_MS = 1000;
 
 interface Services {
   clock: Clock;
@@ -91,8 +93,9 @@ export class ProcEnforcer implements LimitEnforcer {
     const now = this.#services.clock.monotonic();
     const due = [...this.#runs].filter((run) => run.dueAt <= now + 5);
     try {
-      const reading = this.#reader.read();
-      const trees = due.map((run) => run.tree(reading));
+      // The whole host is looked through for those whose turn it is; the others are followed from what is known of them.
+      const reading = due.some((run) => run.fullDueAt <= now) ? this.#reader.read() : null;
+      const trees = due.map((run) => (reading ? run.look(reading, now) : run.follow(this.#services.processes)));
       const pids = trees.flat().map((info) => info.pid);
       const stats = pids.length === 0 ? {} : await pidusage(pids).catch(() => ({}));
       for (const [i, run] of due.entries()) run.take(trees[i] ?? [], stats, now);
@@ -117,6 +120,8 @@ interface Host {
 class ProcEnclosure implements Enclosure {
   readonly entry: EnclosureEntry = { cgroupProcs: null };
   dueAt = 0;
+  fullDueAt = 0;
+  #members: readonly ProcessInfo[] = [];
   #leader: { pid: number; startTime: number } | null = null;
   #usage: TaskUsage | null = null;
   #peak = 0;
@@ -164,6 +169,21 @@ class ProcEnclosure implements Enclosure {
 
   tree(reading: HostReading): ProcessInfo[] {
     return treeOf({ marker: this.#run.marker, leader: this.#leader }, reading);
+  }
+
+  look(reading: HostReading, now: number): ProcessInfo[] {
+    this.fullDueAt = now + FULL_LOOK_MS;
+    const tree = this.tree(reading);
+    this.#members = tree;
+    return tree;
+  }
+
+  follow(table: ProcessTable): readonly ProcessInfo[] {
+    const tree = grownTree(table, this.#members);
+    // Where children are not told, the next sample looks at everybody again.
+    if (tree === undefined) this.fullDueAt = 0;
+    else this.#members = tree;
+    return this.#members;
   }
 
   take(tree: readonly ProcessInfo[], stats: Stats, now: number): void {

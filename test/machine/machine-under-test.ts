@@ -38,6 +38,7 @@ export class MachineUnderTest {
             bootId,
             read: (pid: number) => processes.read(pid),
             scan: () => processes.scan(),
+            children: (pid: number) => processes.children(pid),
             environment: (pid: number, name: string) => processes.environment(pid, name),
           };
     this.#enforcer = new ProcEnforcer({ clock, logger: silentLogger, processes }, { idle_interval: 0.1 });
