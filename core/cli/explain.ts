@@ -1,10 +1,7 @@
 import type { Command } from 'commander';
-import { z } from 'zod';
-import { clusterEvent } from '../model/event.ts';
+import { explanation } from '../model/cluster-view.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
 import { eventLine } from './event-line.ts';
-
-const explanation = z.object({ about: z.string(), sentences: z.array(z.string()), timeline: z.array(clusterEvent) });
 
 export function explain(program: Command, context: CliContext): void {
   clusterCommand(program.command('explain'))

@@ -1,25 +1,14 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { jobView } from '../model/cluster-view.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
 import { table } from './table.ts';
-
-const jobs = z.array(
-  z.looseObject({
-    name: z.string(),
-    version: z.number(),
-    state: z.string(),
-    zones: z.record(
-      z.string(),
-      z.object({ wanted: z.number(), ready: z.number(), starting: z.number(), failing: z.number() }),
-    ),
-  }),
-);
 
 export function listJobs(program: Command, context: CliContext): void {
   clusterCommand(program.command('listjobs'))
     .description('all jobs, by zone')
     .action(async (flags: ClusterFlags) => {
-      const found = await clientFor(flags).get('/api/v1/jobs', jobs);
+      const found = await clientFor(flags).get('/api/v1/jobs', z.array(jobView));
       if (flags.json) return printJson(context, found);
       if (found.length === 0) return context.out('no jobs yet; apply one: job_update_cfg examples/hello.yaml');
       const rows = found.flatMap((job) => {

@@ -1,15 +1,14 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { pluginView } from '../model/cluster-view.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
 import { table } from './table.ts';
-
-const pluginList = z.array(z.object({ id: z.string(), point: z.string(), use: z.string(), state: z.string() }));
 
 export function plugins(program: Command, context: CliContext): void {
   clusterCommand(program.command('plugins'))
     .description('the plugins that the cluster sitter has loaded')
     .action(async (flags: ClusterFlags) => {
-      const found = await clientFor(flags).get('/api/v1/plugins', pluginList);
+      const found = await clientFor(flags).get('/api/v1/plugins', z.array(pluginView));
       if (flags.json) return printJson(context, found);
       context.out(
         table(

@@ -1,24 +1,13 @@
 import type { Command } from 'commander';
-import { z } from 'zod';
+import { clusterStatus } from '../model/cluster-view.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
-
-const statusAnswer = z.looseObject({
-  version: z.string(),
-  startedAt: z.string(),
-  epoch: z.number(),
-  jobs: z.number(),
-  machines: z.number(),
-  copies: z.record(z.string(), z.number()),
-  maxIdlePerZone: z.record(z.string(), z.number()),
-  attention: z.array(z.string()),
-});
 
 export function status(program: Command, context: CliContext): void {
   clusterCommand(program.command('status'))
     .description('the cluster at a glance, and what needs attention')
     .action(async (flags: ClusterFlags) => {
       const client = clientFor(flags);
-      const found = await client.get('/api/v1/status', statusAnswer);
+      const found = await client.get('/api/v1/status', clusterStatus);
       if (flags.json) return printJson(context, found);
       const copies = Object.entries(found.copies).map(([state, count]) => `${count} ${state}`);
       const idle = Object.entries(found.maxIdlePerZone).map(

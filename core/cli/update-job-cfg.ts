@@ -1,21 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { z } from 'zod';
 import { CerebroError, messageOf } from '../errors.ts';
+import { type ApplyResult, applyResult } from '../model/cluster-view.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
-
-const applyResult = z.object({
-  dryRun: z.boolean(),
-  changes: z.array(
-    z.object({
-      job: z.string(),
-      change: z.enum(['created', 'updated', 'unchanged']),
-      version: z.number(),
-      restarts: z.boolean(),
-    }),
-  ),
-  plan: z.array(z.string()),
-});
 
 /** `job_update_cfg FILE…`: each file is applied whole or not at all; the first refusal ends it. */
 export function updateJobCfg(program: Command, context: CliContext): void {
@@ -26,7 +13,7 @@ export function updateJobCfg(program: Command, context: CliContext): void {
     .action(async (files: string[], flags: ClusterFlags & { dryRun?: boolean }) => {
       const client = clientFor(flags);
       const texts = files.map((file) => ({ file, text: readJobText(file) }));
-      const results: z.infer<typeof applyResult>[] = [];
+      const results: ApplyResult[] = [];
       for (const { file, text } of texts) {
         const query = new URLSearchParams({ source: file, dry_run: flags.dryRun ? '1' : '0' });
         results.push(await client.send('POST', `/api/v1/jobs?${query}`, applyResult, { text, type: 'text/yaml' }));
@@ -44,7 +31,7 @@ function readJobText(file: string): string {
   }
 }
 
-function sentences(result: z.infer<typeof applyResult>): string {
+function sentences(result: ApplyResult): string {
   const lines = result.changes.map(({ job, change, version, restarts }) => {
     if (change === 'unchanged') return `"${job}" is as it was (version ${version}): nothing to do`;
     const consequence =

@@ -1,10 +1,18 @@
 import { z } from 'zod';
 import type { ClusterApi } from '../contracts/cluster-api.ts';
 import { CerebroError } from '../errors.ts';
-import { copyState } from '../model/copy.ts';
+import {
+  applyResult,
+  clusterStatus,
+  copyView,
+  explanation,
+  jobView,
+  machineView,
+  pluginView,
+} from '../model/cluster-view.ts';
 import { clusterEvent } from '../model/event.ts';
 import { jobRecord } from '../model/job.ts';
-import { runEnd, taskName, taskStatus } from '../model/task.ts';
+import { runEnd, taskName } from '../model/task.ts';
 import { zoneName } from '../model/zone.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 
@@ -12,67 +20,6 @@ const done = z.object({ done: z.literal(true) });
 const byName = z.object({ name: taskName });
 const byId = z.object({ id: taskName });
 const number = z.coerce.number().int();
-
-const zoneCounts = z.object({ wanted: z.number(), ready: z.number(), starting: z.number(), failing: z.number() });
-const jobView = z.object({
-  name: z.string(),
-  version: z.number(),
-  state: z.enum(['active', 'removing']),
-  zones: z.record(z.string(), zoneCounts),
-  updatedAt: z.string(),
-  linkedJob: z.string().nullable(),
-});
-const amount = z.object({ offered: z.number(), reserved: z.number(), used: z.number().nullable() });
-const machineView = z.object({
-  id: z.string(),
-  zone: z.string(),
-  state: z.string(),
-  reason: z.string(),
-  address: z.string().nullable(),
-  type: z.string(),
-  cordoned: z.boolean(),
-  cpu: amount,
-  mem: amount,
-  since: z.string(),
-  createdAt: z.string(),
-  copies: z.array(z.object({ job: z.string(), copy: z.string(), state: copyState, version: z.number() })),
-});
-const copyView = z.object({
-  copy: z.string(),
-  job: z.string(),
-  zone: z.string(),
-  machine: z.string(),
-  state: copyState,
-  reason: z.string(),
-  version: z.number(),
-  cpu: z.number(),
-  mem: z.number(),
-  createdAt: z.string(),
-  task: taskStatus.nullable(),
-});
-const applyResult = z.object({
-  dryRun: z.boolean(),
-  changes: z.array(
-    z.object({
-      job: z.string(),
-      change: z.enum(['created', 'updated', 'unchanged']),
-      version: z.number(),
-      restarts: z.boolean(),
-    }),
-  ),
-  plan: z.array(z.string()),
-});
-const status = z.object({
-  clusterId: z.string(),
-  version: z.string(),
-  startedAt: z.string(),
-  epoch: z.number(),
-  jobs: z.number(),
-  machines: z.number(),
-  copies: z.partialRecord(copyState, z.number()),
-  maxIdlePerZone: z.record(z.string(), z.number()),
-  attention: z.array(z.string()),
-});
 
 /** The API of a cluster sitter. */
 export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => void }): ApiRoute[] {
@@ -89,7 +36,7 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
       method: 'get',
       path: '/api/v1/status',
       summary: 'The cluster at a glance',
-      answer: status,
+      answer: clusterStatus,
       handle: () => api.status(),
     }),
     apiRoute({
@@ -232,14 +179,14 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
       path: '/api/v1/explain/:id',
       summary: 'Why a job, machine or copy is as it is: one sentence each, and the events that led there',
       params: byId,
-      answer: z.object({ about: z.string(), sentences: z.array(z.string()), timeline: z.array(clusterEvent) }),
+      answer: explanation,
       handle: ({ params }) => api.explain(params.id),
     }),
     apiRoute({
       method: 'get',
       path: '/api/v1/plugins',
       summary: 'The plugins that are loaded',
-      answer: z.array(z.object({ id: z.string(), point: z.string(), use: z.string(), state: z.string() })),
+      answer: z.array(pluginView),
       handle: () => api.plugins(),
     }),
     apiRoute({
