@@ -53,7 +53,8 @@ export type TaskEvent =
     }
   | { kind: 'due' };
 
-export type TaskEffect = 'spawn' | 'terminate';
+/** `terminate` asks politely and kills after stop_timeout; `kill` does not ask. */
+export type TaskEffect = 'spawn' | 'terminate' | 'kill';
 
 export interface TaskStep {
   life: TaskLife;
@@ -227,7 +228,11 @@ const RUNNING: Row = {
   stop: (life, event, _rules, now) => terminate(life, 'stop', event.reason, event.why, now),
   restart: (life, event, _rules, now) => terminate(life, 'run', event.reason, event.why, now),
   suspend: (life, event, _rules, now) => terminate({ ...life, suspended: true }, life.wanted, 'user', event.why, now),
-  breach: (life, event, _rules, now) => terminate(life, life.wanted, event.limit, event.sentence, now),
+  breach: (life, event, _rules, now) => ({
+    ...terminate(life, life.wanted, event.limit, event.sentence, now),
+    // What is over its memory takes more of it while it is asked politely.
+    effects: event.limit === 'mem' ? ['kill'] : ['terminate'],
+  }),
   ended,
 };
 

@@ -1,68 +1,40 @@
-import { randomUUID } from 'node:crypto';
-import { type FSWatcher, watch } from 'node:fs';
-import { constants } from 'node:os';
 import { join } from 'node:path';
-import type { Clock, Timer } from '../contracts/clock.ts';
-import type { Enclosure, LimitEnforcer } from '../contracts/limit-enforcer.ts';
-import type { Logger } from '../contracts/logger.ts';
-import type { ProcessTable } from '../contracts/process-table.ts';
+import type { Timer } from '../contracts/clock.ts';
+import type { Enclosure } from '../contracts/limit-enforcer.ts';
 import { newTaskLife, stepTask, type TaskEvent, type TaskLife, type TaskStep } from '../decide/task-life.ts';
 import { messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { EndReason, RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
 import { lastLines } from './log-file.ts';
-import { type ProcessId, readExitFile, readProcessFile, type Shims } from './shim.ts';
-import { type RunRecord, type TaskFiles, taskFolderName } from './task-files.ts';
-import { taskUser } from './task-user.ts';
+import { readExitFile } from './shim.ts';
+import {
+  exitOf,
+  limitsOf,
+  OWN_STREAM,
+  type RunEnding,
+  TaskRun,
+  type TaskRunDeps,
+  type TaskRunHost,
+} from './task-run.ts';
 
 const LAST_LINES = 20;
 /** Looking through all processes for what a run left behind takes milliseconds, which the start of the next run is not to wait for. */
 const SWEEP_AFTER_MS = 25;
-/** How long a tree may take to die of SIGKILL before we say so: a process in an uninterruptible wait does not. */
-const KILL_DEADLINE_MS = 10_000;
-/** How often a shim that is not our child (it was adopted) is looked at, beside the watch on its folder. */
-const ADOPTED_CHECK_MS = 1000;
 
-/** What a run's record has for a log that is this process's own stream. */
-const OWN_STREAM = '-';
-
-export interface TaskSitterDeps {
-  files: TaskFiles;
-  enforcer: LimitEnforcer;
-  clock: Clock;
-  logger: Logger;
-  processes: ProcessTable;
-  shims: Shims;
-  /** Environment that every task of this machine gets, before its own. */
-  baseEnv: Record<string, string>;
-  /** Whether "-" as a log's place is this process's own stdout and stderr (`cerebro task`), and not the task's log folder. */
-  ownStreams: boolean;
+export interface TaskSitterDeps extends TaskRunDeps {
   onChange(sitter: TaskSitter): void;
   onEvent(event: NewEvent): void;
 }
 
-/** A run that is in the world now. */
-interface Run {
-  record: RunRecord;
-  folder: string;
-  enclosure: Enclosure;
-  leader: ProcessId | null;
-  watcher: FSWatcher | null;
-  /** Ends the run when the time is up, or looks after an adopted shim. */
-  timers: Timer[];
-  over: boolean;
-}
-
 /**
- * Holds one process to its limits and its lifetime. All decisions are `decide/task-life.ts`; this class carries them out:
- * starts shims, notices ends, kills what has to end, keeps the task's files. Every end of a run is noticed once, whether by
- * the shim's exit (it is our child), by its `exit` file (it was adopted), or by its death without one.
+ * Holds one process to its limits and its lifetime. All decisions are `decide/task-life.ts`; this class carries them out, run
+ * after run (`task-run.ts`), keeps the task's state on disk and tells what happened.
  */
 export class TaskSitter {
   definition: TaskDefinition;
   revision: number;
   #life: TaskLife;
-  #run: Run | null = null;
+  #run: TaskRun | null = null;
   #lastEnd: RunEnd | null = null;
   #backoff: Timer | null = null;
   #killTimer: Timer | null = null;
@@ -122,6 +94,7 @@ export class TaskSitter {
     this.save();
     for (const effect of step.effects) {
       if (effect === 'spawn') this.#spawn();
+      else if (effect === 'kill') this.#kill();
       else this.#terminate();
     }
     if (this.#life.phase === 'backoff') this.#armBackoff();
@@ -159,7 +132,7 @@ export class TaskSitter {
     this.#killTimer?.cancel();
     const run = this.#run;
     if (run) {
-      this.#releaseHands(run);
+      run.letGo();
       await run.enclosure.release();
     }
     this.#wake();
@@ -178,7 +151,7 @@ export class TaskSitter {
       phase: life.phase,
       reason: life.reason,
       since: iso(life.since),
-      pid: this.#run?.leader?.pid ?? null,
+      pid: this.#run?.pid ?? null,
       run: life.run,
       startedAt: life.startedAt === null ? null : iso(life.startedAt),
       restarts: life.totalRestarts,
@@ -186,7 +159,7 @@ export class TaskSitter {
       revision: this.revision,
       limits: {
         cpu: configuration.cpu ?? null,
-        memBytes: memBytes(configuration.mem),
+        memBytes: limitsOf(configuration).memBytes,
         enforcer: enforcer.name,
         holds: enforcer.holds,
       },
@@ -212,266 +185,119 @@ export class TaskSitter {
     for (const tell of this.#untold.splice(0)) tell();
   }
 
-  // --- starting ---
+  // --- runs ---
 
   #spawn(): void {
     this.#track(this.#startRun(this.#life.run));
   }
 
-  async #startRun(run: number): Promise<void> {
-    const { files, enforcer, clock, processes, shims, baseEnv } = this.#deps;
-    const { configuration, id, job } = this.definition;
+  async #startRun(number: number): Promise<void> {
     try {
-      const user = taskUser(configuration.uid);
-      const marker = randomUUID();
-      const logName = (folder: string | undefined, stream: 'stdout' | 'stderr'): string => {
-        if (folder === '-' && this.#deps.ownStreams) return OWN_STREAM;
-        return folder === undefined || folder === '-'
-          ? join(files.runFolder(run), stream)
-          : join(folder, `${taskFolderName(id)}.${run}.${stream}`);
-      };
-      const record: RunRecord = {
-        run,
-        marker,
-        bootId: processes.bootId,
-        startedAt: clock.now(),
-        stdout: logName(configuration.stdout_location, 'stdout'),
-        stderr: logName(configuration.stderr_location, 'stderr'),
-      };
-      const enclosure = await enforcer.enclose(
-        { marker, task: id },
-        {
-          cpu: configuration.cpu ?? null,
-          memBytes: memBytes(configuration.mem),
-          pollInterval: configuration.poll_interval,
-        },
-      );
-      if (this.#stopped || this.#life.run !== run || this.#life.phase !== 'starting') {
-        await enclosure.release();
-        if (!this.#stopped && this.#life.run === run)
-          this.#over(null, { code: null, because: 'spawn', why: 'stopped before it was started' });
+      const run = await TaskRun.prepare(this.#deps, this.definition, number);
+      if (this.#stopped || this.#life.run !== number || this.#life.phase !== 'starting') {
+        await run.enclosure.release();
+        this.#failedToStart(number, 'stopped before it was started');
         return;
       }
-      const folder = files.beginRun(record);
-      this.#run = { record, folder, enclosure, leader: null, watcher: null, timers: [], over: false };
-      const current = this.#run;
-      const shim = shims.begin({
-        runFolder: folder,
-        marker,
-        cgroupProcs: enclosure.entry.cgroupProcs,
-        cwd: configuration.cwd,
-        command: configuration.command,
-        become: user.become,
-        env: {
-          ...baseEnv,
-          HOME: user.home,
-          USER: user.name,
-          LOGNAME: user.name,
-          CEREBRO_JOB: job,
-          CEREBRO_COPY: id,
-          ...configuration.env,
-        },
-        stdout: record.stdout === OWN_STREAM ? 1 : record.stdout,
-        stderr: record.stderr === OWN_STREAM ? 2 : record.stderr,
-      });
-      shim.once('exit', () => this.#shimEnded(current));
-      shim.once('error', (error) =>
-        this.#over(current, { code: null, because: 'spawn', why: `the shim could not be started: ${error.message}` }),
-      );
-      shim.unref();
-      this.#watchRun(current);
-      this.#track(files.prune(configuration.logs.keep_runs));
+      this.#run = run;
+      run.start(this.#hostOf(run));
     } catch (error) {
-      this.#over(this.#run, { code: null, because: 'spawn', why: `could not be started: ${messageOf(error)}` });
+      this.#failedToStart(number, `could not be started: ${messageOf(error)}`);
+      return;
+    }
+    this.#track(this.#deps.files.prune(this.definition.configuration.logs.keep_runs));
+  }
+
+  /** A run of this number never came to life. */
+  #failedToStart(number: number, why: string): void {
+    if (this.#life.run !== number) return;
+    const run = this.#run;
+    if (run?.record.run === number) {
+      run.letGo();
+      this.#over(run, { code: null, signal: null, because: 'spawn', why });
+    } else {
+      this.dispatch({ kind: 'ended', code: null, signal: null, because: 'spawn', why });
     }
   }
 
-  /** Waits for the shim's files, and starts the clock of time_limit. */
-  #watchRun(run: Run): void {
-    const { clock } = this.#deps;
-    run.enclosure.onBreach((breach) =>
-      this.dispatch({ kind: 'breach', limit: breach.limit, sentence: breach.sentence }),
-    );
-    try {
-      run.watcher = watch(run.folder, () => this.#lookAtRun(run));
-      run.watcher.on('error', (error) =>
-        this.#deps.logger.warn({ task: this.id, err: error }, 'the watch on a run folder failed'),
-      );
-    } catch (error) {
-      // Without a watch (the system's number of them is spent) the slower look has to do.
-      this.#deps.logger.warn({ task: this.id, err: error }, 'a run folder cannot be watched; it is polled');
-      this.#every(run, 200, () => this.#lookAtRun(run));
-    }
-    const limit = this.definition.configuration.time_limit;
-    if (limit !== undefined) {
-      const left = Math.max(0, run.record.startedAt + limit * 1000 - clock.now());
-      run.timers.push(
-        clock.timer(left, () =>
-          this.dispatch({ kind: 'breach', limit: 'time', sentence: `time: lived for its limit of ${limit} s` }),
-        ),
-      );
-    }
-    this.#lookAtRun(run);
+  #hostOf(run: TaskRun): TaskRunHost {
+    return {
+      onLeader: () => {
+        this.dispatch({ kind: 'spawned' });
+        this.#changed();
+      },
+      onBreach: (limit, sentence) => this.dispatch({ kind: 'breach', limit, sentence }),
+      onEnd: (ending) => this.#over(run, ending),
+    };
   }
-
-  #lookAtRun(run: Run): void {
-    if (run.over) return;
-    this.#meetLeader(run);
-    const status = readExitFile(join(run.folder, 'exit'));
-    if (status !== undefined) this.#over(run, exitOf(status));
-  }
-
-  #meetLeader(run: Run): void {
-    if (run.leader) return;
-    const leader = readProcessFile(join(run.folder, 'child'));
-    if (!leader) return;
-    run.leader = { pid: leader.pid, startTime: leader.startTime };
-    run.enclosure.attach(run.leader);
-    this.dispatch({ kind: 'spawned' });
-    this.#changed();
-  }
-
-  // --- ending ---
 
   #terminate(): void {
     const run = this.#run;
     if (!run) return; // still being started: #startRun sees that it is no longer wanted
     const { stop_signal, stop_timeout } = this.definition.configuration;
-    this.#meetLeader(run);
-    run.enclosure.signal(stop_signal);
+    run.signal(stop_signal);
     this.#killTimer?.cancel();
     this.#killTimer = this.#deps.clock.timer(stop_timeout * 1000, () => this.#track(this.#killRun(run)));
   }
 
-  async #killRun(run: Run): Promise<void> {
+  #kill(): void {
+    const run = this.#run;
+    if (run) this.#track(this.#killRun(run));
+  }
+
+  async #killRun(run: TaskRun): Promise<void> {
     try {
-      await run.enclosure.kill(KILL_DEADLINE_MS);
+      await run.kill();
     } catch (error) {
       this.#deps.logger.error({ task: this.id, err: error }, 'a task could not be killed');
       this.#event('error', 'task-kill', `${this.id} could not be ended: ${messageOf(error)}`);
     }
   }
 
-  #shimEnded(run: Run): void {
-    this.#lookAtRun(run);
-    if (!run.over) this.#shimDied(run);
-  }
-
-  /** The shim is gone and left no word: what it watched over is ended whole, for nobody would learn of its end. */
-  #shimDied(run: Run): void {
-    this.#over(run, { code: null, because: 'shim', why: 'its shim died; the task was ended whole' });
-  }
-
   /** A run has ended. What follows at once is the state's business; clearing up after the run goes on beside it. */
-  #over(
-    run: Run | null,
-    end: { code: number | null; signal?: string | null; because?: 'spawn' | 'shim' | 'reboot'; why?: string },
-  ): void {
-    if (run?.over || this.#stopped) return;
-    if (run) {
-      run.over = true;
-      this.#ended = run.enclosure;
-      this.#releaseHands(run);
-    }
+  #over(run: TaskRun, ending: RunEnding): void {
+    if (this.#stopped) return;
     this.#killTimer?.cancel();
     this.#killTimer = null;
-    const event: TaskEvent = {
-      kind: 'ended',
-      code: end.code,
-      signal: end.signal ?? null,
-      ...(end.because && { because: end.because, why: end.why ?? end.because }),
-    };
-    if (!run) {
-      this.dispatch(event);
-      return;
-    }
-    // Whatever of the process group is left dies now, before a new run could meet it; the whole tree is swept below.
-    if (run.leader) killGroup(run.leader.pid);
+    const event: TaskEvent = { kind: 'ended', ...ending };
+    this.#ended = run.enclosure;
+    run.killGroup();
     // Only what ended by itself is started again before the sweep: after a stop, "stopped" means that nothing is left.
-    if (this.#life.ending === null && end.because !== 'shim') {
+    if (this.#life.ending === null && ending.because !== 'shim') {
       this.#run = null;
       this.dispatch(event);
       this.#later(SWEEP_AFTER_MS, () => this.#clearUp(run));
     } else {
-      this.#track(
-        this.#clearUp(run).then(() => {
-          this.#run = null;
-          this.dispatch(event);
-        }),
-      );
+      const swept = this.#clearUp(run).then(() => {
+        this.#run = null;
+        this.dispatch(event);
+      });
+      this.#track(swept);
     }
   }
 
-  async #clearUp(run: Run): Promise<void> {
+  async #clearUp(run: TaskRun): Promise<void> {
     await this.#killRun(run);
     await run.enclosure.release();
   }
 
-  #releaseHands(run: Run): void {
-    run.watcher?.close();
-    run.watcher = null;
-    for (const timer of run.timers.splice(0)) timer.cancel();
-  }
-
-  // --- taking up what an earlier daemon left ---
-
+  /** Takes up what an earlier daemon left. */
   async #recoverRun(number: number): Promise<void> {
-    const { files, processes, enforcer } = this.#deps;
-    const record = files.run(number);
+    const record = this.#deps.files.run(number);
     if (!record) {
-      this.dispatch({
-        kind: 'ended',
-        code: null,
-        signal: null,
-        because: 'spawn',
-        why: 'the daemon ended before it was started',
-      });
+      this.#failedToStart(number, 'the daemon ended before it was started');
       return;
     }
-    const { configuration } = this.definition;
-    const enclosure = await enforcer.enclose(
-      { marker: record.marker, task: this.id },
-      {
-        cpu: configuration.cpu ?? null,
-        memBytes: memBytes(configuration.mem),
-        pollInterval: configuration.poll_interval,
-      },
-    );
-    const run: Run = {
-      record,
-      folder: files.runFolder(number),
-      enclosure,
-      leader: null,
-      watcher: null,
-      timers: [],
-      over: false,
-    };
+    const run = await TaskRun.adopt(this.#deps, this.definition, record);
     this.#run = run;
-    if (record.bootId !== processes.bootId) {
-      const status = readExitFile(join(run.folder, 'exit'));
-      this.#over(
-        run,
-        status === undefined ? { code: null, because: 'reboot', why: 'the machine was restarted' } : exitOf(status),
-      );
-      return;
-    }
-    this.#watchRun(run);
+    run.resume(this.#hostOf(run));
     if (run.over) return;
-    const shim = readProcessFile(join(run.folder, 'shim'));
-    const alive = (): boolean => {
-      const info = shim && processes.read(shim.pid);
-      return info !== undefined && info.startTime === shim?.startTime && info.state !== 'Z';
-    };
-    this.#every(run, ADOPTED_CHECK_MS, () => {
-      if (!alive()) this.#shimEnded(run);
-    });
-    if (!alive()) this.#shimEnded(run);
-    else if (this.#life.phase === 'stopping') this.#terminate();
+    if (this.#life.phase === 'stopping') this.#terminate();
     else
       this.#event(
         'info',
         'task-adopted',
-        `${this.id} goes on as pid ${run.leader?.pid ?? '?'}; it was taken over by a new daemon`,
+        `${this.id} goes on as pid ${run.pid ?? '?'}; it was taken over by a new daemon`,
       );
   }
 
@@ -484,7 +310,7 @@ export class TaskSitter {
       const expected = step.ended.reason === 'user' || step.ended.reason === 'deploy' || life.phase === 'exited';
       this.#event(expected ? 'info' : 'warn', 'task-ended', `${this.id} run ${before.run}: ${life.reason}`);
     } else if (life.phase === 'running' && before.phase !== 'running') {
-      this.#event('info', 'task-running', `${this.id} runs as pid ${this.#run?.leader?.pid ?? '?'} (run ${life.run})`);
+      this.#event('info', 'task-running', `${this.id} runs as pid ${this.#run?.pid ?? '?'} (run ${life.run})`);
     } else if (life.phase !== before.phase && life.phase !== 'starting') {
       this.#event('info', `task-${life.phase}`, `${this.id}: ${life.reason}`);
     }
@@ -549,15 +375,6 @@ export class TaskSitter {
     this.#backoff = null;
   }
 
-  #every(run: Run, ms: number, callback: () => void): void {
-    const again = (): void => {
-      if (run.over || this.#stopped) return;
-      callback();
-      if (!run.over) run.timers.push(this.#deps.clock.timer(ms, again));
-    };
-    run.timers.push(this.#deps.clock.timer(ms, again));
-  }
-
   #later(ms: number, work: () => Promise<void>): void {
     this.#track(new Promise<void>((resolve) => this.#deps.clock.timer(ms, resolve)).then(work));
   }
@@ -570,26 +387,6 @@ export class TaskSitter {
       this.#deps.logger.error({ task: this.id, err: error }, 'work on a task failed');
     });
   }
-}
-
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
-
-/** 128+n is how a shell reports death by signal n. */
-function exitOf(status: number): { code: number | null; signal: string | null } {
-  const signal = status > 128 ? SIGNAL_NAMES.get(status - 128) : undefined;
-  return signal === undefined ? { code: status, signal: null } : { code: null, signal };
-}
-
-function killGroup(pgid: number): void {
-  try {
-    process.kill(-pgid, 'SIGKILL');
-  } catch {
-    // ESRCH: nobody is left in it, as it should be
-  }
-}
-
-function memBytes(mem: number | undefined): number | null {
-  return mem === undefined ? null : Math.round(mem * 1024 * 1024);
 }
 
 function iso(ms: number): string {

@@ -92,11 +92,13 @@ t.test('what each event does in each phase', async (t) => {
   ];
   const begins: Cell = ['starting', 'spawn'];
   const ends: Cell = ['stopping', 'terminate'];
+  /** A breach of memory is not asked politely. */
+  const dies: Cell = ['stopping', 'kill'];
   // In the order of the columns. The task may exit and is not kept alive: `ended` shows where it comes to rest.
   const table: Record<TaskPhase, Cell[]> = {
     stopped: [begins, 'nothing', begins, 'nothing', 'nothing', 'nothing', 'nothing', 'nothing'],
-    starting: ['nothing', ends, ends, ends, ['running'], ends, ['failed'], 'nothing'],
-    running: ['nothing', ends, ends, ends, 'nothing', ends, ['failed'], 'nothing'],
+    starting: ['nothing', ends, ends, ends, ['running'], dies, ['failed'], 'nothing'],
+    running: ['nothing', ends, ends, ends, 'nothing', dies, ['failed'], 'nothing'],
     stopping: [
       ['stopping'],
       ['stopping'],
@@ -548,4 +550,10 @@ t.test('a reboot is nobody’s fault: it is not held against max_restarts', asyn
   );
   t.equal(life.phase, 'starting');
   t.equal(life.restarts, 0);
+});
+
+t.test('what has lived for its time is asked politely', async (t) => {
+  const rules = taskConfiguration.parse({ name: 'a', command: 'a' });
+  const running: TaskLife = { ...newTaskLife(0), phase: 'running', wanted: 'run', run: 1, startedAt: 0 };
+  t.same(stepTask(running, { kind: 'breach', limit: 'time', sentence: 'time' }, rules, 1).effects, ['terminate']);
 });
