@@ -21,8 +21,12 @@ export interface RunOptions {
   onStarted(daemon: Daemon): void;
 }
 
-/** Runs a daemon until it is interrupted or ends by itself. */
-export async function runDaemon(flags: DaemonFlags, options: RunOptions, context: CliContext): Promise<void> {
+/** Runs a daemon until it is interrupted, or was asked to end over its API; says which. */
+export async function runDaemon(
+  flags: DaemonFlags,
+  options: RunOptions,
+  context: CliContext,
+): Promise<'interrupted' | 'asked'> {
   // Loaded here, so that a command that only asks a cluster sitter something does not load a whole daemon.
   const { createDaemon } = await import('../engine/create-daemon.ts');
   const { readSettings } = await import('../engine/read-settings.ts');
@@ -47,6 +51,7 @@ export async function runDaemon(flags: DaemonFlags, options: RunOptions, context
     const signal = AbortSignal.any([context.interrupted, stop.signal]);
     if (!signal.aborted)
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    return stop.signal.aborted ? 'asked' : 'interrupted';
   } finally {
     await daemon.stop();
   }

@@ -13,7 +13,7 @@ export function up(program: Command, context: CliContext): void {
     .description('start the embedded cluster on this host: local machines, dashboard on http://127.0.0.1:30000')
     .action(async () => {
       const flags = program.opts<DaemonFlags>();
-      await runDaemon(
+      const ended = await runDaemon(
         flags,
         {
           mode: 'cluster',
@@ -22,7 +22,11 @@ export function up(program: Command, context: CliContext): void {
         },
         context,
       );
-      context.out('Stopped. The tasks go on; "npm start" takes them up again, "bin/cerebro down" stops them.');
+      context.out(
+        ended === 'asked'
+          ? 'Stopped, with everything that ran. "npm start" takes it all up again.'
+          : 'Stopped. The tasks go on; "npm start" takes them up again, "bin/cerebro down" stops them.',
+      );
     });
 }
 

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import { dueEffects } from '../decide/due-effects.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
+import { messageOf } from '../errors.ts';
 import type { ClusterSnapshot, Complaint, Plan } from '../model/plan.ts';
 import { applyPlan } from './apply-plan.ts';
 import type { ClusterRecords } from './cluster-records.ts';
@@ -34,6 +35,7 @@ export class Reconciler {
   #dirty = false;
   #stopped = true;
   #complaints: readonly Complaint[] = [];
+  #trouble: string | null = null;
   #inARow = 0;
 
   constructor(deps: ReconcilerDeps) {
@@ -52,9 +54,13 @@ export class Reconciler {
     await this.#pass;
   }
 
-  /** What the last plan could not do, for the page. */
+  /** What the last plan could not do, for the page; first of all, that it could not be carried out at all. */
   get complaints(): readonly Complaint[] {
-    return this.#complaints;
+    if (this.#trouble === null) return this.#complaints;
+    return [
+      { about: {}, sentence: `nothing can be changed now, what runs runs on: ${this.#trouble}` },
+      ...this.#complaints,
+    ];
   }
 
   /** There may be something to do. */
@@ -91,6 +97,7 @@ export class Reconciler {
         plan = planCluster(this.#deps.snapshot(now));
         return plan.actions.length === 0 ? null : applyPlan(plan, records, now);
       });
+      this.#trouble = null;
       await this.#complain(plan.complaints);
       const after = dueEffects(this.#deps.snapshot(clock.now()));
       executor.start(after.effects.filter((effect) => !executor.busy(effect.key) || effect.kind === 'remove-task'));
@@ -107,6 +114,7 @@ export class Reconciler {
       }
     } catch (error) {
       // The records are as they were. A store that is full or away is asked again; tasks run on meanwhile.
+      this.#trouble = messageOf(error);
       logger.error({ err: error }, 'a plan could not be carried out; it is made again');
       if (!this.#stopped) this.#arm(RETRY_MS);
     }
