@@ -1,4 +1,4 @@
-import type { Clock } from '../contracts/clock.ts';
+import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { Effect } from '../decide/due-effects.ts';
@@ -68,7 +68,12 @@ export class Executor {
     this.#stopped = true;
     for (const { abort } of this.#running.values()) abort.abort();
     const all = Promise.all([...this.#running.values()].map(({ done }) => done));
-    await Promise.race([all, new Promise<void>((resolve) => this.#deps.clock.timer(deadlineMs, resolve))]);
+    let deadline: Timer | undefined;
+    const late = new Promise<void>((resolve) => {
+      deadline = this.#deps.clock.timer(deadlineMs, resolve);
+    });
+    await Promise.race([all, late]);
+    deadline?.cancel();
   }
 
   async #carryOut(effect: Effect, signal: AbortSignal): Promise<void> {

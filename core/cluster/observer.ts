@@ -186,8 +186,21 @@ export class Observer {
       this.#broken(id, line);
       if (line.abort.signal.aborted) return;
       const wait = RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)] ?? 1000;
-      await new Promise<void>((resolve) => this.#deps.clock.timer(wait, resolve));
+      await this.#pause(wait, line.abort.signal);
     }
+  }
+
+  /** Waits, or not so long when the line is given up. */
+  #pause(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        timer.cancel();
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = this.#deps.clock.timer(ms, done);
+      signal.addEventListener('abort', done, { once: true });
+    });
   }
 
   async #listen(id: string, line: Line): Promise<void> {

@@ -1,0 +1,134 @@
+import t, { type Test } from 'tap';
+import { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
+import { readSettings } from '../../core/engine/read-settings.ts';
+import { SystemClock } from '../../core/engine/system-clock.ts';
+import { CerebroError } from '../../core/errors.ts';
+import { MemoryStore } from '../fakes/memory-store.ts';
+import { silentLogger } from '../fakes/silent-logger.ts';
+import { StubbornProvider } from '../fakes/stubborn-provider.ts';
+import { eventually } from '../suites/eventually.ts';
+
+const job = (name: string, more = ''): string => `
+task_configuration: {name: ${name}, command: sleep 1, cpu: .5}
+deployment_layout: {fake-a: {count: 2}}
+${more}`;
+
+function sitterOver(store: MemoryStore, provider: StubbornProvider): ClusterSitter {
+  return new ClusterSitter({
+    settings: readSettings(undefined, {}),
+    store,
+    providers: [provider],
+    recipeLoaders: [],
+    plugins: () => [],
+    setLogLevel: () => undefined,
+    version: 'test',
+    clock: new SystemClock(),
+    logger: silentLogger,
+  });
+}
+
+async function started(t: Test): Promise<{ sitter: ClusterSitter; store: MemoryStore; provider: StubbornProvider }> {
+  const store = new MemoryStore();
+  const provider = new StubbornProvider();
+  const sitter = sitterOver(store, provider);
+  await sitter.start();
+  t.teardown(() => sitter.stop());
+  return { sitter, store, provider };
+}
+
+const options = { source: 'test.yaml', dryRun: false, by: 'a test' };
+
+t.test(
+  'a store that is full: the change is refused, what was acknowledged stays, and later changes go through',
+  async (t) => {
+    const { sitter, store } = await started(t);
+    await sitter.apply(job('one'), options);
+    await eventually(() => sitter.machines().length === 1, 'its machine is ordered');
+    await eventually(() => sitter.machines()[0]?.state === 'booting', 'nothing is being written any more');
+    store.failNext = new CerebroError('no_space', 'the disk under the store is full');
+    await t.rejects(sitter.apply(job('two'), options), { code: 'no_space' });
+    t.same(
+      sitter.jobs().map(({ name }) => name),
+      ['one'],
+    );
+    await sitter.apply(job('two'), options);
+    t.equal(sitter.jobs().length, 2);
+  },
+);
+
+t.test('a dry run shows the plan and changes nothing', async (t) => {
+  const { sitter, provider } = await started(t);
+  const result = await sitter.apply(job('one'), { ...options, dryRun: true });
+  t.same(result.changes, [{ job: 'one', change: 'created', version: 1, restarts: false }]);
+  t.match(result.plan, [
+    /^order machine fake-a-1 \(one: 1 cores, 1000 MB\)/,
+    /^start one\.1 on fake-a-1/,
+    /^start one\.2 on fake-a-1/,
+  ]);
+  t.same(sitter.jobs(), []);
+  t.same(provider.orders, []);
+});
+
+t.test(
+  'a provider that refuses: the reason stands on machine and copies, and the same order is tried again',
+  async (t) => {
+    const { sitter, provider } = await started(t);
+    provider.refusal = 'sold out';
+    await sitter.apply(job('one'), options);
+    await eventually(
+      () => sitter.copies().every(({ state }) => state === 'failing') && sitter.copies().length === 2,
+      'the copies say that they fail',
+    );
+    t.match(sitter.copies()[0]?.reason, /waits for machine fake-a-1, which is requested: sold out/);
+    t.match(sitter.machine('fake-a-1').reason, 'sold out');
+    t.ok(sitter.status().attention.some((sentence) => sentence.includes('sold out')));
+    await eventually(() => provider.orders.length >= 2, 'it is tried again');
+    t.equal(
+      new Set(provider.orders.map(({ intent }) => intent)).size,
+      1,
+      'with the same intent: one machine, however often it is asked for',
+    );
+    provider.refusal = null;
+    await eventually(() => sitter.machine('fake-a-1').state === 'booting', 'it is delivered at last');
+    t.equal(sitter.machines().length, 1);
+  },
+);
+
+t.test('a job that is not persistent is forgotten when a cluster sitter starts afresh; the others stay', async (t) => {
+  const store = new MemoryStore();
+  const provider = new StubbornProvider();
+  const first = sitterOver(store, provider);
+  await first.start();
+  await first.apply(`${job('lasting')}---${job('passing', 'persistent: false')}`, options);
+  const { epoch, clusterId } = first.status();
+  await first.stop();
+  const second = sitterOver(store, provider);
+  await second.start();
+  t.teardown(() => second.stop());
+  t.equal(second.job('lasting').state, 'active');
+  t.equal(second.job('passing').state, 'removing');
+  t.ok(second.status().epoch > epoch);
+  t.equal(second.status().clusterId, clusterId);
+});
+
+t.test('what is not there is told with the nearest name', async (t) => {
+  const { sitter } = await started(t);
+  await sitter.apply(job('portal'), options);
+  t.throws(() => sitter.job('prtal'), { code: 'not_found', message: /did you mean "portal"/ });
+  await t.rejects(sitter.explain('portl'), { code: 'not_found', message: /did you mean "portal/ });
+  await t.rejects(sitter.removeJob('nobody', 'a test'), { code: 'not_found' });
+  await t.rejects(sitter.providerAction('fake-a-9', 'crash', 'a test'), { code: 'not_found' });
+});
+
+t.test('every change says who asked for it', async (t) => {
+  const { sitter } = await started(t);
+  await sitter.apply(job('one'), { ...options, by: 'anna' });
+  await sitter.setIdleLimit(0, null, 'bert');
+  const events = await sitter.events({ since: 0 });
+  t.ok(events.some(({ kind, by }) => kind === 'job-created' && by === 'anna'));
+  t.ok(events.some(({ kind, by }) => kind === 'idle-limit' && by === 'bert'));
+  t.same(
+    events.map(({ seq }) => seq),
+    events.map((_, i) => i + 1),
+  );
+});
