@@ -100,6 +100,7 @@ function task(copy: CopyRecord): TaskStatus {
     run: 1,
     startedAt: since,
     restarts: 0,
+    flapping: false,
     nextStartAt: null,
     revision: 1,
     limits: {

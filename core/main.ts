@@ -41,6 +41,8 @@ try {
 } catch (error) {
   exitCode = report(error);
 }
+// What was written to a pipe may be on its way still.
+await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
 // Whatever a library left open must not keep a finished command from ending.
 process.exit(exitCode);
 

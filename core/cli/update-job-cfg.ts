@@ -4,6 +4,9 @@ import { CerebroError, messageOf } from '../errors.ts';
 import { type ApplyResult, applyResult } from '../model/cluster-view.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
 
+const SHOWN_LINES = 40;
+const MAX_BYTES = 1024 * 1024;
+
 /** `job_update_cfg FILE…`: each file is applied whole or not at all; the first refusal ends it. */
 export function updateJobCfg(program: Command, context: CliContext): void {
   clusterCommand(program.command('updatejobcfg').alias('job_update_cfg'))
@@ -24,13 +27,18 @@ export function updateJobCfg(program: Command, context: CliContext): void {
 }
 
 function readJobText(file: string): string {
+  let text: string;
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    text = readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (error) {
     throw new CerebroError('usage', `the job file ${file} cannot be read: ${messageOf(error)}`);
   }
+  const bytes = Buffer.byteLength(text);
+  if (bytes > MAX_BYTES)
+    throw new CerebroError('invalid', `${file} has ${(bytes / 1024 / 1024).toFixed(1)} MB; a job file may have 1 MB`);
+  if (text.trim() === '') throw new CerebroError('invalid', `${file} is empty; a job file holds at least one job`);
+  return text;
 }
-
 function sentences(result: ApplyResult): string {
   const lines = result.changes.map(({ job, change, version, restarts }) => {
     if (change === 'unchanged') return `"${job}" is as it was (version ${version}): nothing to do`;
@@ -38,9 +46,13 @@ function sentences(result: ApplyResult): string {
       change === 'updated' ? (restarts ? '; its copies are restarted one after another' : '; nothing restarts') : '';
     return `"${job}" ${result.dryRun ? `would be ${change}` : change}, version ${version}${consequence}`;
   });
-  const plan =
-    result.plan.length === 0
-      ? []
-      : [result.dryRun ? 'It would:' : 'It will:', ...result.plan.map((sentence) => `  ${sentence}`)];
+  const plan = result.plan.length === 0 ? [] : [result.dryRun ? 'It would:' : 'It will:', ...shortened(result.plan)];
   return [...lines, ...plan].join('\n');
+}
+
+/** A plan of a thousand copies is not read line by line; --json has all of it. */
+function shortened(plan: readonly string[]): string[] {
+  const lines = plan.slice(0, SHOWN_LINES).map((sentence) => `  ${sentence}`);
+  const rest = plan.length - lines.length;
+  return rest > 0 ? [...lines, `  … and ${rest} more (--json shows all)`] : lines;
 }

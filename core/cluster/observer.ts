@@ -249,7 +249,8 @@ export class Observer {
           before &&
           before.phase === message.task.phase &&
           before.version === message.task.version &&
-          before.run === message.task.run;
+          before.run === message.task.run &&
+          before.flapping === message.task.flapping;
         if (same) this.#deps.onVitals();
         else this.#deps.onNews();
         return;

@@ -53,10 +53,15 @@ function beforeTask(copy: CopyRecord, machine: MachineRecord, condition: Build):
 function fromTask(task: TaskStatus, condition: Build): CopyCondition {
   switch (task.phase) {
     case 'running':
+      if (task.flapping)
+        return condition(
+          'failing',
+          `ends again and again: ${task.lastEnd?.sentence ?? task.reason} (${task.restarts} restarts)`,
+        );
       return condition('ready', task.reason);
     case 'starting':
     case 'stopping':
-      return condition('starting', task.reason);
+      return condition(task.flapping ? 'failing' : 'starting', task.reason);
     case 'exited':
       return condition('completed', task.reason);
     case 'stopped':

@@ -141,7 +141,9 @@ function pluginServices(cradle: Cradle, options: DaemonOptions, id: string): Plu
     logger: cradle.pino.child({ plugin: id }),
     processes: cradle.processes,
     dataDir: cradle.dataDir,
-    recipePath: [process.cwd(), ...cradle.settings.recipe_path.map((folder) => resolve(folder)), packageRoot],
+    recipePath: [
+      ...new Set([process.cwd(), ...cradle.settings.recipe_path.map((folder) => resolve(folder)), packageRoot]),
+    ],
     selfCommand: selfCommand(options.pluginsFile === undefined ? undefined : resolve(options.pluginsFile)),
   };
 }

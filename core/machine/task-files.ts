@@ -99,16 +99,22 @@ export class TaskFiles {
   async prune(keep: number): Promise<void> {
     const runs = this.runs();
     for (const run of runs.slice(0, Math.max(0, runs.length - keep))) {
-      const record = this.run(run);
-      // A log that is the sitter's own stream is no file.
-      const logs = record ? [record.stdout, record.stderr].filter((path) => isAbsolute(path)) : [];
-      for (const path of [...logs, this.runFolder(run)]) await rm(path, { recursive: true, force: true });
+      await this.#removeLogsElsewhere(run);
+      await rm(this.runFolder(run), { recursive: true, force: true });
     }
   }
 
+  /** Everything, at once; logs that lie elsewhere go one by one. */
   async remove(): Promise<void> {
-    await this.prune(0);
-    await rm(this.folder, { recursive: true, force: true });
+    for (const run of this.runs()) await this.#removeLogsElsewhere(run);
+    await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+
+  async #removeLogsElsewhere(run: number): Promise<void> {
+    const record = this.run(run);
+    // A log that is the sitter's own stream is no file.
+    const logs = record ? [record.stdout, record.stderr].filter((path) => isAbsolute(path)) : [];
+    for (const path of logs) if (!path.startsWith(this.folder)) await rm(path, { force: true });
   }
 }
 

@@ -18,6 +18,9 @@ import {
 } from './task-run.ts';
 
 const LAST_LINES = 20;
+/** So many starts without a stable uptime between, and less than this since the last: it is not to be called ready. */
+const FLAPPING_STARTS = 6;
+const FLAPPING_MS = 5000;
 /** Looking through all processes for what a run left behind takes milliseconds, which the start of the next run is not to wait for. */
 const SWEEP_AFTER_MS = 25;
 
@@ -41,6 +44,7 @@ export class TaskSitter {
   /** The walls of the run that ended last, for its post-mortem. */
   #ended: Enclosure | null = null;
   #saveFailed = false;
+  #pruning = false;
   /** What happened and was not reported yet. */
   readonly #untold: (() => void)[] = [];
   #stopped = false;
@@ -155,6 +159,7 @@ export class TaskSitter {
       run: life.run,
       startedAt: life.startedAt === null ? null : iso(life.startedAt),
       restarts: life.totalRestarts,
+      flapping: life.streak >= FLAPPING_STARTS && this.#deps.clock.now() - (life.startedAt ?? life.since) < FLAPPING_MS,
       nextStartAt: life.nextStartAt === null ? null : iso(life.nextStartAt),
       revision: this.revision,
       limits: {
@@ -205,7 +210,17 @@ export class TaskSitter {
       this.#failedToStart(number, `could not be started: ${messageOf(error)}`);
       return;
     }
-    this.#track(this.#deps.files.prune(this.definition.configuration.logs.keep_runs));
+    this.#prune();
+  }
+
+  /** One at a time: a task that ends at once, again and again, must not pile up sweepers that all look at the same folders. */
+  #prune(): void {
+    if (this.#pruning || this.#stopped) return;
+    this.#pruning = true;
+    const pruned = this.#deps.files.prune(this.definition.configuration.logs.keep_runs).finally(() => {
+      this.#pruning = false;
+    });
+    this.#track(pruned);
   }
 
   /** A run of this number never came to life. */

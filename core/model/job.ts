@@ -5,10 +5,19 @@ import { zoneName } from './zone.ts';
 const layoutEntry = z
   .strictObject({
     /** The original's "how many CPUs": that many copies, rounded up, unless `count` says it. */
-    cpu: z.number().min(0, 'expected cores, 0 or more').max(100_000).optional(),
+    cpu: z
+      .number()
+      .min(0, 'expected cores, 0 or more')
+      .max(10_000, 'expected at most 10000 copies in a zone')
+      .optional(),
     /** The least MB reserved for each copy. */
     mem: z.number().min(0, 'expected MB, 0 or more').max(67_108_864).optional(),
-    count: z.number().int().min(0, 'expected copies, 0 or more').max(100_000).optional(),
+    count: z
+      .number()
+      .int()
+      .min(0, 'expected copies, 0 or more')
+      .max(10_000, 'expected at most 10000 copies in a zone')
+      .optional(),
   })
   .refine(
     (entry) => entry.cpu !== undefined || entry.count !== undefined,

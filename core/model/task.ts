@@ -128,6 +128,8 @@ export const taskStatus = z.object({
   run: z.number().int(),
   startedAt: z.string().nullable(),
   restarts: z.number().int(),
+  /** It has ended again and again lately, and the present run is too young to trust. */
+  flapping: z.boolean(),
   nextStartAt: z.string().nullable(),
   revision: z.number().int(),
   limits: z.object({

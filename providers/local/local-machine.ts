@@ -6,15 +6,12 @@ import { z } from 'zod';
 import type { Clock, Timer } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance, MachineOrder } from '../../core/contracts/machine-provider.ts';
-import type { ProcessInfo, ProcessTable } from '../../core/contracts/process-table.ts';
-import { CerebroError } from '../../core/errors.ts';
+import type { ProcessTable } from '../../core/contracts/process-table.ts';
+import { messageOf } from '../../core/errors.ts';
 import { sitterFile } from '../../core/model/sitter-file.ts';
-
-/** The variable that marks every process of a local machine: its sitter, shims, tasks and recipes. */
-export const MACHINE_MARKER = 'CEREBRO_MACHINE';
+import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
 
 const LOOK_MS = 250;
-const KILL_DEADLINE_MS = 15_000;
 const SUSPEND_DEADLINE_MS = 60_000;
 
 const instanceFile = z.object({
@@ -162,15 +159,34 @@ export class LocalMachine {
     this.#timer?.cancel();
     this.#timer = null;
     if (!this.#watching || this.#file.power === 'off') return;
+    if (!existsSync(join(this.folder, 'instance.json'))) {
+      this.#giveUp('its folder is gone');
+      return;
+    }
     const running = this.#sitter() !== undefined;
     if (running !== this.#wasRunning) {
       this.#wasRunning = running;
       this.#services.onChange();
     }
-    if (!running && this.#child === null) this.#boot();
+    if (!running && this.#child === null) {
+      try {
+        this.#boot();
+      } catch (error) {
+        // A full disk, or no more descriptors: it is tried again, and counts as a death of the sitter.
+        this.#services.logger.error({ machine: this.id, err: error }, 'a machine sitter could not be started');
+      }
+    }
+    if (!this.#watching) return;
     this.#timer = this.#services.clock.timer(
       this.#child === null || !running ? (running ? LOOK_MS : 15) : LOOK_MS,
       () => this.#look(),
+    );
+  }
+
+  /** As a machine whose power has failed for good: nothing of it is started again, and whoever asks is told. */
+  #giveUp(reason: string): void {
+    this.powerOff(reason).catch((error: unknown) =>
+      this.#services.logger.error({ machine: this.id, reason: messageOf(error) }, 'a machine could not be ended'),
     );
   }
 
@@ -180,7 +196,7 @@ export class LocalMachine {
     this.#deaths = this.#deaths.filter((at) => now - at < 60_000);
     if (this.#deaths.length > maxRestartsPerMinute) {
       logger.error({ machine: this.id }, 'the machine sitter keeps dying; the machine is given up');
-      void this.powerOff(`its sitter died ${this.#deaths.length} times within a minute`);
+      this.#giveUp(`its sitter died ${this.#deaths.length} times within a minute`);
       return;
     }
     this.#deaths.push(now);
@@ -243,52 +259,14 @@ export class LocalMachine {
     return `${this.#file.clusterId}/${this.#file.machineId}`;
   }
 
-  async #killAll(): Promise<void> {
-    const { clock } = this.#services;
-    const deadline = clock.monotonic() + KILL_DEADLINE_MS;
-    for (;;) {
-      const processes = this.#processes();
-      if (processes.length === 0) return;
-      for (const { pid } of processes) kill(pid);
-      if (clock.monotonic() > deadline) {
-        throw new CerebroError(
-          'timeout',
-          `${this.id}: processes survive SIGKILL: ${processes.map(({ pid }) => pid).join(', ')}`,
-        );
-      }
-      await new Promise<void>((resolve) => clock.timer(10, resolve));
-    }
-  }
-
-  /** Everything with this machine's mark, and what descends from it or shares a session with it. Never ourselves. */
-  #processes(): ProcessInfo[] {
-    const { processes } = this.#services;
-    const all = processes.scan().filter((info) => info.state !== 'Z' && info.pid !== process.pid);
-    const marked = all.filter((info) => processes.environment(info.pid, MACHINE_MARKER) === this.#marker);
-    const members = new Set(marked.map((info) => info.pid));
-    const sessions = new Set(marked.filter((info) => members.has(info.session)).map((info) => info.session));
-    for (let grown = true; grown; ) {
-      grown = false;
-      for (const info of all) {
-        if (members.has(info.pid) || !(members.has(info.ppid) || sessions.has(info.session))) continue;
-        members.add(info.pid);
-        grown = true;
-      }
-    }
-    return all.filter((info) => members.has(info.pid));
+  #killAll(): Promise<void> {
+    return killMarked(this.#services.processes, this.#services.clock, (marker) => marker === this.#marker);
   }
 
   #save(): void {
+    if (!existsSync(this.folder)) return; // somebody has removed it: there is nothing to remember then
     const path = join(this.folder, 'instance.json');
     writeFileSync(`${path}.new`, JSON.stringify(this.#file), { mode: 0o600 });
     renameSync(`${path}.new`, path);
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // gone since it was listed
   }
 }

@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
@@ -7,8 +8,9 @@ import type { ProcessTable } from '../../core/contracts/process-table.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { MachineType } from '../../core/model/plan.ts';
-import { LocalMachine, type LocalMachineServices, MACHINE_MARKER } from './local-machine.ts';
+import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
 import { LocalRemote } from './local-remote.ts';
+import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
 import type { Config } from './schema.ts';
 
 interface Services {
@@ -34,6 +36,7 @@ export class LocalProvider implements MachineProvider {
   readonly #config: Config;
   readonly #folder: string;
   readonly #machines = new Map<string, LocalMachine>();
+  readonly #damaged = new Set<string>();
   readonly #listeners = new Set<() => void>();
   readonly #machineServices: LocalMachineServices;
 
@@ -56,7 +59,7 @@ export class LocalProvider implements MachineProvider {
   async start(): Promise<void> {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     for (const name of readdirSync(this.#folder)) {
-      const machine = LocalMachine.load(join(this.#folder, name), this.#machineServices);
+      const machine = this.#load(name);
       if (!machine) continue;
       this.#machines.set(machine.id, machine);
       machine.watch();
@@ -94,7 +97,13 @@ export class LocalProvider implements MachineProvider {
 
   async destroy(clusterId: string, machineId: string): Promise<void> {
     const machine = this.#machines.get(machineId);
-    if (!machine) return;
+    if (!machine) {
+      // Its folder was lost or damaged: its processes bear its mark all the same.
+      const { processes, clock } = this.#machineServices;
+      await killMarked(processes, clock, (marker) => marker === `${clusterId}/${machineId}`);
+      if (this.#damaged.delete(machineId)) await rm(join(this.#folder, machineId), { recursive: true, force: true });
+      return;
+    }
     if (machine.clusterId !== clusterId)
       throw new CerebroError('forbidden', `${machineId} belongs to another cluster and is left alone`);
     await machine.remove();
@@ -118,6 +127,23 @@ export class LocalProvider implements MachineProvider {
         .filter((machine) => machine.clusterId === clusterId)
         .map((machine) => machine.suspend()),
     );
+    // Nothing of this cluster's is left, not even of machines whose folders were lost.
+    const { processes, clock } = this.#machineServices;
+    await killMarked(processes, clock, (marker) => marker.startsWith(`${clusterId}/`));
+  }
+
+  /** undefined: no machine. A folder whose file cannot be read is kept aside until the cluster gives that machine up. */
+  #load(name: string): LocalMachine | undefined {
+    try {
+      return LocalMachine.load(join(this.#folder, name), this.#machineServices);
+    } catch (error) {
+      this.#damaged.add(name);
+      this.#machineServices.logger.error(
+        { machine: name, err: error },
+        'the files of a local machine cannot be read; it counts as gone',
+      );
+      return undefined;
+    }
   }
 
   #machine(id: string): LocalMachine {

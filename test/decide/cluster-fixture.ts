@@ -184,6 +184,7 @@ function taskStatus(id: string, job: string, version: number): TaskStatus {
     run: 1,
     startedAt: new Date(NOW - HOUR).toISOString(),
     restarts: 0,
+    flapping: false,
     nextStartAt: null,
     revision: 1,
     limits: { cpu: 1, memBytes: null, enforcer: 'proc', holds: { cpu: 'measured', mem: 'polled' } },

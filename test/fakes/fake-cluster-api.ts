@@ -230,6 +230,7 @@ export function runningTask(copy: string, job: string): TaskStatus {
     run: 3,
     startedAt: AT,
     restarts: 2,
+    flapping: false,
     nextStartAt: null,
     revision: 1,
     limits: { cpu: 0.5, memBytes: 64 * 1024 * 1024, enforcer: 'proc', holds: { cpu: 'measured', mem: 'polled' } },

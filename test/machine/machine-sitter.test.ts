@@ -258,6 +258,17 @@ test('only so many runs are kept', async (t, machine) => {
   t.same(machine.sitter.log('web', 'stdout').runs, [5, 6, 7]);
 });
 
+test('a task that ends at once, for ever: its runs are pruned, it is called flapping, and it is removed at once', async (t, machine) => {
+  const none = { first: 0, then: 0, factor: 1, max: 0, reset_after: 60 };
+  await machine.add('spin', { command: 'exit 0', ensure_alive: true, logs: { keep_runs: 2 }, backoff: none });
+  await eventually(() => machine.task('spin').run > 40, 'it has spun');
+  t.equal(machine.task('spin').flapping, true);
+  t.ok(machine.sitter.log('spin', 'stdout').runs.length < 30, 'the old runs go');
+  await machine.sitter.remove('spin');
+  t.same(machine.sitter.tasks(), []);
+  t.notOk(existsSync(join(machine.folder, 'tasks', 'spin')));
+});
+
 test('events are numbered without gaps, over restarts of the daemon too', async (t, machine) => {
   await machine.add('web', { command: 'exec sleep 1000' });
   await machine.phase('web', 'running');

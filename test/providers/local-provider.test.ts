@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -8,6 +8,7 @@ import { ProcTable } from '../../core/machine/proc-table.ts';
 import { LocalProvider } from '../../providers/local/local-provider.ts';
 import { config } from '../../providers/local/schema.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
+import { eventually } from '../suites/eventually.ts';
 import { machineProviderSuite, type ProviderUnderTest } from '../suites/index.ts';
 
 /** The built program, as the cluster sitter would start it; without the loaders that tap gives to every Node. */
@@ -48,3 +49,61 @@ async function make(): Promise<ProviderUnderTest> {
 t.test('provider-local', async (t) => {
   for (const { name, run } of machineProviderSuite(make)) await t.test(name, async (t) => run(t));
 });
+
+const CLUSTER = 'cluster-of-the-suite';
+
+/** A machine that runs, its folder and the pid of its sitter. */
+async function runningMachine(under: ProviderUnderTest, machineId: string): Promise<{ folder: string; pid: number }> {
+  const [type] = under.provider.types('local-a');
+  if (!type) throw new Error('local-a sells nothing');
+  await under.provider.create({
+    clusterId: CLUSTER,
+    machineId,
+    zone: 'local-a',
+    type,
+    intent: 'intent',
+    token: 'token',
+  });
+  await eventually(async () => (await under.provider.describe(CLUSTER))[0]?.state === 'running', 'it runs', 60_000);
+  const remote = await under.provider.remote({ machineId, address: null });
+  const folder = join((await remote.run(['pwd'])).stdout.trim(), '..');
+  await remote.close();
+  return { folder, pid: JSON.parse(readFileSync(join(folder, 'sitter.json'), 'utf8')).pid };
+}
+
+function isAlive(pid: number): boolean {
+  const info = new ProcTable().read(pid);
+  return info !== undefined && info.state !== 'Z';
+}
+
+t.test('a machine whose folder was deleted counts as gone, and nothing of it runs on', async (t) => {
+  const under = await make();
+  await under.provider.start();
+  const { folder, pid } = await runningMachine(under, 'm-2');
+  rmSync(folder, { recursive: true, force: true });
+  await eventually(async () => (await under.provider.describe(CLUSTER))[0]?.state === 'stopped', 'it is given up');
+  await eventually(() => !isAlive(pid), 'its sitter is ended');
+  await under.provider.destroy(CLUSTER, 'm-2');
+  t.same(await under.provider.describe(CLUSTER), []);
+  await under.provider.stop();
+  await under.cleanUp();
+});
+
+t.test(
+  'a machine whose file is damaged does not keep the others from starting, and is ended by its mark',
+  async (t) => {
+    const under = await make();
+    await under.provider.start();
+    const { folder, pid } = await runningMachine(under, 'm-3');
+    await under.provider.stop();
+    writeFileSync(join(folder, 'instance.json'), '');
+    const again = under.again();
+    await again.start();
+    t.same(await again.describe(CLUSTER), []);
+    t.ok(isAlive(pid));
+    await again.destroy(CLUSTER, 'm-3');
+    t.notOk(isAlive(pid));
+    await again.stop();
+    await under.cleanUp();
+  },
+);
