@@ -24,7 +24,7 @@ export function down(program: Command, context: CliContext): void {
       const holder = folder.holder();
       if (holder) await downByDaemon(folder, holder.url);
       else await downAlone(flags, settings);
-      context.out('Everything is stopped. "npm start" (cerebro up) takes it up again.');
+      context.out('Everything is stopped; the next "cerebro up" (npm start) takes it up again.');
     });
 }
 

@@ -13,26 +13,27 @@ export function up(program: Command, context: CliContext): void {
     .description('start the embedded cluster on this host: local machines, dashboard on http://127.0.0.1:30000')
     .action(async () => {
       const flags = program.opts<DaemonFlags>();
+      const downCommand = `${binFolder()}/cerebro${flags.dataDir === undefined ? '' : ` --data-dir ${flags.dataDir}`} down`;
       const ended = await runDaemon(
         flags,
         {
           mode: 'cluster',
           logFile: (dataDir) => join(dataDir, 'cerebro.log'),
-          onStarted: (daemon) => welcome(daemon, context),
+          onStarted: (daemon) => welcome(daemon, downCommand, context),
         },
         context,
       );
       context.out(
         ended === 'asked'
-          ? 'Stopped, with everything that ran. "npm start" takes it all up again.'
-          : 'Stopped. The tasks go on; "npm start" takes them up again, "bin/cerebro down" stops them.',
+          ? 'Stopped, with everything that ran. The next start takes it all up again.'
+          : `Stopped. The tasks go on; the next start takes them up again, "${downCommand}" stops them.`,
       );
     });
 }
 
-function welcome(daemon: Daemon, context: CliContext): void {
+function welcome(daemon: Daemon, downCommand: string, context: CliContext): void {
   const note = rememberCluster(daemon);
-  const bin = relative(process.cwd(), join(packageRoot, 'bin')) || '.';
+  const bin = binFolder();
   const example = join(relative(process.cwd(), join(packageRoot, 'examples')), 'hello.yaml');
   context.out(`
   Cerebro is up. Open the dashboard (the link signs you in):
@@ -44,7 +45,7 @@ function welcome(daemon: Daemon, context: CliContext): void {
     ${bin}/job_update_cfg --clustersitterurl ${daemon.url} ${example}
     ${bin}/cerebro listmachines
 
-  Ctrl-C stops Cerebro and leaves the tasks running; "${bin}/cerebro down" stops everything.${note}
+  Ctrl-C stops Cerebro and leaves the tasks running; "${downCommand}" stops everything.${note}
 `);
 }
 
@@ -60,4 +61,8 @@ function rememberCluster(daemon: Daemon): string {
   } catch (error) {
     return `\n  The user configuration could not be written (${error instanceof Error ? error.message : String(error)}):\n  give commands --clustersitterurl and --token.`;
   }
+}
+
+function binFolder(): string {
+  return relative(process.cwd(), join(packageRoot, 'bin')) || '.';
 }
