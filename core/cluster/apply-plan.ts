@@ -144,7 +144,8 @@ class Draft {
   }
 
   #changeCopy(id: string, change: Partial<CopyRecord>, kind: string, reason: string): void {
-    const before = this.#records.copies.get(id);
+    const drafted = this.#write.get(keys.copy(id));
+    const before = drafted && 'put' in drafted ? (drafted.value as CopyRecord) : this.#records.copies.get(id);
     if (!before) return;
     this.#put(keys.copy(id), {
       ...before,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import type { Clock } from '../contracts/clock.ts';
+import type { Clock, Timer } from '../contracts/clock.ts';
 import type {
   ApplyResult,
   ClusterApi,
@@ -66,6 +66,10 @@ export class ClusterSitter implements ClusterApi {
   readonly #listeners = new Set<() => void>();
   #lease: Lease | null = null;
   #startedAt = 0;
+  /** Since when this process has run without a pause: one that was frozen (a suspended host, SIGSTOP) has heard nobody meanwhile. */
+  #awakeSince = 0;
+  #lastTick = 0;
+  #tick: Timer | null = null;
 
   constructor(deps: ClusterSitterDeps) {
     const { settings, store, clock, logger } = deps;
@@ -130,6 +134,8 @@ export class ClusterSitter implements ClusterApi {
     const { store, clock, logger } = this.#deps;
     this.#lease = await store.lead(`${process.pid}`, AbortSignal.timeout(60_000));
     this.#startedAt = clock.now();
+    this.#awakeSince = this.#lastTick = this.#startedAt;
+    this.#beat();
     await this.#records.load();
     await this.#prepareRecords();
     this.#records.onChange(() => this.#changed());
@@ -142,6 +148,7 @@ export class ClusterSitter implements ClusterApi {
   }
 
   async stop(): Promise<void> {
+    this.#tick?.cancel();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#executor.stop(STOP_MS);
@@ -262,7 +269,8 @@ export class ClusterSitter implements ClusterApi {
       filter.copy === undefined
         ? this.copies(filter.job === undefined ? {} : { job: filter.job })
         : [this.copy(filter.copy)];
-    for (const copy of copies) await this.#client.restartTask(this.#machineRecord(copy.machine), copy.copy, by);
+    for (const copy of copies.filter(({ state }) => state !== 'stopping'))
+      await this.#client.restartTask(this.#machineRecord(copy.machine), copy.copy, by);
     return copies.map((copy) => copy.copy);
   }
 
@@ -347,7 +355,18 @@ export class ClusterSitter implements ClusterApi {
 
   // --- inside ---
 
+  #beat(): void {
+    this.#noticePause(this.#deps.clock.now());
+    this.#tick = this.#deps.clock.timer(500, () => this.#beat());
+  }
+
+  #noticePause(now: number): void {
+    if (now - this.#lastTick > 2500) this.#awakeSince = now;
+    this.#lastTick = now;
+  }
+
   #snapshot(now: number): ReturnType<typeof snapshotOf> {
+    this.#noticePause(now);
     return snapshotOf(
       {
         records: this.#records,
@@ -355,7 +374,7 @@ export class ClusterSitter implements ClusterApi {
         empty: this.#empty,
         types: (zone) => this.machineTypes(zone),
         settings: this.#deps.settings,
-        startedAt: this.#startedAt,
+        startedAt: this.#awakeSince,
       },
       now,
     );

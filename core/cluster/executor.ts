@@ -34,6 +34,8 @@ export interface ExecutorDeps {
 export class Executor {
   readonly #deps: ExecutorDeps;
   readonly #running = new Map<string, { effect: Effect; abort: AbortController; done: Promise<void> }>();
+  /** Failures that no record holds: of tasks without a copy, and of what could not be written down. */
+  readonly #pauses = new Map<string, { attempts: number; until: number; timer: Timer }>();
   #stopped = false;
 
   constructor(deps: ExecutorDeps) {
@@ -42,13 +44,15 @@ export class Executor {
 
   start(effects: readonly Effect[]): void {
     for (const effect of effects) {
-      if (this.#stopped || this.#running.size >= CONCURRENT) return;
+      if (this.#stopped) return;
       const running = this.#running.get(effect.key);
       if (running) {
         // A copy that is no longer wanted need not be deployed to its end first.
         if (effect.kind === 'remove-task' && running.effect.kind === 'deploy-copy') running.abort.abort();
         continue;
       }
+      if (this.#running.size >= CONCURRENT) continue;
+      if ((this.#pauses.get(pauseKey(effect))?.until ?? 0) > this.#deps.clock.now()) continue;
       const abort = new AbortController();
       const done = this.#carryOut(effect, abort.signal).finally(() => {
         this.#running.delete(effect.key);
@@ -66,6 +70,8 @@ export class Executor {
   /** Waits for what is under way, at most `deadlineMs`; what is left is asked for again by the records at the next start. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopped = true;
+    for (const { timer } of this.#pauses.values()) timer.cancel();
+    this.#pauses.clear();
     for (const { abort } of this.#running.values()) abort.abort();
     const all = Promise.all([...this.#running.values()].map(({ done }) => done));
     let deadline: Timer | undefined;
@@ -78,23 +84,47 @@ export class Executor {
 
   async #carryOut(effect: Effect, signal: AbortSignal): Promise<void> {
     try {
-      switch (effect.kind) {
-        case 'create-machine':
-          return await this.#createMachine(effect.machine);
-        case 'destroy-machine':
-          return await this.#destroyMachine(effect.machine);
-        case 'deploy-copy':
-          return await this.#deployCopy(effect.copy, effect.machine, signal);
-        case 'remove-task':
-          return await this.#removeTask(effect);
-      }
+      await this.#act(effect, signal);
+      this.#forgetPause(effect);
     } catch (error) {
       if (this.#stopped || signal.aborted) return;
+      this.#pause(effect);
       this.#deps.logger.warn(
         { effect: effect.kind, key: effect.key, err: error },
         'an effect failed; it is tried again',
       );
       await this.#recordFailure(effect, messageOf(error));
+    }
+  }
+
+  /** Keeps a failed effect from being tried again at once, also where no record could take note of the failure. */
+  #pause(effect: Effect): void {
+    const key = pauseKey(effect);
+    const before = this.#pauses.get(key);
+    const attempts = before?.attempts ?? 0;
+    const ms = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** attempts);
+    before?.timer.cancel();
+    const timer = this.#deps.clock.timer(ms, () => {
+      if (!this.#stopped) this.#deps.onDone();
+    });
+    this.#pauses.set(key, { attempts: attempts + 1, until: this.#deps.clock.now() + ms - 1, timer });
+  }
+
+  #forgetPause(effect: Effect): void {
+    this.#pauses.get(pauseKey(effect))?.timer.cancel();
+    this.#pauses.delete(pauseKey(effect));
+  }
+
+  async #act(effect: Effect, signal: AbortSignal): Promise<void> {
+    switch (effect.kind) {
+      case 'create-machine':
+        return await this.#createMachine(effect.machine);
+      case 'destroy-machine':
+        return await this.#destroyMachine(effect.machine);
+      case 'deploy-copy':
+        return await this.#deployCopy(effect.copy, effect.machine, signal);
+      case 'remove-task':
+        return await this.#removeTask(effect);
     }
   }
 
@@ -264,4 +294,9 @@ export class Executor {
       );
     return provider;
   }
+}
+
+/** A failed create does not hold up the destroy of the same machine, nor a failed deploy the removal of the copy. */
+function pauseKey(effect: Effect): string {
+  return `${effect.kind}:${effect.key}`;
 }

@@ -17,6 +17,8 @@ const errorBody = z.object({ error: z.object({ code: z.string(), message: z.stri
 /** Talks with machine sitters. Every call has a deadline; what cannot be reached is `unavailable`. */
 export class MachineClient {
   readonly #agent = new Agent({ connections: 8, keepAliveTimeout: 30_000, connect: { timeout: 5000 } });
+  /** Streams without an end have connections of their own: commands must never wait for a reader. */
+  readonly #streams = new Agent({ keepAliveTimeout: 1000, connect: { timeout: 5000 } });
   readonly #epoch: () => number;
 
   constructor(epoch: () => number) {
@@ -24,7 +26,7 @@ export class MachineClient {
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await Promise.all([this.#agent.destroy(), this.#streams.destroy()]);
   }
 
   async putTask(machine: MachineRecord, definition: TaskDefinition): Promise<TaskStatus> {
@@ -67,7 +69,7 @@ export class MachineClient {
   async #open(machine: MachineRecord, path: string, signal: AbortSignal): Promise<Readable> {
     try {
       const response = await request(`${endpointOf(machine)}${path}`, {
-        dispatcher: this.#agent,
+        dispatcher: this.#streams,
         headers: this.#headers(machine),
         headersTimeout: ANSWER_MS,
         bodyTimeout: 0,
@@ -96,6 +98,8 @@ export class MachineClient {
         body: body === undefined ? null : JSON.stringify(body),
         headersTimeout: timeout,
         bodyTimeout: timeout,
+        // Waiting for a connection counts too.
+        signal: AbortSignal.timeout(timeout),
       });
       if (response.statusCode >= 400) throw await refusal(machine, response.statusCode, response.body);
       return await response.body.json();

@@ -18,6 +18,9 @@ const SILENCE_MS = 5000;
 const RECONNECT_MS = [50, 100, 200, 500, 1000];
 /** Events of machines are put on the timeline together, at most this late. */
 const EVENTS_MS = 50;
+const EVENTS_RETRY_MS = 2000;
+/** Events of one machine that wait for a store that takes nothing; the machine has them all. */
+const MAX_QUEUED = 5000;
 
 export interface ObserverDeps {
   records: ClusterRecords;
@@ -116,6 +119,8 @@ export class Observer {
 
   async #describeOne(provider: MachineProvider): Promise<void> {
     const { records, logger, onNews } = this.#deps;
+    // What was confirmed only while the provider was making its list need not be on it.
+    const confirmed = new Set(this.#machinesOf(provider).flatMap(({ id, ref }) => (ref === null ? [] : id)));
     let instances: Instance[];
     try {
       instances = await provider.describe(records.clusterId);
@@ -129,7 +134,7 @@ export class Observer {
     for (const machine of this.#machinesOf(provider)) {
       const instance = byMachine.get(machine.id);
       const contact = this.#contact(machine.id);
-      const says = saysOf(machine, instance);
+      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance);
       if (contact.providerSays !== says) news = true;
       contact.providerSays = says;
       if (instance && (instance.endpoint !== machine.endpoint || instance.address !== machine.address)) {
@@ -273,7 +278,12 @@ export class Observer {
     const queue = this.#queued.get(id);
     if (queue) queue.push(event);
     else this.#queued.set(id, [event]);
-    this.#eventTimer ??= this.#deps.clock.timer(EVENTS_MS, () => {
+    this.#armEvents(EVENTS_MS);
+  }
+
+  #armEvents(ms: number): void {
+    if (this.#stopped) return;
+    this.#eventTimer ??= this.#deps.clock.timer(ms, () => {
       this.#eventTimer = null;
       void this.#writeEvents();
     });
@@ -301,7 +311,10 @@ export class Observer {
         return change;
       });
     } catch (error) {
-      // They stay on their machines, and come again from the cursor on with the next connection.
+      // Kept in their order, for the next try: a later event must not move the cursor past them.
+      for (const [id, events] of queued)
+        this.#queued.set(id, [...events, ...(this.#queued.get(id) ?? [])].slice(-MAX_QUEUED));
+      this.#armEvents(EVENTS_RETRY_MS);
       logger.warn({ err: error }, 'events of machines could not be recorded');
     }
   }

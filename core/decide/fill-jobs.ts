@@ -112,14 +112,16 @@ export function followLeader(work: WorkingState, links: LinkedJobs, job: JobReco
 
 /** Brings copies to the job's newest version, at most `max_parallel` of them down by our hand at a time. */
 export function rollJob(work: WorkingState, job: JobRecord): void {
-  const copies = work.copiesByJob.get(job.name) ?? [];
+  const copies = (work.copiesByJob.get(job.name) ?? []).filter((copy) => !work.stopped.has(copy.id));
   let behind = 0;
   for (const copy of copies) if (copy.version !== job.version) behind++;
   if (behind === 0) return;
 
   const { now } = work.snapshot;
   const settleMs = job.spec.update.min_healthy * 1000;
-  let budget = job.spec.update.max_parallel;
+  // What this plan has just placed is not ready either.
+  const placed = work.actions.filter((action) => action.kind === 'place-copy' && action.job === job.name).length;
+  let budget = job.spec.update.max_parallel - placed;
   for (const copy of copies) {
     if (copy.version !== job.version) continue;
     const startedAt = readySince(work, copy);
@@ -130,6 +132,8 @@ export function rollJob(work: WorkingState, job: JobRecord): void {
     }
   }
   if (budget <= 0) return;
+  const wanted = Object.values(job.spec.deployment_layout).reduce((sum, entry) => sum + copiesIn(entry), 0);
+  const missing = job.spec.linked_job === undefined ? wanted - copies.length : 0;
   const next = copies
     .filter((copy) => copy.version !== job.version)
     .sort((a, b) => Number(isReady(work, a)) - Number(isReady(work, b)) || serialOf(a) - serialOf(b))
@@ -139,6 +143,8 @@ export function rollJob(work: WorkingState, job: JobRecord): void {
     const seat = work.seats.get(copy.machine);
     if (!seat) continue;
     if (cpu - copy.cpu > seat.freeCpu + 1e-6 || mem - copy.mem > seat.freeMem + 1e-6) {
+      // Not while others are missing: it might find no place either, and so all would go, one after another.
+      if (missing > 0) continue;
       work.stopCopy(copy, `version ${job.version} needs ${cpu} cores and ${mem} MB, for which ${seat.id} has no room`);
       continue;
     }

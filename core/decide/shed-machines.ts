@@ -14,6 +14,9 @@ export function shedMachines(work: WorkingState): void {
         to: 'terminating',
         reason: `${machine.reason}; it is empty now`,
       });
+    } else if (machine.state === 'requested' && machine.lastError !== null) {
+      const reason = `it could not be had (${machine.lastError}), and nobody waits for it any more`;
+      work.actions.push({ kind: 'machine-state', machine: machine.id, to: 'terminating', reason });
     } else if (isIdle(work, machine)) {
       const idle = idleByZone.get(machine.zone);
       if (idle) idle.push(machine);

@@ -89,12 +89,16 @@ export function newTaskLife(now: number): TaskLife {
   };
 }
 
+/** After so many starts without a stable uptime the pause is never less than this, whatever `backoff` says: a task that only spins must not take the machine with it. */
+const SPINNING_STARTS = 10;
+const LEAST_SPINNING_PAUSE_S = 0.1;
+
 /** Seconds before the start that follows `streak` earlier ones without a stable uptime between. */
 export function pauseBefore(streak: number, backoff: Backoff): number {
   if (streak === 0) return backoff.first;
   // factor ** streak is Infinity in the end, and 0 * Infinity is no number.
-  if (backoff.then === 0) return 0;
-  return Math.min(backoff.max, backoff.then * backoff.factor ** (streak - 1));
+  const pause = backoff.then === 0 ? 0 : Math.min(backoff.max, backoff.then * backoff.factor ** (streak - 1));
+  return streak < SPINNING_STARTS ? pause : Math.max(pause, LEAST_SPINNING_PAUSE_S);
 }
 
 /** What `event` does to a task. An event that means nothing in the present phase changes nothing. */

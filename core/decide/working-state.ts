@@ -35,6 +35,8 @@ export class WorkingState {
   readonly stoppingByJob = new Map<string, number>();
   /** Machines that this plan gives up, and whose like may be ordered instead. */
   readonly lost: MachineRecord[] = [];
+  /** Copies that this plan stops. */
+  readonly stopped = new Set<string>();
   wakeAt: number | null = null;
   readonly #serials = new Map<string, number>();
   readonly #machineSerials = new Map<string, number>();
@@ -100,6 +102,7 @@ export class WorkingState {
   stopCopy(copy: CopyRecord, reason: string): void {
     this.actions.push({ kind: 'stop-copy', copy: copy.id, reason });
     this.stoppingByJob.set(copy.job, (this.stoppingByJob.get(copy.job) ?? 0) + 1);
+    this.stopped.add(copy.id);
     const seat = this.seats.get(copy.machine);
     if (seat) this.leaveJob(seat, copy.job);
   }

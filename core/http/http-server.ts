@@ -11,6 +11,8 @@ export class HttpServer {
   constructor(app: Koa) {
     this.#server = createServer(app.callback());
     this.#server.keepAliveTimeout = 65_000;
+    // A connection that could not be taken in (no more descriptors) is its client's loss, not the daemon's end.
+    this.#server.on('error', () => undefined);
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));

@@ -138,6 +138,7 @@ class Bell {
   constructor(path: string, source: LogSource, wanted: boolean) {
     if (!wanted) return;
     this.#watcher = watch(path, () => this.#ring());
+    this.#watcher.on('error', () => this.#ring()); // the reader looks for itself then
     this.#off = source.onChange(() => this.#ring());
   }
 

@@ -119,8 +119,9 @@ export class MachineSitter {
       else this.#changed(sitter);
       return sitter.status();
     }
+    let runsOther = false;
     if (canonical(known.definition) !== canonical(definition)) {
-      const runsOther =
+      runsOther =
         canonical(known.definition.configuration) !== canonical(definition.configuration) ||
         known.definition.version !== definition.version;
       known.redefine(definition);
@@ -128,7 +129,7 @@ export class MachineSitter {
         known.dispatch({ kind: 'restart', reason: 'deploy', why: `changed to version ${definition.version}` });
       }
     }
-    if (options.start && ['stopped', 'failed'].includes(known.phase))
+    if (options.start && (['stopped', 'failed'].includes(known.phase) || (runsOther && known.phase === 'exited')))
       known.dispatch({ kind: 'start', why: 'started again' });
     return known.status();
   }
@@ -147,6 +148,7 @@ export class MachineSitter {
 
   act(id: string, action: 'start' | 'stop' | 'restart', by: string): TaskStatus {
     this.#refuseWhileSuspended();
+    if (this.#removing.has(id)) throw new CerebroError('conflict', `"${id}" is being removed`);
     const sitter = this.#sitter(id);
     const why = `${action === 'stop' ? 'stopped' : `${action}ed`} by ${by}`;
     if (action === 'start') sitter.dispatch({ kind: 'start', why });

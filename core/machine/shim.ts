@@ -21,22 +21,22 @@ import { parseStat } from './proc-table.ts';
  */
 const SCRIPT = `#!/bin/sh
 # argv: run-folder marker cgroup.procs-or-empty working-directory shell command [program that becomes the user, and its arguments]
-run=$1 marker=$2 procs=$3 dir=$4 shell=$5 command=$6
+cerebro_run=$1 cerebro_marker=$2 cerebro_procs=$3 cerebro_dir=$4 cerebro_shell=$5 cerebro_command=$6
 shift 6
 trap : HUP INT QUIT TERM USR1 USR2
-read -r stat </proc/self/stat
-echo "$stat" >"$run/shim"
+read -r cerebro_stat </proc/self/stat
+echo "$cerebro_stat" >"$cerebro_run/shim"
 (
   trap - HUP INT QUIT TERM USR1 USR2
-  read -r stat </proc/self/stat
-  if [ -n "$procs" ]; then echo 0 >"$procs" || exit 125; fi
-  echo "$stat" >"$run/child" || exit 125
-  cd "$dir" || { echo "cerebro: cannot enter $dir" >&2; exit 126; }
-  CEREBRO_RUN=$marker
+  read -r cerebro_stat </proc/self/stat
+  if [ -n "$cerebro_procs" ]; then echo 0 >"$cerebro_procs" || exit 125; fi
+  echo "$cerebro_stat" >"$cerebro_run/child" || exit 125
+  cd "$cerebro_dir" || { echo "cerebro: cannot enter $cerebro_dir" >&2; exit 126; }
+  CEREBRO_RUN=$cerebro_marker
   export CEREBRO_RUN
-  exec setsid "$@" "$shell" -c "$command"
+  exec setsid "$@" "$cerebro_shell" -c "$cerebro_command"
 ) >&3 2>&4 3>&- 4>&-
-echo "$?" >"$run/exit"
+echo "$?" >"$cerebro_run/exit"
 `;
 
 export interface ShimCommand {
@@ -55,6 +55,8 @@ export interface ShimCommand {
 
 /** Shells that wait for an order; a restart then does not wait for a fork of the whole daemon, which is milliseconds. */
 const SPARES = 4;
+/** Variables that mean something to the shell itself: a spare that exported them would behave otherwise, or refuse. */
+const SHELL_OWN = /^(IFS|OPTIND|OPTARG|PPID|PWD|OLDPWD|PS[124]|LINENO|ENV|_)$/;
 /** Spares are replaced a little later: first comes the run that took one. */
 const REFILL_MS = 50;
 
@@ -102,7 +104,8 @@ export class Shims {
   /** Starts a run under a shim in a session of its own. Throws when the system cannot. */
   begin(command: ShimCommand): ChildProcess {
     const ownStream = typeof command.stdout === 'number' || typeof command.stderr === 'number';
-    const spare = ownStream ? undefined : this.#take();
+    const needsFork = ownStream || Object.keys(command.env).some((name) => SHELL_OWN.test(name));
+    const spare = needsFork ? undefined : this.#take();
     return spare ? order(spare, this.#script, command) : fork(this.#script, command);
   }
 

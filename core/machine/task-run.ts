@@ -67,6 +67,7 @@ export class TaskRun {
   #timeLimit: Timer | null = null;
   #check: Timer | null = null;
   #over = false;
+  #adopted = false;
 
   private constructor(deps: TaskRunDeps, definition: TaskDefinition, record: RunRecord, enclosure: Enclosure) {
     this.#deps = deps;
@@ -110,6 +111,7 @@ export class TaskRun {
   /** Looks what became of an adopted run, and goes on with it if it lives. */
   resume(host: TaskRunHost): void {
     this.#host = host;
+    this.#adopted = true;
     const { processes } = this.#deps;
     if (this.record.bootId !== processes.bootId) {
       const status = readExitFile(join(this.#folder, 'exit'));
@@ -225,6 +227,8 @@ export class TaskRun {
     if (this.#leader || this.#over) return;
     const leader = readProcessFile(join(this.#folder, 'child'));
     if (!leader) return;
+    // An adopted run's pid may be somebody else's by now; then the marker alone finds what is left of it.
+    if (this.#adopted && this.#deps.processes.read(leader.pid)?.startTime !== leader.startTime) return;
     this.#leader = { pid: leader.pid, startTime: leader.startTime };
     this.enclosure.attach(this.#leader);
     this.#host?.onLeader();

@@ -45,6 +45,7 @@ export class TaskSitter {
   #ended: Enclosure | null = null;
   #saveFailed = false;
   #pruning = false;
+  #pruneWanted = false;
   /** What happened and was not reported yet. */
   readonly #untold: (() => void)[] = [];
   #stopped = false;
@@ -78,6 +79,8 @@ export class TaskSitter {
   async recover(): Promise<void> {
     const life = this.#life;
     if (life.phase === 'starting' || life.phase === 'running' || life.phase === 'stopping') {
+      // A suspension that was cut short is over now: what ran is to run.
+      if (life.suspended) this.#life = { ...life, suspended: false };
       await this.#recoverRun(life.run);
     } else if (life.phase === 'backoff') {
       this.#armBackoff();
@@ -215,12 +218,22 @@ export class TaskSitter {
 
   /** One at a time: a task that ends at once, again and again, must not pile up sweepers that all look at the same folders. */
   #prune(): void {
+    this.#pruneWanted = true;
     if (this.#pruning || this.#stopped) return;
     this.#pruning = true;
-    const pruned = this.#deps.files.prune(this.definition.configuration.logs.keep_runs).finally(() => {
+    this.#track(this.#pruneAll());
+  }
+
+  async #pruneAll(): Promise<void> {
+    try {
+      // Again, when a run began meanwhile: it was not on the list.
+      while (this.#pruneWanted && !this.#stopped) {
+        this.#pruneWanted = false;
+        await this.#deps.files.prune(this.definition.configuration.logs.keep_runs);
+      }
+    } finally {
       this.#pruning = false;
-    });
-    this.#track(pruned);
+    }
   }
 
   /** A run of this number never came to life. */
@@ -241,7 +254,10 @@ export class TaskSitter {
         this.dispatch({ kind: 'spawned' });
         this.#changed();
       },
-      onBreach: (limit, sentence) => this.dispatch({ kind: 'breach', limit, sentence }),
+      onBreach: (limit, sentence) => {
+        // A sample that comes back late must not end the run after the one it was taken of.
+        if (this.#run === run) this.dispatch({ kind: 'breach', limit, sentence });
+      },
       onEnd: (ending) => this.#over(run, ending),
     };
   }
@@ -250,9 +266,10 @@ export class TaskSitter {
     const run = this.#run;
     if (!run) return; // still being started: #startRun sees that it is no longer wanted
     const { stop_signal, stop_timeout } = this.definition.configuration;
-    run.signal(stop_signal);
+    // First the timer: whatever becomes of the signal, the end comes.
     this.#killTimer?.cancel();
     this.#killTimer = this.#deps.clock.timer(stop_timeout * 1000, () => this.#track(this.#killRun(run)));
+    run.signal(stop_signal);
   }
 
   #kill(): void {
@@ -300,7 +317,14 @@ export class TaskSitter {
   async #recoverRun(number: number): Promise<void> {
     const record = this.#deps.files.run(number);
     if (!record) {
-      this.#failedToStart(number, 'the daemon ended before it was started');
+      // Not the task's fault: it has never run.
+      this.dispatch({
+        kind: 'ended',
+        code: null,
+        signal: null,
+        because: 'reboot',
+        why: 'the daemon ended before it was started',
+      });
       return;
     }
     const run = await TaskRun.adopt(this.#deps, this.definition, record);

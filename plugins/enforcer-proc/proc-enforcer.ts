@@ -125,7 +125,7 @@ class ProcEnclosure implements Enclosure {
   #leader: { pid: number; startTime: number } | null = null;
   #usage: TaskUsage | null = null;
   #peak = 0;
-  /** CPU milliseconds by process, those that have ended too. */
+  /** CPU milliseconds that each living process had at the last sample. */
   readonly #cpuMs = new Map<string, number>();
   #cpuTotalMs = 0;
   #listener: ((breach: Breach) => void) | null = null;
@@ -199,6 +199,8 @@ class ProcEnclosure implements Enclosure {
       this.#cpuMs.set(key, stat.ctime);
       processes += 1;
     }
+    const here = new Set(tree.map((info) => `${info.pid}:${info.startTime}`));
+    for (const key of this.#cpuMs.keys()) if (!here.has(key)) this.#cpuMs.delete(key);
     const seconds = (now - this.#sampledAt) / 1000;
     const cpu = this.#sampledAt === 0 || seconds <= 0 ? 0 : usedMs / 1000 / seconds;
     this.#cpuTotalMs += usedMs;

@@ -168,7 +168,7 @@ export class LocalMachine {
       this.#wasRunning = running;
       this.#services.onChange();
     }
-    if (!running && this.#child === null) {
+    if (!running && this.#child === null && !this.#sitterBoots()) {
       try {
         this.#boot();
       } catch (error) {
@@ -241,6 +241,14 @@ export class LocalMachine {
     return info?.startTime === file.startTime && info.state !== 'Z' && file.url !== ''
       ? { pid: file.pid, url: file.url }
       : undefined;
+  }
+
+  /** One that has the folder and does not listen yet: an earlier daemon of ours started it. A second one would only find the folder taken. */
+  #sitterBoots(): boolean {
+    const file = this.#sitterFile();
+    if (file?.url !== '' || file.bootId !== this.#services.processes.bootId) return false;
+    const info = this.#services.processes.read(file.pid);
+    return info?.startTime === file.startTime && info.state !== 'Z';
   }
 
   #lastUrl(): string | null {

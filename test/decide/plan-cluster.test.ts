@@ -315,3 +315,50 @@ t.test('the same snapshot gives the same plan', async (t) => {
     .provider('local-b-1', 'gone');
   t.same(plan(fixture), plan(fixture));
 });
+
+golden(
+  'fewer copies and a new version at once: what is stopped is not updated',
+  new ClusterFixture()
+    .job('web', { 'local-a': 1 }, { version: 2, spec: { update: { max_parallel: 3, min_healthy: 10 } } })
+    .machine('local-a-1', { cpu: 8 })
+    .copy('web.1', 'local-a-1', { version: 1 })
+    .copy('web.2', 'local-a-1', { version: 1 })
+    .copy('web.3', 'local-a-1', { version: 1 }),
+  [
+    'stop web.3: "web" wants only 1 in local-a',
+    'stop web.2: "web" wants only 1 in local-a',
+    'restart web.1 with version 2: "web" goes from version 1 to 2',
+  ],
+);
+
+golden(
+  'a version that needs more room moves no copy while another one is missing',
+  new ClusterFixture()
+    .job('web', { 'local-a': 4 }, { version: 2, task: { cpu: 2 } })
+    .machine('local-a-1')
+    .machine('local-a-2')
+    .copy('web.1', 'local-a-1', { version: 1, cpu: 1, wanted: 'stop' })
+    .copy('web.2', 'local-a-1', { version: 1, cpu: 1 })
+    .copy('web.3', 'local-a-2', { version: 1, cpu: 1 })
+    .copy('web.4', 'local-a-2', { version: 1, cpu: 1 }),
+  [
+    'order machine local-a-3 (small: 2 cores, 2048 MB): 1 copy of "web" had no room in local-a',
+    'start web.5 on local-a-3: "web" wants 4 in local-a',
+  ],
+);
+
+golden(
+  'an order that cannot be met and that nobody waits for any more is given up',
+  new ClusterFixture().machine('local-a-1', { state: 'requested', ref: null, endpoint: null, lastError: 'sold out' }),
+  ['machine local-a-1 becomes terminating: it could not be had (sold out), and nobody waits for it any more'],
+);
+
+golden(
+  'a copy that ends again and again is not ready: an update does not go on after it',
+  new ClusterFixture()
+    .job('web', { 'local-a': 2 }, { version: 2 })
+    .machine('local-a-1')
+    .copy('web.1', 'local-a-1', {}, { flapping: true })
+    .copy('web.2', 'local-a-1', { version: 1 }),
+  [],
+);

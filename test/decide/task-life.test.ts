@@ -320,7 +320,7 @@ t.test('max_restarts', async (t) => {
   });
   await t.test('-1 is for ever', async (t) => {
     const settings = { ensure_alive: true, allow_exit: true, max_restarts: -1, backoff: quick };
-    const events = Array.from({ length: 50 }, () => crash).flat();
+    const events = Array.from({ length: 50 }, () => [...crash, due]).flat();
     t.match(tell({ events: [start, ...events], settings }).life, { phase: 'starting', run: 51, restarts: 50 });
   });
   await t.test('where the task may not exit it is started afresh after a pause of a second or more', async (t) => {
@@ -517,7 +517,8 @@ t.test('a machine that is being stopped', async (t) => {
 
 t.test('a pause is a number for ever, whatever the factor has grown to', async (t) => {
   const { backoff } = taskConfiguration.parse({ name: 'a', command: 'a', backoff: { then: 0 } });
-  t.equal(pauseBefore(2000, backoff), 0);
+  t.equal(pauseBefore(9, backoff), 0);
+  t.equal(pauseBefore(2000, backoff), 0.1, 'a task that only spins is slowed down');
 });
 
 t.test('what is on its way out', async (t) => {
