@@ -326,6 +326,8 @@ test('a pid that is somebody else’s by now is not taken for the task', async (
   await machine.add('web', { command: 'exec sleep 1000', ensure_alive: false, allow_exit: true });
   const { pid } = await machine.phase('web', 'running');
   await machine.letGo();
+  // Start times have a grain of 10 ms; between two lives of one pid there is always more.
+  await new Promise((resolve) => setTimeout(resolve, 50));
   const stranger = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' });
   t.teardown(() => stranger.kill('SIGKILL'));
   const child = join(machine.folder, 'tasks', 'web', 'runs', '1', 'child');
