@@ -121,7 +121,6 @@ function snapshot(records: Records): ClusterSnapshot {
     now: NOW,
     startedAt: BEFORE,
     emptySince: new Map(),
-    spec: (job) => records.jobs.get(job)?.spec,
     types: () => [{ name: MACHINE.type, cpu: MACHINE.cpu, mem: MACHINE.mem }],
     machineSerial: () => MACHINES_PER_ZONE + 1,
     limits: {

@@ -37,13 +37,6 @@ class Draft {
       case 'machine-state':
         this.#machineState(action.machine, action.to, action.reason);
         return;
-      case 'forget-machine':
-        this.#delete(keys.machine(action.machine));
-        this.#delete(keys.cursor(action.machine));
-        this.#tell('info', 'machine-gone', `${action.machine} is gone: ${action.reason}`, {
-          machine: action.machine,
-        });
-        return;
       case 'place-copy':
         this.#place(action);
         return;

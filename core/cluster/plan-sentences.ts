@@ -14,8 +14,6 @@ function sentenceOf(action: Action): string {
     }
     case 'machine-state':
       return `machine ${action.machine} becomes ${action.to}: ${action.reason}`;
-    case 'forget-machine':
-      return `forget machine ${action.machine}: ${action.reason}`;
     case 'place-copy':
       return `start ${action.copy} on ${action.machine}: ${action.reason}`;
     case 'update-copy':

@@ -71,11 +71,6 @@ export class Reconciler {
     if (!this.#pass) this.#arm(GATHER_MS);
   }
 
-  /** What would be done, were the records as `snapshot` has them; nothing is changed. */
-  preview(snapshot: ClusterSnapshot): Plan {
-    return planCluster(snapshot);
-  }
-
   #arm(ms: number): void {
     this.#timer?.cancel();
     this.#timer = this.#deps.clock.timer(ms, () => {

@@ -39,7 +39,6 @@ export function snapshotOf(parts: SnapshotParts, now: number): ClusterSnapshot {
     copies: records.copies,
     contacts: parts.contacts,
     emptySince: parts.empty.since,
-    spec: (job, version) => records.spec(job, version),
     types: parts.types,
     machineSerial: (zone) => records.serials.get(zone) ?? 1,
     limits: {

@@ -41,9 +41,3 @@ export type MachineRecord = z.infer<typeof machineRecord>;
 
 /** States in which a machine may be given copies: it serves, or will. */
 export const HOSTING_STATES: ReadonlySet<MachineState> = new Set(['requested', 'booting', 'deploying', 'ready']);
-
-export interface MachineVitals {
-  /** Cores in use by all tasks. */
-  cpu: number;
-  memBytes: number;
-}

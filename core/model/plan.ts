@@ -1,5 +1,5 @@
 import type { CopyRecord } from './copy.ts';
-import type { JobRecord, JobSpec } from './job.ts';
+import type { JobRecord } from './job.ts';
 import type { MachineRecord } from './machine.ts';
 import type { TaskStatus } from './task.ts';
 
@@ -37,8 +37,6 @@ export interface ClusterSnapshot {
   contacts: ReadonlyMap<string, MachineContact>;
   /** Since when a machine has had no copies, as far as this cluster sitter has seen (ms since the epoch). */
   emptySince: ReadonlyMap<string, number>;
-  /** The configuration of a version that copies still run with, where it is not the job's newest. */
-  spec(job: string, version: number): JobSpec | undefined;
   /** The sizes on sale in a zone; empty: no provider serves it. */
   types(zone: string): readonly MachineType[];
   /** The number that the next machine of a zone gets. */
@@ -64,7 +62,6 @@ export interface PlanLimits {
 export type Action =
   | { kind: 'order-machine'; machine: string; zone: string; type: MachineType; replaces: string | null; reason: string }
   | { kind: 'machine-state'; machine: string; to: MachineRecord['state']; reason: string }
-  | { kind: 'forget-machine'; machine: string; reason: string }
   | {
       kind: 'place-copy';
       copy: string;

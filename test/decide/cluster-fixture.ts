@@ -164,7 +164,6 @@ export class ClusterFixture {
       contacts,
       emptySince,
       limits,
-      spec: (job) => jobs.get(job)?.spec,
       types: () => TYPES,
       machineSerial: serials,
     };
