@@ -106,10 +106,14 @@ function task(copy: CopyRecord): TaskStatus {
     limits: {
       cpu: copy.cpu,
       memBytes: copy.mem * 1024 * 1024,
+      pids: null,
       enforcer: 'proc',
-      holds: { cpu: 'measured', mem: 'polled' },
+      holds: { cpu: 'measured', mem: 'polled', pids: 'polled', io: 'none' },
     },
     usage: null,
+    warnings: [],
+    health: null,
+    logs: null,
     lastEnd: null,
   };
 }

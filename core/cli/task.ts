@@ -3,7 +3,7 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { CerebroError } from '../errors.ts';
-import { taskConfiguration } from '../model/task.ts';
+import { taskConfiguration } from '../model/task-configuration.ts';
 import type { CliContext } from './context.ts';
 
 interface Flags {

@@ -1,24 +1,36 @@
-export interface ProcessInfo {
+/** With the boot, names a process for ever. */
+export interface ProcessId {
   pid: number;
+  /** Clock ticks since boot. */
+  startTime: number;
+}
+
+export interface ProcessInfo extends ProcessId {
   ppid: number;
   pgrp: number;
   session: number;
   /** One letter of /proc/PID/stat: R, S, D, Z … */
   state: string;
-  /** Clock ticks since boot; with the pid and the boot id it names a process for ever. */
-  startTime: number;
+  /** Memory that it has in use, shared pages included. */
+  rssBytes: number;
 }
 
 /** The processes of this host, as one consistent reading. */
 export interface ProcessTable {
   /** This boot of the kernel. */
   readonly bootId: string;
+  /** Seconds since boot, suspended time included: no clock that is set moves it. */
+  uptime(): number;
+  /** A line of /proc/PID/stat; undefined for anything else. */
+  parse(line: string): ProcessInfo | undefined;
   /** One process, or undefined when it is not there (a zombie is there). */
   read(pid: number): ProcessInfo | undefined;
   /** All of them. */
   scan(): ProcessInfo[];
-  /** The children of a process's main thread, without a look at everybody else; null where the kernel does not tell. */
-  children(pid: number): number[] | null;
+  /** The pids of all of them. */
+  pids(): number[];
+  /** The pid that was given last, also to what has ended and to threads: when it stays the same, nobody was born. */
+  lastPid(): number;
   /** The value that a variable had when the process last called exec; undefined where there is none, or no such process. */
   environment(pid: number, name: string): string | undefined;
 }

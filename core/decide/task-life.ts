@@ -1,4 +1,5 @@
-import type { Backoff, EndReason, TaskConfiguration, TaskPhase } from '../model/task.ts';
+import type { EndReason, LimitName, TaskPhase } from '../model/task.ts';
+import type { Backoff, TaskConfiguration } from '../model/task-configuration.ts';
 
 /**
  * The life of one task, as a table of what each event does in each phase.
@@ -42,14 +43,19 @@ export type TaskEvent =
   | { kind: 'restart'; reason: Extract<EndReason, 'user' | 'deploy'>; why: string }
   | { kind: 'suspend'; why: string }
   | { kind: 'spawned' }
-  | { kind: 'breach'; limit: 'cpu' | 'mem' | 'time'; sentence: string }
-  /** `because` names an end that was no exit of the process: it could not be started, its shim died, the machine rebooted. */
+  | { kind: 'breach'; limit: LimitName; sentence: string }
+  | { kind: 'unhealthy'; sentence: string }
+  /**
+   * `because` names an end that was no exit of the process: it could not be started, its shim died, the machine rebooted, or
+   * the kernel ended it for a limit. `livedMs` is how long it ran, by a clock that nobody sets; null: not known.
+   */
   | {
       kind: 'ended';
       code: number | null;
       signal: string | null;
-      because?: Extract<EndReason, 'spawn' | 'shim' | 'reboot'>;
+      because?: Extract<EndReason, 'spawn' | 'shim' | 'reboot' | 'cpu' | 'mem' | 'pids'>;
       why?: string;
+      livedMs: number | null;
     }
   | { kind: 'due' };
 
@@ -147,6 +153,10 @@ const terminate = (
   effects: ['terminate'],
 });
 
+const LIMITS: ReadonlySet<EndReason> = new Set(['cpu', 'mem', 'pids', 'time']);
+/** What is no end that the task itself came to. */
+const ALWAYS_RESTARTS: ReadonlySet<EndReason> = new Set(['reboot', 'shim', 'health']);
+
 const ended: Handler<'ended'> = (life, event, rules, now) => {
   const end = whyEnded(life, event);
   if (life.wanted === 'stop' || life.suspended) {
@@ -159,11 +169,11 @@ const ended: Handler<'ended'> = (life, event, rules, now) => {
   if (end.reason === 'user' || end.reason === 'deploy')
     return { life: again(life, end.sentence, now), effects: ['spawn'], ended: end };
 
-  const stable = life.startedAt !== null && now - life.startedAt >= rules.backoff.reset_after * 1000;
+  const livedMs = event.livedMs ?? (life.startedAt === null ? 0 : now - life.startedAt);
+  const stable = livedMs >= rules.backoff.reset_after * 1000;
   const settled: TaskLife = stable ? { ...life, restarts: 0, streak: 0 } : life;
-  const byLimit = end.reason === 'cpu' || end.reason === 'mem' || end.reason === 'time';
   const wantsRestart =
-    rules.ensure_alive || (byLimit && rules.restart) || end.reason === 'reboot' || end.reason === 'shim';
+    rules.ensure_alive || ALWAYS_RESTARTS.has(end.reason) || (LIMITS.has(end.reason) && rules.restart);
   // The machine's fault, or ours, is not held against the task.
   const innocent = end.reason === 'reboot' || end.reason === 'shim';
   const mayRestart = innocent || rules.max_restarts === -1 || settled.restarts < rules.max_restarts;
@@ -234,9 +244,10 @@ const RUNNING: Row = {
   suspend: (life, event, _rules, now) => terminate({ ...life, suspended: true }, life.wanted, 'user', event.why, now),
   breach: (life, event, _rules, now) => ({
     ...terminate(life, life.wanted, event.limit, event.sentence, now),
-    // What is over its memory takes more of it while it is asked politely.
-    effects: event.limit === 'mem' ? ['kill'] : ['terminate'],
+    // What is over its memory or its processes takes more of them while it is asked politely.
+    effects: event.limit === 'mem' || event.limit === 'pids' ? ['kill'] : ['terminate'],
   }),
+  unhealthy: (life, event, _rules, now) => terminate(life, life.wanted, 'health', event.sentence, now),
   ended,
 };
 

@@ -5,7 +5,7 @@ import { ProcTable } from '../machine/proc-table.ts';
 import { Shims } from '../machine/shim.ts';
 import { TaskFiles } from '../machine/task-files.ts';
 import { TaskSitter } from '../machine/task-sitter.ts';
-import type { TaskConfiguration } from '../model/task.ts';
+import type { TaskConfiguration } from '../model/task-configuration.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
 import { createPlugins, loadPlugins, pluginsFor } from './load-plugins.ts';
 import { packageRoot, selfCommand } from './package-root.ts';
@@ -33,7 +33,7 @@ export async function createTaskHarness(
   }));
   const enforcer = new ChosenEnforcer(pluginsFor(plugins, 'limit-enforcer'), 'auto', logger);
   await enforcer.start();
-  const shims = new Shims({ folder, env: baseEnvironment(), clock, spares: 0 });
+  const shims = new Shims({ folder, env: baseEnvironment(), clock, processes, spares: 0, ownStreams: true });
   shims.start();
   const sitter = new TaskSitter(
     {

@@ -12,7 +12,8 @@ import {
 } from '../model/cluster-view.ts';
 import { clusterEvent } from '../model/event.ts';
 import { jobRecord } from '../model/job.ts';
-import { runEnd, taskName } from '../model/task.ts';
+import { runEnd } from '../model/task.ts';
+import { taskName } from '../model/task-configuration.ts';
 import { zoneName } from '../model/zone.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import { taskName } from '../model/task.ts';
+import { taskName } from '../model/task-configuration.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 import { clusterLogQuery } from './log-query.ts';
 import { abortOnClose } from './machine-routes.ts';

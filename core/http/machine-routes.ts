@@ -6,7 +6,8 @@ import { readLog } from '../machine/log-file.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
 import { clusterEvent } from '../model/event.ts';
 import { BEAT_MS, EPOCH_HEADER, type MachineMessage } from '../model/machine-stream.ts';
-import { runEnd, taskDefinition, taskName, taskStatus } from '../model/task.ts';
+import { runEnd, taskDefinition, taskStatus } from '../model/task.ts';
+import { taskName } from '../model/task-configuration.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 import { logQuery } from './log-query.ts';
 

@@ -46,7 +46,8 @@ export class MachineSitter {
   constructor(deps: MachineSitterDeps) {
     this.#deps = deps;
     this.events = new EventLog(deps.dataDir, deps.clock, deps.logger);
-    this.#shims = new Shims({ folder: deps.dataDir, env: baseEnvironment(), clock: deps.clock });
+    const { dataDir, clock, processes } = deps;
+    this.#shims = new Shims({ folder: dataDir, env: baseEnvironment(), clock, processes });
   }
 
   async start(): Promise<void> {

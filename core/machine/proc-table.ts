@@ -9,27 +9,35 @@ export class ProcTable implements ProcessTable {
     this.bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   }
 
+  uptime(): number {
+    return Number.parseFloat(readFileSync('/proc/uptime', 'latin1'));
+  }
+
+  parse(line: string): ProcessInfo | undefined {
+    return parseStat(line);
+  }
+
   read(pid: number): ProcessInfo | undefined {
     const line = readProc(`/proc/${pid}/stat`);
     return line === undefined ? undefined : parseStat(line);
   }
 
   scan(): ProcessInfo[] {
-    const processes: ProcessInfo[] = [];
-    for (const name of readdirSync('/proc')) {
-      const first = name.charCodeAt(0);
-      if (first < 48 || first > 57) continue;
-      const info = this.read(Number(name));
-      if (info) processes.push(info);
-    }
-    return processes;
+    return this.pids().flatMap((pid) => this.read(pid) ?? []);
   }
 
-  children(pid: number): number[] | null {
-    const text = readProc(`/proc/${pid}/task/${pid}/children`);
-    if (text !== undefined) return text.split(' ').filter(Boolean).map(Number);
-    // A process that has just ended has none; where even our own cannot be read, the kernel was built without this.
-    return readProc(`/proc/self/task/${process.pid}/children`) === undefined ? null : [];
+  pids(): number[] {
+    const pids: number[] = [];
+    for (const name of readdirSync('/proc')) {
+      const first = name.charCodeAt(0);
+      if (first >= 48 && first <= 57) pids.push(Number(name));
+    }
+    return pids;
+  }
+
+  lastPid(): number {
+    const text = readFileSync('/proc/loadavg', 'latin1');
+    return Number(text.slice(text.lastIndexOf(' ') + 1));
   }
 
   environment(pid: number, name: string): string | undefined {
@@ -44,7 +52,7 @@ export class ProcTable implements ProcessTable {
 }
 
 /** One line of /proc/PID/stat. The command in it may hold spaces and brackets, so fields are counted from its last one. */
-export function parseStat(line: string): ProcessInfo | undefined {
+function parseStat(line: string): ProcessInfo | undefined {
   const end = line.lastIndexOf(')');
   const pid = Number.parseInt(line, 10);
   const rest = line.slice(end + 2).split(' ');
@@ -57,7 +65,15 @@ export function parseStat(line: string): ProcessInfo | undefined {
     pgrp: Number(rest[2]),
     session: Number(rest[3]),
     startTime,
+    rssBytes: Number(rest[21]) * pageSize(),
   };
+}
+
+let bytesInPage: number | undefined;
+
+function pageSize(): number {
+  bytesInPage ??= Number(/^KernelPageSize:\s+(\d+) kB/m.exec(readProc('/proc/self/smaps') ?? '')?.[1] ?? 4) * 1024;
+  return bytesInPage;
 }
 
 /** undefined: the process is gone, or is not ours to look at. */

@@ -1,45 +1,46 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import type { Clock, Timer } from '../contracts/clock.ts';
-import { parseStat } from './proc-table.ts';
+import type { ProcessId, ProcessTable } from '../contracts/process-table.ts';
+import { CerebroError } from '../errors.ts';
 
 /**
  * The shim: a small shell that stands between the daemon and one run of a task, so that the task lives on when the daemon
- * does not, and its exit status is known all the same. It writes three one-line files into the run's folder, each by one write:
+ * does not, and its exit status is known all the same.
  *
- *   shim   its own /proc/self/stat      (pid and start time)
- *   child  the task's /proc/self/stat   (the pid stays the same through `exec setsid`)
- *   exit   the exit status as a shell has it: 128+n for signal n
+ * It has a child, which will be the task: leader of a session of its own from the first, and until it is told what to run, a
+ * shell that waits for its order on standard input. So who the two are is known before the run begins, and what stands between
+ * an order and the task is one exec. Both end by themselves when the daemon dies before the order.
  *
- * A reader takes a line only when it ends with a newline, so a torn write counts as none: that is what a temporary file and a
- * rename would give, without a process (`mv`) for each end of a task.
+ * The exit status (128+n for signal n) is written over the first bytes of a file that the daemon made before: that takes no new
+ * block, and so also works on a full disk.
  *
- * The task runs in a foreground subshell: `cmd & wait` would leave SIGINT and SIGQUIT ignored in it for ever.
- * The run's marker is put into the environment of the task, not of the shim, which is no part of what has to end with the task.
- * The shim's own stdout and stderr are /dev/null: a shell remarks on killed children there. The task's are fd 3 and 4.
+ * The task's side runs in a foreground subshell: `cmd & wait` would leave SIGINT and SIGQUIT ignored in it for ever.
+ * The shim's own output is /dev/null: a shell remarks on killed children there. The daemon's, where a task writes to it, is 5 and 6.
  */
 const SCRIPT = `#!/bin/sh
-# argv: run-folder marker cgroup.procs-or-empty working-directory shell command [program that becomes the user, and its arguments]
-cerebro_run=$1 cerebro_marker=$2 cerebro_procs=$3 cerebro_dir=$4 cerebro_shell=$5 cerebro_command=$6
-shift 6
+# 0: the order for the task. 3: where its exit status is to go. 4: who it is.
 trap : HUP INT QUIT TERM USR1 USR2
-read -r cerebro_stat </proc/self/stat
-echo "$cerebro_stat" >"$cerebro_run/shim"
-(
-  trap - HUP INT QUIT TERM USR1 USR2
-  read -r cerebro_stat </proc/self/stat
-  if [ -n "$cerebro_procs" ]; then echo 0 >"$cerebro_procs" || exit 125; fi
-  echo "$cerebro_stat" >"$cerebro_run/child" || exit 125
-  cd "$cerebro_dir" || { echo "cerebro: cannot enter $cerebro_dir" >&2; exit 126; }
-  CEREBRO_RUN=$cerebro_marker
-  export CEREBRO_RUN
-  exec setsid "$@" "$cerebro_shell" -c "$cerebro_command"
-) >&3 2>&4 3>&- 4>&-
-echo "$?" >"$cerebro_run/exit"
+( trap - HUP INT QUIT TERM USR1 USR2; exec setsid /bin/sh -s cerebro-task 3<&- )
+status=$?
+exec 4>&-
+IFS= read -r folder <&3 || exit 0
+echo "$status" 1<>"$folder/exit"
+exit "$status"
 `;
 
-export interface ShimCommand {
+/** What the task's side does first: it says its /proc/self/stat. The pid stays the same through every exec. */
+const HELLO = 'read -r stat </proc/self/stat; echo "$stat" >&4; exec 4>&-\n';
+
+/** What is in the exit file until there is an exit status: as long as any that may come, and blank. */
+export const NO_STATUS = '   \n';
+
+/** The daemon's own standard output or error, as the place of a log. */
+export const OWN_STREAM = '-';
+
+export interface ShimOrder {
   runFolder: string;
   marker: string;
   cgroupProcs: string | null;
@@ -48,49 +49,58 @@ export interface ShimCommand {
   /** Program and arguments that become another user before the command, e.g. setpriv; empty: stay who we are. */
   become: readonly string[];
   env: Record<string, string>;
-  /** A file to append to; or 1 or 2: our own standard output or error, handed on as it is (opened anew, it would have another offset). */
-  stdout: string | 1 | 2;
-  stderr: string | 1 | 2;
+  /** A file to append to; OWN_STREAM where the shims were made with `ownStreams`. */
+  stdout: string;
+  stderr: string;
 }
 
 /** Shells that wait for an order; a restart then does not wait for a fork of the whole daemon, which is milliseconds. */
 const SPARES = 4;
-/** Variables that mean something to the shell itself: a spare that exported them would behave otherwise, or refuse. */
+/** Variables that mean something to the shell itself, which cannot export them as they are: these go through env(1). */
 const SHELL_OWN = /^(IFS|OPTIND|OPTARG|PPID|PWD|OLDPWD|PS[124]|LINENO|ENV|_)$/;
 /** Spares are replaced a little later: first comes the run that took one. */
 const REFILL_MS = 50;
+/** A host where a shell takes longer than this to say its first word cannot start tasks either. */
+const HELLO_DEADLINE_MS = 30_000;
 
-/**
- * Starts shims, and keeps some in hand. A spare is a /bin/sh that reads its one order from standard input; it ends by itself
- * when that is closed, so none is left behind by a daemon that dies.
- */
+export interface ShimsOptions {
+  /** Where the script is put; a path without a line break. */
+  folder: string;
+  /** The environment of the shims; a task's own comes with its order. */
+  env: Record<string, string>;
+  clock: Clock;
+  processes: ProcessTable;
+  /** How many are kept in hand. */
+  spares?: number;
+  /** Whether tasks may write to the daemon's own standard output and error. */
+  ownStreams?: boolean;
+}
+
+/** Starts shims, and keeps some in hand. */
 export class Shims {
-  readonly #folder: string;
-  readonly #env: Record<string, string>;
-  readonly #clock: Clock;
-  readonly #wanted: number;
-  readonly #spares: ChildProcess[] = [];
-  #script = '';
+  readonly #options: ShimsOptions;
+  readonly #script: string;
+  readonly #spares: Promise<Shim>[] = [];
   #refill: Timer | null = null;
   #stopped = true;
 
-  /** `env` is the environment of the spares; a task's own comes with its order. */
-  constructor(options: { folder: string; env: Record<string, string>; clock: Clock; spares?: number }) {
-    this.#folder = options.folder;
-    this.#env = options.env;
-    this.#clock = options.clock;
-    this.#wanted = options.spares ?? SPARES;
+  constructor(options: ShimsOptions) {
+    if (options.folder.includes('\n'))
+      throw new CerebroError(
+        'invalid',
+        `the data folder ${JSON.stringify(options.folder)} has a line break in its name`,
+      );
+    this.#options = options;
+    this.#script = join(options.folder, 'shim.sh');
   }
 
   /** Puts the script into the folder, where running shims of an older one are not disturbed by it. */
   start(): void {
     this.#stopped = false;
-    const path = join(this.#folder, 'shim.sh');
-    if (!existsSync(path) || readFileSync(path, 'utf8') !== SCRIPT) {
-      writeFileSync(`${path}.new`, SCRIPT, { mode: 0o755 });
-      renameSync(`${path}.new`, path);
+    if (!existsSync(this.#script) || readFileSync(this.#script, 'utf8') !== SCRIPT) {
+      writeFileSync(`${this.#script}.new`, SCRIPT, { mode: 0o755 });
+      renameSync(`${this.#script}.new`, this.#script);
     }
-    this.#script = path;
     this.#fillSoon();
   }
 
@@ -98,120 +108,169 @@ export class Shims {
     this.#stopped = true;
     this.#refill?.cancel();
     this.#refill = null;
-    for (const spare of this.#spares.splice(0)) spare.stdin?.destroy();
+    for (const spare of this.#spares.splice(0)) spare.then((shim) => shim.discard()).catch(() => undefined); // it is gone already
   }
 
-  /** Starts a run under a shim in a session of its own. Throws when the system cannot. */
-  begin(command: ShimCommand): ChildProcess {
-    const ownStream = typeof command.stdout === 'number' || typeof command.stderr === 'number';
-    const needsFork = ownStream || Object.keys(command.env).some((name) => SHELL_OWN.test(name));
-    const spare = needsFork ? undefined : this.#take();
-    return spare ? order(spare, this.#script, command) : fork(this.#script, command);
-  }
-
-  #take(): ChildProcess | undefined {
+  /** A shim that waits for its order. Throws `unavailable` when the system cannot start one. */
+  async take(): Promise<Shim> {
     this.#fillSoon();
     for (let spare = this.#spares.shift(); spare; spare = this.#spares.shift()) {
-      if (spare.exitCode === null && spare.signalCode === null && spare.stdin?.writable) return spare;
+      const shim = await spare.catch(() => null); // one that came to nothing is passed over
+      if (shim?.waits) return shim;
     }
-    return undefined;
+    return this.#spawn();
   }
 
   #fillSoon(): void {
-    if (this.#stopped || this.#wanted === 0) return;
-    this.#refill ??= this.#clock.timer(REFILL_MS, () => {
+    const wanted = this.#options.spares ?? SPARES;
+    if (this.#stopped || wanted === 0) return;
+    this.#refill ??= this.#options.clock.timer(REFILL_MS, () => {
       this.#refill = null;
-      if (this.#spares.length < this.#wanted) this.#spares.push(spareShell(this.#env));
-      if (this.#spares.length < this.#wanted) this.#fillSoon();
+      if (this.#spares.length < wanted) {
+        const spare = this.#spawn();
+        spare.catch(() => undefined); // it is told to who takes it
+        this.#spares.push(spare);
+      }
+      if (this.#spares.length < wanted) this.#fillSoon();
     });
+  }
+
+  async #spawn(): Promise<Shim> {
+    const { env, ownStreams, clock, processes } = this.#options;
+    const own = ownStreams ? ([1, 2] as const) : (['ignore', 'ignore'] as const);
+    const shell = spawn('/bin/sh', [this.#script], {
+      detached: true,
+      cwd: '/',
+      env,
+      stdio: ['pipe', 'ignore', 'ignore', 'pipe', 'pipe', ...own],
+    });
+    shell.unref();
+    const stat = await helloOf(shell, clock);
+    const leader = processes.parse(stat);
+    const self = shell.pid === undefined ? undefined : processes.read(shell.pid);
+    if (!leader || !self) throw new CerebroError('unavailable', 'the shim of a task ended before it began');
+    return new Shim(
+      shell,
+      { pid: self.pid, startTime: self.startTime },
+      { pid: leader.pid, startTime: leader.startTime },
+    );
   }
 }
 
-function spareShell(env: Record<string, string>): ChildProcess {
-  // "-s NAME" gives it a name in process lists; it reads its commands from standard input all the same.
-  const spare = spawn('/bin/sh', ['-s', 'cerebro-spare-shim'], {
-    detached: true,
-    cwd: '/',
-    env,
-    stdio: ['pipe', 'ignore', 'ignore'],
+/** The first line that the task's side says. */
+function helloOf(shell: ChildProcess, clock: Clock): Promise<string> {
+  const hello = shell.stdio[4];
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const settle = (failed: string | null): void => {
+      deadline.cancel();
+      hello?.destroy();
+      if (failed === null) resolve(text);
+      else reject(new CerebroError('unavailable', `the shim of a task could not be started: ${failed}`));
+    };
+    const deadline = clock.timer(HELLO_DEADLINE_MS, () => {
+      shell.kill('SIGKILL');
+      settle('it said nothing');
+    });
+    shell.once('error', (error) => settle(error.message));
+    hello?.once('error', (error) => settle(error.message));
+    hello?.once('close', () => settle('its task’s side ended (is setsid, of util-linux, installed?)'));
+    hello?.on('data', (bytes: Buffer) => {
+      text += bytes.toString('latin1');
+      if (text.endsWith('\n')) settle(null);
+    });
+    for (const pipe of [shell.stdio[0], shell.stdio[3]]) pipe?.on('error', () => undefined); // whoever writes sees that it is gone
+    shell.stdin?.write(HELLO);
   });
-  spare.once('error', () => undefined); // it has no pid then, and is passed over when it is taken
-  spare.stdin?.on('error', () => undefined);
-  spare.unref();
-  return spare;
 }
 
-/** Gives a spare its order. Everything in it is quoted by us: to a shell, nothing in single quotes means anything. */
-function order(spare: ChildProcess, script: string, command: ShimCommand): ChildProcess {
-  const { stdout, stderr } = command;
-  for (const path of [stdout, stderr]) if (typeof path === 'string') closeSync(openSync(path, 'a', 0o640)); // what is wrong with it is told here
-  const environment = Object.entries(command.env).map(([name, value]) => `export ${name}=${quote(value)}`);
-  const logs = `exec 3>>${quote(String(stdout))} 4>>${quote(String(stderr))}`;
-  const run = `set -- ${argumentsOf(command).map(quote).join(' ')}; . ${quote(script)}`;
-  spare.stdin?.end(`{ ${[logs, ...environment, run].join('; ')}; } </dev/null\n`);
-  return spare;
+/** How a shim ended: its task's exit status, or null where it was killed itself. */
+export type ShimEnd = (status: number | null) => void;
+
+/** A shim with its task's side, before and after its order. */
+export class Shim implements ProcessId {
+  readonly pid: number;
+  readonly startTime: number;
+  /** What will be the task. */
+  readonly leader: ProcessId;
+  readonly #shell: ChildProcess;
+
+  constructor(shell: ChildProcess, self: ProcessId, leader: ProcessId) {
+    this.#shell = shell;
+    this.pid = self.pid;
+    this.startTime = self.startTime;
+    this.leader = leader;
+  }
+
+  /** Whether it can still take an order. */
+  get waits(): boolean {
+    return this.#shell.exitCode === null && this.#shell.signalCode === null && this.#shell.stdin?.writable === true;
+  }
+
+  /** Starts the run. Throws what the system says when a log cannot be opened. */
+  begin(order: ShimOrder, onEnd: ShimEnd): void {
+    for (const path of [order.stdout, order.stderr]) if (path !== OWN_STREAM) closeSync(openSync(path, 'a', 0o640)); // what is wrong with it is told here
+    this.#shell.once('exit', (code, signal) => onEnd(signal === null ? code : null));
+    if (!this.waits) {
+      onEnd(null);
+      return;
+    }
+    // The task first: a daemon that dies between the two leaves a task without an exit status, and not the status of no task.
+    this.#shell.stdin?.end(`${sentence(order)}\n`);
+    (this.#shell.stdio[3] as Writable).end(`${order.runFolder}\n`);
+  }
+
+  discard(): void {
+    this.#shell.stdin?.destroy();
+    this.#shell.stdio[3]?.destroy();
+  }
+}
+
+/** The order as the task's side reads it: one command, parsed whole. Everything in it is quoted by us: in single quotes nothing means anything. */
+function sentence(order: ShimOrder): string {
+  const { stdout, stderr, cgroupProcs, cwd, become, command, marker } = order;
+  const variables = Object.entries({ ...order.env, CEREBRO_RUN: marker });
+  const exported = variables
+    .filter(([name]) => !SHELL_OWN.test(name))
+    .map(([name, value]) => `export ${name}=${quote(value)}`);
+  const odd = variables.filter(([name]) => SHELL_OWN.test(name)).map(([name, value]) => `${name}=${value}`);
+  const argv = [...become, ...(odd.length > 0 ? ['env', ...odd] : []), shellPath(), '-c', command];
+  const steps = [
+    `exec ${log(1, stdout)} ${log(2, stderr)} </dev/null 5>&- 6>&-`,
+    ...(cgroupProcs === null
+      ? []
+      : [`echo 0 >${quote(cgroupProcs)} || { echo "cerebro: cannot enter its cgroup" >&2; exit 125; }`]),
+    `cd ${quote(cwd)} || { echo ${quote(`cerebro: cannot enter ${cwd}`)} >&2; exit 126; }`,
+    ...exported,
+    `exec ${argv.map(quote).join(' ')}`,
+  ];
+  return `{ ${steps.join('; ')}; }`;
+}
+
+function log(fd: 1 | 2, place: string): string {
+  return place === OWN_STREAM ? `${fd}>&${fd + 4}` : `${fd}>>${quote(place)}`;
 }
 
 function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-function argumentsOf({ runFolder, marker, cgroupProcs, cwd, command, become }: ShimCommand): string[] {
-  return [runFolder, marker, cgroupProcs ?? '', cwd, shellPath(), command, ...become];
-}
-
-function fork(script: string, command: ShimCommand): ChildProcess {
-  const opened: number[] = [];
-  const logOf = (place: string | 1 | 2): number => {
-    if (typeof place === 'number') return place;
-    const fd = openSync(place, 'a', 0o640);
-    opened.push(fd);
-    return fd;
-  };
-  try {
-    const stdio = ['ignore', 'ignore', 'ignore', logOf(command.stdout), logOf(command.stderr)] as const;
-    return spawn('/bin/sh', [script, ...argumentsOf(command)], {
-      detached: true,
-      cwd: '/',
-      env: command.env,
-      stdio: [...stdio],
-    });
-  } finally {
-    for (const fd of opened) closeSync(fd);
-  }
-}
-
 let shell: string | undefined;
 
 /** /bin/bash, or /bin/sh where there is no bash. */
-function shellPath(): string {
+export function shellPath(): string {
   shell ??= existsSync('/bin/bash') ? '/bin/bash' : '/bin/sh';
   return shell;
 }
 
-export interface ProcessId {
-  pid: number;
-  startTime: number;
-}
-
-/** What `shim` or `child` says; undefined while it is not (wholly) written. */
-export function readProcessFile(path: string): ProcessId | undefined {
-  const line = readWholeLine(path);
-  return line === undefined ? undefined : parseStat(line);
-}
-
-/** The exit status that the shim wrote; undefined while there is none. */
+/** The exit status that the shim wrote into a run's folder; undefined while there is none. */
 export function readExitFile(path: string): number | undefined {
-  const line = readWholeLine(path);
-  return line === undefined ? undefined : Number(line);
-}
-
-function readWholeLine(path: string): string | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'latin1');
   } catch {
-    return undefined; // not there yet
+    return undefined; // the run never came to life
   }
-  return text.endsWith('\n') ? text.slice(0, -1) : undefined;
+  const [line = ''] = text.split('\n');
+  return /^\d+$/.test(line) && text.includes('\n') ? Number(line) : undefined;
 }

@@ -5,6 +5,7 @@ import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
 import { endReason, type RunEnd, runEnd, taskDefinition, taskPhase } from '../model/task.ts';
+import { NO_STATUS } from './shim.ts';
 
 const taskLife: z.ZodType<TaskLife> = z.object({
   phase: taskPhase,
@@ -21,13 +22,22 @@ const taskLife: z.ZodType<TaskLife> = z.object({
   ending: z.object({ reason: endReason, sentence: z.string() }).nullable(),
 });
 
+const processId = z.object({ pid: z.number().int(), startTime: z.number() });
+
 const runRecord = z.object({
   run: z.number().int(),
   marker: z.string(),
   bootId: z.string(),
   startedAt: z.number(),
+  /** The same in seconds since boot, which no clock that is set can move. */
+  startedUptime: z.number(),
   stdout: z.string(),
   stderr: z.string(),
+  /** Who built its walls, and what finds them again. */
+  enforcer: z.string(),
+  handle: z.string().nullable(),
+  shim: processId,
+  leader: processId,
 });
 /** What is known of a run when it starts; where its logs are is fixed here, whatever the configuration says later. */
 export type RunRecord = z.infer<typeof runRecord>;
@@ -40,7 +50,7 @@ export type TaskFile = z.infer<typeof taskFile>;
  *
  *   FOLDER/task.json                     its definition, revision and life
  *   FOLDER/runs/N/{run.json,end.json}    what a run was started with, and its post-mortem
- *   FOLDER/runs/N/{shim,child,exit}      the shim's words (see shim.ts)
+ *   FOLDER/runs/N/exit                   its exit status, written by its shim (see shim.ts)
  *   FOLDER/runs/N/{stdout,stderr}        its logs, where the task names no other place
  */
 export class TaskFiles {
@@ -69,7 +79,8 @@ export class TaskFiles {
     // A run of this number that never came to life (its life was not saved) is not this one.
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true, mode: 0o750 });
-    writeFileSync(join(folder, 'run.json'), JSON.stringify(record));
+    writeFileSync(join(folder, 'exit'), NO_STATUS);
+    writeWhole(join(folder, 'run.json'), JSON.stringify(record));
     return folder;
   }
 

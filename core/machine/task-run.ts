@@ -3,23 +3,20 @@ import { type FSWatcher, watch } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../contracts/clock.ts';
-import type { Enclosure, LimitEnforcer, Limits } from '../contracts/limit-enforcer.ts';
+import type { Enclosure, EnclosureListener, LimitEnforcer, Limits, Warning } from '../contracts/limit-enforcer.ts';
 import type { Logger } from '../contracts/logger.ts';
-import type { ProcessTable } from '../contracts/process-table.ts';
-import type { TaskConfiguration, TaskDefinition } from '../model/task.ts';
-import { type ProcessId, readExitFile, readProcessFile, type Shims } from './shim.ts';
+import type { ProcessId, ProcessTable } from '../contracts/process-table.ts';
+import { CerebroError } from '../errors.ts';
+import type { EndReason, LimitName, TaskDefinition } from '../model/task.ts';
+import type { TaskConfiguration } from '../model/task-configuration.ts';
+import { OWN_STREAM, readExitFile, type Shim, type Shims } from './shim.ts';
 import { type RunRecord, type TaskFiles, taskFolderName } from './task-files.ts';
-import { taskUser } from './task-user.ts';
+import { taskUser, userEnvironment } from './task-user.ts';
 
 /** How long a tree may take to die of SIGKILL before we say so: a process in an uninterruptible wait does not. */
 const KILL_DEADLINE_MS = 10_000;
-/** How often a shim that is not our child (it was adopted) is looked at, beside the watch on its folder. */
-const ADOPTED_CHECK_MS = 1000;
-/** How often a folder is looked at that cannot be watched: the system's number of watches is spent. */
-const UNWATCHED_CHECK_MS = 200;
-
-/** What a run's record has for a log that is this process's own stream. */
-export const OWN_STREAM = '-';
+/** How often a shim that is not our child (it was adopted) is looked at, beside the watch on its folder: it may die without a word. */
+const ADOPTED_CHECK_MS = 2000;
 
 export interface TaskRunDeps {
   files: TaskFiles;
@@ -34,70 +31,97 @@ export interface TaskRunDeps {
   ownStreams: boolean;
 }
 
-/** How a run ended. `because` names an end that was no exit of the process. */
+/** How a run ended. `because` names an end that was no exit of the process, or the limit that the kernel ended it for. */
 export interface RunEnding {
   code: number | null;
   signal: string | null;
-  because?: 'spawn' | 'shim' | 'reboot';
+  because?: Extract<EndReason, 'spawn' | 'shim' | 'reboot' | 'cpu' | 'mem' | 'pids'>;
   why?: string;
+  /** How long it ran, by a clock that nobody sets; null: not known. */
+  livedMs: number | null;
 }
 
 /** Who is told what becomes of a run. */
 export interface TaskRunHost {
   /** The task's process is there. */
   onLeader(): void;
-  onBreach(limit: 'cpu' | 'mem' | 'time', sentence: string): void;
+  onBreach(limit: LimitName, sentence: string): void;
+  onWarning(warning: Warning): void;
   /** Called once, at the end; not called any more after `letGo`. */
   onEnd(ending: RunEnding): void;
 }
 
 /**
  * One run of a task in the world: its walls, its shim, its folder. Its end is noticed once, whether by the shim's exit (it is
- * our child), by its `exit` file (it was adopted), or by the shim's death without a word.
+ * our child), by its exit file (it was adopted), or by the shim's death without a word.
  */
 export class TaskRun {
   readonly record: RunRecord;
   readonly enclosure: Enclosure;
   readonly #deps: TaskRunDeps;
   readonly #definition: TaskDefinition;
-  #host: TaskRunHost | null = null;
+  /** null: it was adopted, and its shim is no child of ours. */
+  readonly #shim: Shim | null;
   readonly #folder: string;
+  #host: TaskRunHost | null = null;
   #leader: ProcessId | null = null;
   #watcher: FSWatcher | null = null;
   #timeLimit: Timer | null = null;
   #check: Timer | null = null;
   #over = false;
-  #adopted = false;
 
-  private constructor(deps: TaskRunDeps, definition: TaskDefinition, record: RunRecord, enclosure: Enclosure) {
+  private constructor(
+    deps: TaskRunDeps,
+    definition: TaskDefinition,
+    record: RunRecord,
+    enclosure: Enclosure,
+    shim: Shim | null,
+  ) {
     this.#deps = deps;
     this.#definition = definition;
     this.record = record;
     this.enclosure = enclosure;
+    this.#shim = shim;
     this.#folder = deps.files.runFolder(record.run);
   }
 
-  /** A new run, its walls built and nothing started yet. Throws `invalid` for a user that it cannot run as. */
+  /** A new run, its walls built and nothing started yet. Throws `invalid` for a user that it cannot run as, `unavailable` for want of a shim. */
   static async prepare(deps: TaskRunDeps, definition: TaskDefinition, number: number): Promise<TaskRun> {
     const { configuration, id } = definition;
+    const { processes, clock } = deps;
     taskUser(configuration.uid);
-    return TaskRun.adopt(deps, definition, {
-      run: number,
-      marker: randomUUID(),
-      bootId: deps.processes.bootId,
-      startedAt: deps.clock.now(),
-      stdout: logPlace(deps, id, number, configuration.stdout_location, 'stdout'),
-      stderr: logPlace(deps, id, number, configuration.stderr_location, 'stderr'),
-    });
+    const marker = randomUUID();
+    const shim = await deps.shims.take();
+    try {
+      const enclosure = await deps.enforcer.enclose({ marker, task: id }, limitsOf(configuration));
+      const record: RunRecord = {
+        run: number,
+        marker,
+        bootId: processes.bootId,
+        startedAt: clock.now(),
+        startedUptime: processes.uptime(),
+        stdout: logPlace(deps, id, number, configuration.stdout_location, 'stdout'),
+        stderr: logPlace(deps, id, number, configuration.stderr_location, 'stderr'),
+        enforcer: enclosure.enforcer,
+        handle: enclosure.handle,
+        shim: { pid: shim.pid, startTime: shim.startTime },
+        leader: shim.leader,
+      };
+      return new TaskRun(deps, definition, record, enclosure, shim);
+    } catch (error) {
+      shim.discard();
+      throw error;
+    }
   }
 
   /** A run that an earlier daemon began: `resume` finds out what became of it. */
   static async adopt(deps: TaskRunDeps, definition: TaskDefinition, record: RunRecord): Promise<TaskRun> {
+    const { marker, enforcer, handle } = record;
     const enclosure = await deps.enforcer.enclose(
-      { marker: record.marker, task: definition.id },
+      { marker, task: definition.id, adopted: { enforcer, handle } },
       limitsOf(definition.configuration),
     );
-    return new TaskRun(deps, definition, record, enclosure);
+    return new TaskRun(deps, definition, record, enclosure, null);
   }
 
   get pid(): number | null {
@@ -111,27 +135,29 @@ export class TaskRun {
   /** Looks what became of an adopted run, and goes on with it if it lives. */
   resume(host: TaskRunHost): void {
     this.#host = host;
-    this.#adopted = true;
-    const { processes } = this.#deps;
-    if (this.record.bootId !== processes.bootId) {
-      const status = readExitFile(join(this.#folder, 'exit'));
-      const reboot: RunEnding = { code: null, signal: null, because: 'reboot', why: 'the machine was restarted' };
-      this.#end(status === undefined ? reboot : exitOf(status));
+    if (this.record.bootId !== this.#deps.processes.bootId) {
+      const status = this.#exitStatus();
+      if (status === undefined)
+        this.#end({ code: null, signal: null, because: 'reboot', why: 'the machine was restarted' });
+      else this.#end(exitOf(status));
       return;
     }
-    this.#watch();
-    const shim = readProcessFile(join(this.#folder, 'shim'));
-    const alive = (): boolean => {
-      const info = shim && processes.read(shim.pid);
-      return info !== undefined && info.startTime === shim?.startTime && info.state !== 'Z';
-    };
-    if (alive()) this.#every(ADOPTED_CHECK_MS, () => alive() || this.#shimEnded());
-    else this.#shimEnded();
+    this.enclosure.listen(this.#listener());
+    this.#watchFolder();
+    this.#armTimeLimit();
+    const alive = (): boolean => this.#isThere(this.record.shim);
+    if (!alive()) {
+      this.#shimEnded();
+      return;
+    }
+    // Somebody else may have its pid by now; then the marker alone finds what is left of it.
+    if (this.#isThere(this.record.leader)) this.#meetLeader();
+    this.#look();
+    if (!this.#over) this.#every(ADOPTED_CHECK_MS, () => alive() || this.#shimEnded());
   }
 
   /** Sends a signal to every process of the run. */
   signal(signal: NodeJS.Signals): void {
-    this.#meetLeader();
     this.enclosure.signal(signal);
   }
 
@@ -159,77 +185,81 @@ export class TaskRun {
     this.#check?.cancel();
   }
 
-  /** Starts it. Throws what the system says when it cannot. */
-  start(host: TaskRunHost): void {
-    this.#host = host;
-    const { files, shims, baseEnv } = this.#deps;
-    const { configuration, id, job } = this.#definition;
-    const user = taskUser(configuration.uid);
-    files.beginRun(this.record);
-    const shim = shims.begin({
-      runFolder: this.#folder,
-      marker: this.record.marker,
-      cgroupProcs: this.enclosure.entry.cgroupProcs,
-      cwd: configuration.cwd,
-      command: configuration.command,
-      become: user.become,
-      env: {
-        ...baseEnv,
-        HOME: user.home,
-        USER: user.name,
-        LOGNAME: user.name,
-        CEREBRO_JOB: job,
-        CEREBRO_COPY: id,
-        ...configuration.env,
-      },
-      stdout: this.record.stdout === OWN_STREAM ? 1 : this.record.stdout,
-      stderr: this.record.stderr === OWN_STREAM ? 2 : this.record.stderr,
-    });
-    shim.once('exit', () => this.#shimEnded());
-    shim.once('error', (error) =>
-      this.#end({ code: null, signal: null, because: 'spawn', why: `the shim could not be started: ${error.message}` }),
-    );
-    shim.unref();
-    this.#watch();
+  /** Gives up a run that was prepared and is not wanted any more. */
+  async abandon(): Promise<void> {
+    this.letGo();
+    this.#shim?.discard();
+    await this.enclosure.release();
   }
 
-  /** Waits for the shim's files, and starts the clock of time_limit. */
-  #watch(): void {
-    const { clock, logger } = this.#deps;
-    this.enclosure.onBreach((breach) => this.#over || this.#host?.onBreach(breach.limit, breach.sentence));
+  /** Starts it. Throws what the system says when it cannot. */
+  start(host: TaskRunHost): void {
+    const shim = this.#shim;
+    if (!shim) throw new CerebroError('internal', 'an adopted run cannot be started');
+    this.#host = host;
+    const { files, baseEnv } = this.#deps;
+    const { configuration, id, job } = this.#definition;
+    const { record } = this;
+    const user = taskUser(configuration.uid);
+    // On disk before the order: whatever becomes of us now, the next daemon finds the run.
+    files.beginRun(record);
+    this.enclosure.listen(this.#listener());
+    shim.begin(
+      {
+        runFolder: this.#folder,
+        marker: record.marker,
+        cgroupProcs: this.enclosure.entry.cgroupProcs,
+        cwd: configuration.cwd,
+        command: configuration.command,
+        become: user.become,
+        env: { ...baseEnv, ...userEnvironment(user), CEREBRO_JOB: job, CEREBRO_COPY: id, ...configuration.env },
+        stdout: record.stdout,
+        stderr: record.stderr,
+      },
+      (status) => (status === null ? this.#shimEnded() : this.#end(exitOf(status))),
+    );
+    this.#armTimeLimit();
+    this.#meetLeader();
+  }
+
+  #listener(): EnclosureListener {
+    return {
+      onBreach: ({ limit, sentence }) => this.#over || this.#host?.onBreach(limit, sentence),
+      onWarning: (warning) => this.#over || this.#host?.onWarning(warning),
+    };
+  }
+
+  #watchFolder(): void {
+    const { logger } = this.#deps;
     try {
       this.#watcher = watch(this.#folder, () => this.#look());
       this.#watcher.on('error', (error) =>
         logger.warn({ task: this.#definition.id, err: error }, 'the watch on a run folder failed'),
       );
     } catch (error) {
-      logger.warn({ task: this.#definition.id, err: error }, 'a run folder cannot be watched; it is polled');
-      this.#every(UNWATCHED_CHECK_MS, () => this.#look());
+      // The check of the shim finds its end a little later.
+      logger.warn({ task: this.#definition.id, err: error }, 'a run folder cannot be watched');
     }
+  }
+
+  #armTimeLimit(): void {
+    const { clock, processes } = this.#deps;
     const limit = this.#definition.configuration.time_limit;
-    if (limit !== undefined) {
-      const left = Math.max(0, this.record.startedAt + limit * 1000 - clock.now());
-      this.#timeLimit = clock.timer(left, () =>
-        this.#host?.onBreach('time', `time: lived for its limit of ${limit} s`),
-      );
-    }
-    this.#look();
+    if (limit === undefined) return;
+    const left = Math.max(0, this.record.startedUptime + limit - processes.uptime());
+    this.#timeLimit = clock.timer(left * 1000, () =>
+      this.#host?.onBreach('time', `time: lived for its limit of ${limit} s`),
+    );
   }
 
   #look(): void {
     if (this.#over) return;
-    this.#meetLeader();
-    const status = readExitFile(join(this.#folder, 'exit'));
+    const status = this.#exitStatus();
     if (status !== undefined) this.#end(exitOf(status));
   }
 
   #meetLeader(): void {
-    if (this.#leader || this.#over) return;
-    const leader = readProcessFile(join(this.#folder, 'child'));
-    if (!leader) return;
-    // An adopted run's pid may be somebody else's by now; then the marker alone finds what is left of it.
-    if (this.#adopted && this.#deps.processes.read(leader.pid)?.startTime !== leader.startTime) return;
-    this.#leader = { pid: leader.pid, startTime: leader.startTime };
+    this.#leader = this.record.leader;
     this.enclosure.attach(this.#leader);
     this.#host?.onLeader();
   }
@@ -240,10 +270,24 @@ export class TaskRun {
     this.#end({ code: null, signal: null, because: 'shim', why: 'its shim died; the task was ended whole' });
   }
 
-  #end(ending: RunEnding): void {
+  #end(ending: Omit<RunEnding, 'livedMs'>): void {
     if (this.#over) return;
     this.letGo();
-    this.#host?.onEnd(ending);
+    const { processes } = this.#deps;
+    const sameBoot = this.record.bootId === processes.bootId;
+    const livedMs = sameBoot ? Math.max(0, processes.uptime() - this.record.startedUptime) * 1000 : null;
+    const cause = sameBoot && ending.because === undefined ? this.enclosure.causeOfEnd() : null;
+    const because = cause && { because: cause.limit, why: cause.sentence };
+    this.#host?.onEnd({ ...ending, ...because, livedMs });
+  }
+
+  #exitStatus(): number | undefined {
+    return readExitFile(join(this.#folder, 'exit'));
+  }
+
+  #isThere(id: ProcessId): boolean {
+    const info = this.#deps.processes.read(id.pid);
+    return info !== undefined && info.startTime === id.startTime && info.state !== 'Z';
   }
 
   #every(ms: number, callback: () => void): void {
@@ -257,10 +301,16 @@ export class TaskRun {
 }
 
 export function limitsOf(configuration: TaskConfiguration): Limits {
-  const { cpu, mem, poll_interval } = configuration;
+  const { cpu, mem, poll_interval, limits, on_violation } = configuration;
+  const memBytes = mem === undefined ? null : Math.round(mem * 1024 * 1024);
   return {
     cpu: cpu ?? null,
-    memBytes: mem === undefined ? null : Math.round(mem * 1024 * 1024),
+    onCpu: on_violation.cpu,
+    memBytes,
+    memWarnBytes: memBytes === null || limits.mem_warn === 0 ? null : Math.round(memBytes * limits.mem_warn),
+    swap: limits.swap,
+    pids: limits.pids ?? null,
+    io: limits.io,
     pollInterval: poll_interval,
   };
 }
@@ -280,7 +330,7 @@ function logPlace(
 const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
 /** 128+n is how a shell reports death by signal n. */
-export function exitOf(status: number): RunEnding {
+export function exitOf(status: number): Omit<RunEnding, 'livedMs'> {
   const signal = status > 128 ? SIGNAL_NAMES.get(status - 128) : undefined;
   return signal === undefined ? { code: status, signal: null } : { code: null, signal };
 }

@@ -1,21 +1,14 @@
 import { join } from 'node:path';
 import type { Timer } from '../contracts/clock.ts';
-import type { Enclosure } from '../contracts/limit-enforcer.ts';
+import type { Enclosure, Warning } from '../contracts/limit-enforcer.ts';
 import { newTaskLife, stepTask, type TaskEvent, type TaskLife, type TaskStep } from '../decide/task-life.ts';
 import { messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
-import type { EndReason, RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
+import type { EndReason, LimitHold, RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
 import { lastLines } from './log-file.ts';
-import { readExitFile } from './shim.ts';
-import {
-  exitOf,
-  limitsOf,
-  OWN_STREAM,
-  type RunEnding,
-  TaskRun,
-  type TaskRunDeps,
-  type TaskRunHost,
-} from './task-run.ts';
+import { RunHealth } from './run-health.ts';
+import { OWN_STREAM, readExitFile } from './shim.ts';
+import { exitOf, limitsOf, type RunEnding, TaskRun, type TaskRunDeps, type TaskRunHost } from './task-run.ts';
 
 const LAST_LINES = 20;
 /** So many starts without a stable uptime between, and less than this since the last: it is not to be called ready. */
@@ -23,6 +16,9 @@ const FLAPPING_STARTS = 6;
 const FLAPPING_MS = 5000;
 /** Looking through all processes for what a run left behind takes milliseconds, which the start of the next run is not to wait for. */
 const SWEEP_AFTER_MS = 25;
+
+/** How a cpu limit is held where it is not left to the enforcer. */
+const CPU_HOLDS: Partial<Record<string, LimitHold>> = { restart: 'polled', warn: 'measured' };
 
 export interface TaskSitterDeps extends TaskRunDeps {
   onChange(sitter: TaskSitter): void;
@@ -41,6 +37,9 @@ export class TaskSitter {
   #lastEnd: RunEnd | null = null;
   #backoff: Timer | null = null;
   #killTimer: Timer | null = null;
+  #health: RunHealth | null = null;
+  /** Limits that the present run comes near to. */
+  readonly #warnings = new Map<string, string>();
   /** The walls of the run that ended last, for its post-mortem. */
   #ended: Enclosure | null = null;
   #saveFailed = false;
@@ -137,6 +136,7 @@ export class TaskSitter {
     this.#stopped = true;
     this.#disarmBackoff();
     this.#killTimer?.cancel();
+    this.#health?.stop();
     const run = this.#run;
     if (run) {
       run.letGo();
@@ -149,7 +149,9 @@ export class TaskSitter {
   status(): TaskStatus {
     const { configuration, id, job, version } = this.definition;
     const life = this.#life;
-    const { enforcer } = this.#deps;
+    const { memBytes, cpu, pids } = limitsOf(configuration);
+    // A run goes on in the walls that it was begun in, whatever the daemon uses by now.
+    const walls = this.#run?.enclosure ?? { enforcer: this.#deps.enforcer.name, holds: this.#deps.enforcer.holds };
     return {
       id,
       job,
@@ -166,12 +168,16 @@ export class TaskSitter {
       nextStartAt: life.nextStartAt === null ? null : iso(life.nextStartAt),
       revision: this.revision,
       limits: {
-        cpu: configuration.cpu ?? null,
-        memBytes: limitsOf(configuration).memBytes,
-        enforcer: enforcer.name,
-        holds: enforcer.holds,
+        cpu,
+        memBytes,
+        pids,
+        enforcer: walls.enforcer,
+        holds: { ...walls.holds, cpu: CPU_HOLDS[configuration.on_violation.cpu] ?? walls.holds.cpu },
       },
       usage: this.#run?.enclosure.usage() ?? null,
+      warnings: [...this.#warnings.values()],
+      health: this.#health?.condition ?? null,
+      logs: null,
       lastEnd: this.#lastEnd,
     };
   }
@@ -203,7 +209,7 @@ export class TaskSitter {
     try {
       const run = await TaskRun.prepare(this.#deps, this.definition, number);
       if (this.#stopped || this.#life.run !== number || this.#life.phase !== 'starting') {
-        await run.enclosure.release();
+        await run.abandon();
         this.#failedToStart(number, 'stopped before it was started');
         return;
       }
@@ -242,9 +248,9 @@ export class TaskSitter {
     const run = this.#run;
     if (run?.record.run === number) {
       run.letGo();
-      this.#over(run, { code: null, signal: null, because: 'spawn', why });
+      this.#over(run, { code: null, signal: null, because: 'spawn', why, livedMs: 0 });
     } else {
-      this.dispatch({ kind: 'ended', code: null, signal: null, because: 'spawn', why });
+      this.dispatch({ kind: 'ended', code: null, signal: null, because: 'spawn', why, livedMs: 0 });
     }
   }
 
@@ -252,14 +258,43 @@ export class TaskSitter {
     return {
       onLeader: () => {
         this.dispatch({ kind: 'spawned' });
+        this.#askHealth(run);
         this.#changed();
       },
       onBreach: (limit, sentence) => {
         // A sample that comes back late must not end the run after the one it was taken of.
         if (this.#run === run) this.dispatch({ kind: 'breach', limit, sentence });
       },
+      onWarning: (warning) => {
+        if (this.#run === run) this.#warn(warning);
+      },
       onEnd: (ending) => this.#over(run, ending),
     };
+  }
+
+  #askHealth(run: TaskRun): void {
+    const { configuration } = this.definition;
+    this.#health?.stop();
+    this.#health = null;
+    if (configuration.health_check === undefined) return;
+    this.#health = new RunHealth(this.#deps, configuration, configuration.health_check, run.record.startedUptime, {
+      onChange: (health) => {
+        if (this.#run !== run) return;
+        if (health.state === 'unhealthy') this.dispatch({ kind: 'unhealthy', sentence: health.sentence });
+        else if (health.state === 'healthy') this.#event('info', 'task-healthy', `${this.id}: ${health.sentence}`);
+        this.#changed();
+      },
+    });
+    this.#health.start();
+  }
+
+  #warn({ limit, sentence }: Warning): void {
+    if (sentence === null) this.#warnings.delete(limit);
+    else {
+      this.#warnings.set(limit, sentence);
+      this.#event('warn', 'task-warning', `${this.id}: ${sentence}`);
+    }
+    this.#changed();
   }
 
   #terminate(): void {
@@ -291,6 +326,9 @@ export class TaskSitter {
     if (this.#stopped) return;
     this.#killTimer?.cancel();
     this.#killTimer = null;
+    this.#health?.stop();
+    this.#health = null;
+    this.#warnings.clear();
     const event: TaskEvent = { kind: 'ended', ...ending };
     this.#ended = run.enclosure;
     run.killGroup();
@@ -324,6 +362,7 @@ export class TaskSitter {
         signal: null,
         because: 'reboot',
         why: 'the daemon ended before it was started',
+        livedMs: null,
       });
       return;
     }
@@ -361,6 +400,7 @@ export class TaskSitter {
     const status = record ? readExitFile(join(files.runFolder(before.run), 'exit')) : undefined;
     const exit = status === undefined ? { code: null, signal: null } : exitOf(status);
     const enclosure = this.#ended;
+    const account = enclosure?.account();
     const end: RunEnd = {
       run: before.run,
       reason: ended.reason,
@@ -369,8 +409,12 @@ export class TaskSitter {
       signal: exit.signal ?? null,
       startedAt: iso(before.startedAt ?? before.since),
       endedAt: iso(clock.now()),
-      peakMemBytes: enclosure?.peakMemBytes() ?? 0,
-      cpuSeconds: enclosure?.cpuSeconds() ?? 0,
+      enforcer: enclosure?.enforcer ?? '',
+      memLimitBytes: limitsOf(this.definition.configuration).memBytes,
+      peakMemBytes: account?.peakMemBytes ?? 0,
+      cpuSeconds: account?.cpuSeconds ?? 0,
+      throttledSeconds: account?.throttledSeconds ?? 0,
+      oomKills: account?.oomKills ?? 0,
       restarts: before.totalRestarts,
       lastLines: [],
     };
@@ -405,7 +449,10 @@ export class TaskSitter {
 
   #armBackoff(): void {
     this.#disarmBackoff();
-    const wait = Math.max(0, (this.#life.nextStartAt ?? 0) - this.#deps.clock.now());
+    // The pause is in a file as a time of day: a clock that was set back meanwhile must not make it longer than the longest.
+    const longest = Math.max(1, this.definition.configuration.backoff.max, this.definition.configuration.backoff.first);
+    const left = (this.#life.nextStartAt ?? 0) - this.#deps.clock.now();
+    const wait = Math.min(Math.max(0, left), longest * 1000);
     this.#backoff = this.#deps.clock.timer(wait, () => this.dispatch({ kind: 'due' }));
   }
 

@@ -30,6 +30,11 @@ export function taskUser(uid: number | string | undefined): TaskUser {
   return { ...user, become: ['setpriv', '--reuid', String(user.uid), '--regid', String(user.gid), '--init-groups'] };
 }
 
+/** What a user's own processes know of him. */
+export function userEnvironment(user: TaskUser): Record<string, string> {
+  return { HOME: user.home, USER: user.name, LOGNAME: user.name };
+}
+
 function lookUp(uid: number | string): Omit<TaskUser, 'become'> | undefined {
   const line = fromPasswd(uid) ?? fromNameService(uid);
   const [name, , id, gid, , home] = line?.split(':') ?? [];

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { taskConfiguration, taskName } from './task.ts';
+import { taskConfiguration, taskName } from './task-configuration.ts';
 import { zoneName } from './zone.ts';
 
 const layoutEntry = z

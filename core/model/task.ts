@@ -1,79 +1,6 @@
 import { z } from 'zod';
-
-/** What a person may call a task or a job: printable, without `/`, not a name that a file system gives a meaning. */
-export const taskName = z
-  .string()
-  .min(1, 'a name may not be empty')
-  .max(128, 'a name has at most 128 characters')
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is being refused
-  .regex(/^[^/\u0000-\u001f\u007f]+$/, 'a name is printable text without "/"')
-  .refine((name) => name === name.trim(), 'a name may not begin or end with a space')
-  .refine((name) => name !== '.' && name !== '..', 'a name may not be "." or ".."');
-
-const seconds = z.number().positive('expected seconds, more than 0');
-const cores = z.number().positive('expected cores, more than 0 (.5 is half of one core)').max(4096);
-const megabytes = z
-  .number()
-  .positive('expected MB, more than 0')
-  .max(1024 * 1024 * 64);
-
-export const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGKILL'] as const;
-
-const backoff = z.strictObject({
-  /** Seconds before the first restart. */
-  first: z.number().min(0).default(0),
-  /** Seconds before the second restart; each later one waits `factor` times longer, up to `max`. */
-  // biome-ignore lint/suspicious/noThenProperty: the key of the job file, a number that nobody awaits
-  then: z.number().min(0).default(1),
-  factor: z.number().min(1).default(2),
-  max: z.number().min(0).default(300),
-  /** A run that lived this many seconds sets the counter back. */
-  reset_after: z.number().min(0).default(60),
-});
-export type Backoff = z.infer<typeof backoff>;
-
-/**
- * `task_configuration` of a job file, and the body of a task on a machine sitter.
- * The keys are the original's (see docs/job-file.md); defaults are filled in here and nowhere else.
- */
-export const taskConfiguration = z.strictObject({
-  name: taskName,
-  command: z
-    .string()
-    .min(1, 'a command may not be empty')
-    .max(65_536)
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL ends an argument
-    .regex(/^[^\u0000]*$/, 'expected text without NUL'),
-  cpu: cores.optional(),
-  mem: megabytes.optional(),
-  time_limit: seconds.optional(),
-  ensure_alive: z.boolean().default(false),
-  restart: z.boolean().default(false),
-  max_restarts: z.number().int().min(-1).default(-1),
-  allow_exit: z.boolean().default(false),
-  auto_start: z.boolean().default(false),
-  uid: z
-    .union([z.number().int().min(0), z.string().regex(/^[a-z_][a-z0-9_-]*\$?$/, 'expected a user name or number')])
-    .optional(),
-  stdout_location: z.string().min(1).optional(),
-  stderr_location: z.string().min(1).optional(),
-  http_monitoring: z.boolean().default(false),
-  http_monitoring_port: z.number().int().min(1).max(65_535).default(8080),
-  poll_interval: z.number().min(0.02).max(60).default(0.1),
-  env: z
-    .record(
-      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a name of letters, digits and _'),
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL cannot stand in an environment
-      z.string().regex(/^[^\u0000]*$/, 'expected text without NUL'),
-    )
-    .default({}),
-  cwd: z.string().startsWith('/', 'expected an absolute path').default('/'),
-  stop_signal: z.enum(SIGNALS).default('SIGTERM'),
-  stop_timeout: z.number().min(0).max(86_400).default(10),
-  backoff: backoff.default(() => backoff.parse({})),
-  logs: z.strictObject({ keep_runs: z.number().int().min(1).max(1000).default(10) }).default({ keep_runs: 10 }),
-});
-export type TaskConfiguration = z.infer<typeof taskConfiguration>;
+import { healthState } from './health-check.ts';
+import { taskConfiguration, taskName } from './task-configuration.ts';
 
 /** What a machine sitter is told to run. `id` is the copy's id in a cluster, the task's name on a machine of its own. */
 export const taskDefinition = z.strictObject({
@@ -87,8 +14,23 @@ export type TaskDefinition = z.infer<typeof taskDefinition>;
 export const taskPhase = z.enum(['stopped', 'starting', 'running', 'stopping', 'backoff', 'exited', 'failed']);
 export type TaskPhase = z.infer<typeof taskPhase>;
 
-export const endReason = z.enum(['exit', 'signal', 'cpu', 'mem', 'time', 'user', 'deploy', 'spawn', 'shim', 'reboot']);
+export const endReason = z.enum([
+  'exit',
+  'signal',
+  'cpu',
+  'mem',
+  'pids',
+  'time',
+  'health',
+  'user',
+  'deploy',
+  'spawn',
+  'shim',
+  'reboot',
+]);
 export type EndReason = z.infer<typeof endReason>;
+/** The limits that a run can be ended for. */
+export type LimitName = Extract<EndReason, 'cpu' | 'mem' | 'pids' | 'time'>;
 
 /** The post-mortem of one run. Times are ISO, memory is bytes, cpu is seconds. */
 export const runEnd = z.object({
@@ -99,21 +41,56 @@ export const runEnd = z.object({
   signal: z.string().nullable(),
   startedAt: z.string(),
   endedAt: z.string(),
+  /** Who held the limits. */
+  enforcer: z.string().default(''),
+  memLimitBytes: z.number().nullable().default(null),
   peakMemBytes: z.number(),
   cpuSeconds: z.number(),
+  /** How long the kernel kept it from running because of its cpu limit. */
+  throttledSeconds: z.number().default(0),
+  /** Processes of the run that the kernel killed for want of memory. */
+  oomKills: z.number().int().default(0),
   restarts: z.number().int(),
   lastLines: z.array(z.string()),
 });
 export type RunEnd = z.infer<typeof runEnd>;
 
-/** `hard`: the kernel holds it. `polled`: sampled every `poll_interval`, and what is over is ended. `measured`: shown, not held. */
-export const limitHold = z.enum(['hard', 'polled', 'measured']);
-export const limitHolds = z.object({ cpu: limitHold, mem: limitHold });
+/**
+ * `hard`: the kernel holds it. `polled`: sampled every `poll_interval`, and what is over is ended. `measured`: shown, not held.
+ * `none`: neither.
+ */
+export const limitHold = z.enum(['hard', 'polled', 'measured', 'none']);
+export type LimitHold = z.infer<typeof limitHold>;
+export const limitHolds = z.object({ cpu: limitHold, mem: limitHold, pids: limitHold, io: limitHold });
 export type LimitHolds = z.infer<typeof limitHolds>;
 
-export const taskUsage = z.object({ cpu: z.number(), memBytes: z.number(), processes: z.number().int() });
-/** Cores in use since the last sample, resident bytes and processes of the whole tree. */
+export const taskUsage = z.object({
+  cpu: z.number(),
+  memBytes: z.number(),
+  processes: z.number().int(),
+  throttledSeconds: z.number().default(0),
+});
+/** Cores in use since the last sample, bytes of memory and processes of the whole tree; throttled since the run began. */
 export type TaskUsage = z.infer<typeof taskUsage>;
+
+export const taskHealth = z.object({ state: healthState, sentence: z.string() });
+export type TaskHealth = z.infer<typeof taskHealth>;
+
+/** How a log is kept to its size, best first; `none`: nothing that would do it works in its folder. */
+export const logMethod = z.enum(['collapse', 'punch', 'copytruncate', 'none']);
+export type LogMethod = z.infer<typeof logMethod>;
+
+/** What became of the newest run's logs, both streams together. */
+export const logCondition = z.object({
+  method: logMethod,
+  /** Old lines that made room for new ones. */
+  trimmedBytes: z.number(),
+  /** What was lost that should have been kept: between copy and cut where only copytruncate works. */
+  lostBytes: z.number(),
+  /** Since when the disk under them has been full, so that what the task writes is refused by the kernel. */
+  diskFullSince: z.string().nullable(),
+});
+export type LogCondition = z.infer<typeof logCondition>;
 
 export const taskStatus = z.object({
   id: z.string(),
@@ -133,12 +110,19 @@ export const taskStatus = z.object({
   nextStartAt: z.string().nullable(),
   revision: z.number().int(),
   limits: z.object({
+    /** Cores. */
     cpu: z.number().nullable(),
     memBytes: z.number().nullable(),
+    pids: z.number().nullable().default(null),
     enforcer: z.string(),
     holds: limitHolds,
   }),
   usage: taskUsage.nullable(),
+  /** Limits that it comes near to now, one sentence each. */
+  warnings: z.array(z.string()).default([]),
+  /** null: it is not asked, or does not run. */
+  health: taskHealth.nullable().default(null),
+  logs: logCondition.nullable().default(null),
   lastEnd: runEnd.nullable(),
 });
 export type TaskStatus = z.infer<typeof taskStatus>;

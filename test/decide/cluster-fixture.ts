@@ -2,7 +2,8 @@ import type { CopyRecord } from '../../core/model/copy.ts';
 import { type JobRecord, type JobSpec, jobSpec, reservationOf } from '../../core/model/job.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';
 import type { ClusterSnapshot, MachineContact, MachineType, PlanLimits } from '../../core/model/plan.ts';
-import { type TaskStatus, taskConfiguration } from '../../core/model/task.ts';
+import type { TaskStatus } from '../../core/model/task.ts';
+import { taskConfiguration } from '../../core/model/task-configuration.ts';
 
 export const NOW = Date.parse('2026-01-01T12:00:00Z');
 const HOUR = 3_600_000;
@@ -186,8 +187,17 @@ function taskStatus(id: string, job: string, version: number): TaskStatus {
     flapping: false,
     nextStartAt: null,
     revision: 1,
-    limits: { cpu: 1, memBytes: null, enforcer: 'proc', holds: { cpu: 'measured', mem: 'polled' } },
+    limits: {
+      cpu: 1,
+      memBytes: null,
+      pids: null,
+      enforcer: 'proc',
+      holds: { cpu: 'measured', mem: 'polled', pids: 'polled', io: 'none' },
+    },
     usage: null,
+    warnings: [],
+    health: null,
+    logs: null,
     lastEnd: null,
   };
 }

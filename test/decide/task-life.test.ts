@@ -7,7 +7,8 @@ import {
   type TaskEvent,
   type TaskLife,
 } from '../../core/decide/task-life.ts';
-import { type TaskConfiguration, type TaskPhase, taskConfiguration, taskPhase } from '../../core/model/task.ts';
+import { type TaskPhase, taskPhase } from '../../core/model/task.ts';
+import { type TaskConfiguration, taskConfiguration } from '../../core/model/task-configuration.ts';
 
 const T0 = 1_000_000;
 const SECOND = 1000;
@@ -35,8 +36,8 @@ const suspend: TaskEvent = { kind: 'suspend', why: 'the machine is being stopped
 const spawned: TaskEvent = { kind: 'spawned' };
 const breach: TaskEvent = { kind: 'breach', limit: 'mem', sentence: 'mem: 70 of 64 MB in use' };
 const due: TaskEvent = { kind: 'due' };
-const exited = (code: number): TaskEvent => ({ kind: 'ended', code, signal: null });
-const killed: TaskEvent = { kind: 'ended', code: null, signal: 'SIGKILL' };
+const exited = (code: number): TaskEvent => ({ kind: 'ended', code, signal: null, livedMs: null });
+const killed: TaskEvent = { kind: 'ended', code: null, signal: 'SIGKILL', livedMs: null };
 
 /** A task in a phase, in its third run. */
 function inPhase(phase: TaskPhase, more: Partial<TaskLife> = {}): TaskLife {
@@ -215,7 +216,7 @@ t.test('a task that ends by itself', async (t) => {
     },
     {
       what: 'has an end of which nobody knows the code',
-      event: { kind: 'ended', code: null, signal: null },
+      event: { kind: 'ended', code: null, signal: null, livedMs: null },
       settings: { allow_exit: true },
       phase: 'failed',
       reason: 'ended, its exit code is not known',
@@ -231,7 +232,7 @@ t.test('a task that ends by itself', async (t) => {
     },
     {
       what: 'could not be started and is kept alive',
-      event: { kind: 'ended', code: null, signal: null, because: 'spawn', why: 'there is no user 99' },
+      event: { kind: 'ended', code: null, signal: null, because: 'spawn', why: 'there is no user 99', livedMs: null },
       settings: { ensure_alive: true },
       phase: 'starting',
       reason: 'there is no user 99; started again at once',
@@ -239,7 +240,7 @@ t.test('a task that ends by itself', async (t) => {
     },
     {
       what: 'could not be started and may exit',
-      event: { kind: 'ended', code: null, signal: null, because: 'spawn', why: 'there is no user 99' },
+      event: { kind: 'ended', code: null, signal: null, because: 'spawn', why: 'there is no user 99', livedMs: null },
       settings: { allow_exit: true },
       phase: 'failed',
       reason: 'there is no user 99',
@@ -247,7 +248,7 @@ t.test('a task that ends by itself', async (t) => {
     },
     {
       what: 'lost its shim, though it is not kept alive: that is not its own doing',
-      event: { kind: 'ended', code: null, signal: null, because: 'shim', why: 'its shim died' },
+      event: { kind: 'ended', code: null, signal: null, because: 'shim', why: 'its shim died', livedMs: null },
       settings: { allow_exit: true },
       phase: 'starting',
       reason: 'its shim died; started again at once',
@@ -255,7 +256,14 @@ t.test('a task that ends by itself', async (t) => {
     },
     {
       what: 'went with the machine, though it is not kept alive',
-      event: { kind: 'ended', code: null, signal: null, because: 'reboot', why: 'the machine was restarted' },
+      event: {
+        kind: 'ended',
+        code: null,
+        signal: null,
+        because: 'reboot',
+        why: 'the machine was restarted',
+        livedMs: null,
+      },
       settings: { allow_exit: true },
       phase: 'starting',
       reason: 'the machine was restarted; started again at once',
@@ -545,7 +553,7 @@ t.test('a reboot is nobody’s fault: it is not held against max_restarts', asyn
   const running: TaskLife = { ...newTaskLife(0), phase: 'running', wanted: 'run', run: 1, startedAt: 0 };
   const { life } = stepTask(
     running,
-    { kind: 'ended', code: null, signal: null, because: 'reboot', why: 'reboot' },
+    { kind: 'ended', code: null, signal: null, because: 'reboot', why: 'reboot', livedMs: null },
     rules,
     1,
   );

@@ -233,8 +233,17 @@ export function runningTask(copy: string, job: string): TaskStatus {
     flapping: false,
     nextStartAt: null,
     revision: 1,
-    limits: { cpu: 0.5, memBytes: 64 * 1024 * 1024, enforcer: 'proc', holds: { cpu: 'measured', mem: 'polled' } },
-    usage: { cpu: 0.12, memBytes: 12 * 1024 * 1024, processes: 2 },
+    limits: {
+      cpu: 0.5,
+      memBytes: 64 * 1024 * 1024,
+      pids: null,
+      enforcer: 'proc',
+      holds: { cpu: 'measured', mem: 'polled', pids: 'polled', io: 'none' },
+    },
+    usage: { cpu: 0.12, memBytes: 12 * 1024 * 1024, processes: 2, throttledSeconds: 0 },
+    warnings: [],
+    health: null,
+    logs: null,
     lastEnd: null,
   };
 }

@@ -330,9 +330,9 @@ test('a pid that is somebody else’s by now is not taken for the task', async (
   await new Promise((resolve) => setTimeout(resolve, 50));
   const stranger = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' });
   t.teardown(() => stranger.kill('SIGKILL'));
-  const child = join(machine.folder, 'tasks', 'web', 'runs', '1', 'child');
+  const child = join(machine.folder, 'tasks', 'web', 'runs', '1', 'run.json');
   // As if the task had ended and its pid had come round: another process, born later, bears it.
-  writeFileSync(child, readFileSync(child, 'utf8').replace(String(pid), String(stranger.pid)));
+  writeFileSync(child, readFileSync(child, 'utf8').replace(`"pid":${pid}`, `"pid":${stranger.pid}`));
   kill(pid);
   await machine.start();
   await machine.phase('web', 'failed');

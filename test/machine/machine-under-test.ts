@@ -1,20 +1,17 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { z } from 'zod';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { MachineSitter } from '../../core/machine/machine-sitter.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
-import {
-  type TaskConfiguration,
-  type TaskDefinition,
-  type TaskStatus,
-  taskConfiguration,
-} from '../../core/model/task.ts';
+import type { TaskDefinition, TaskStatus } from '../../core/model/task.ts';
+import { taskConfiguration } from '../../core/model/task-configuration.ts';
 import { ProcEnforcer } from '../../plugins/enforcer-proc/proc-enforcer.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 import { eventually } from '../suites/eventually.ts';
 
-export type ConfigurationInput = Partial<TaskConfiguration> & { command: string };
+export type ConfigurationInput = Partial<z.input<typeof taskConfiguration>> & { command: string };
 
 /** A machine sitter with real shims and processes, in a folder of its own, that can be let go of and taken up again. */
 export class MachineUnderTest {
@@ -36,9 +33,12 @@ export class MachineUnderTest {
         ? processes
         : {
             bootId,
+            uptime: () => processes.uptime(),
+            parse: (line: string) => processes.parse(line),
             read: (pid: number) => processes.read(pid),
             scan: () => processes.scan(),
-            children: (pid: number) => processes.children(pid),
+            pids: () => processes.pids(),
+            lastPid: () => processes.lastPid(),
             environment: (pid: number, name: string) => processes.environment(pid, name),
           };
     this.#enforcer = new ProcEnforcer({ clock, logger: silentLogger, processes }, { idle_interval: 0.1 });

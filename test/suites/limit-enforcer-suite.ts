@@ -7,11 +7,21 @@ import {
   type LimitEnforcer,
   type Limits,
   RUN_MARKER,
+  type Warning,
 } from '../../core/contracts/limit-enforcer.ts';
 import { eventually } from './eventually.ts';
 import type { Assertions, Suite } from './suite.ts';
 
-const NO_LIMITS: Limits = { cpu: null, memBytes: null, pollInterval: 0.05 };
+const NO_LIMITS: Limits = {
+  cpu: null,
+  onCpu: 'throttle',
+  memBytes: null,
+  memWarnBytes: null,
+  swap: false,
+  pids: null,
+  io: [],
+  pollInterval: 0.05,
+};
 const MB = 1024 * 1024;
 
 /** A run as the shim starts it: marked, leader of its own session, inside what the enclosure's entry names. */
@@ -21,6 +31,7 @@ interface Run {
   pid: number;
   marker: string;
   breaches: Breach[];
+  warnings: Warning[];
 }
 
 /** What every `limit-enforcer` must do. `make` gives one that is not started; it must work on this host. */
@@ -161,7 +172,7 @@ export function limitEnforcerSuite(make: () => LimitEnforcer): Suite {
         t.equal(run.breaches.length, 1);
         t.equal(run.breaches[0]?.limit, 'mem');
         t.ok(/of 60 MB/.test(run.breaches[0]?.sentence ?? ''));
-        t.ok(run.enclosure.peakMemBytes() > 50 * MB);
+        t.ok(run.enclosure.account().peakMemBytes > 50 * MB);
       },
     ),
     withRun(
@@ -182,7 +193,7 @@ export function limitEnforcerSuite(make: () => LimitEnforcer): Suite {
         const usage = run.enclosure.usage();
         t.equal(usage?.processes, 2);
         t.ok((usage?.memBytes ?? 0) > 0);
-        t.ok(run.enclosure.cpuSeconds() > 0);
+        t.ok(run.enclosure.account().cpuSeconds > 0);
       },
     ),
     withRun(
@@ -229,7 +240,8 @@ async function begin(enforcer: LimitEnforcer, command: string, limits: Limits): 
   const marker = randomUUID();
   const enclosure = await enforcer.enclose({ marker, task: 'suite' }, limits);
   const breaches: Breach[] = [];
-  enclosure.onBreach((breach) => breaches.push(breach));
+  const warnings: Warning[] = [];
+  enclosure.listen({ onBreach: (breach) => breaches.push(breach), onWarning: (warning) => warnings.push(warning) });
   const { cgroupProcs } = enclosure.entry;
   const enter = cgroupProcs === null ? '' : `echo 0 > '${cgroupProcs}'; `;
   const leader = spawn('/bin/bash', ['-c', `${enter}exec /bin/bash -c "$1"`, 'leader', command], {
@@ -240,7 +252,7 @@ async function begin(enforcer: LimitEnforcer, command: string, limits: Limits): 
   const { pid } = leader;
   if (pid === undefined) throw new Error('the leader could not be started');
   enclosure.attach({ pid, startTime: startTime(pid) });
-  return { enclosure, leader, pid, marker, breaches };
+  return { enclosure, leader, pid, marker, breaches, warnings };
 }
 
 function stat(pid: number | string): string[] {

@@ -1,0 +1,68 @@
+import type { Clock, Timer } from '../contracts/clock.ts';
+import type { ProcessTable } from '../contracts/process-table.ts';
+import { type Health, NOT_ASKED_YET, pauseBeforeCheck, stepHealth } from '../decide/task-health.ts';
+import type { HealthCheck } from '../model/health-check.ts';
+import type { TaskHealth } from '../model/task.ts';
+import type { TaskConfiguration } from '../model/task-configuration.ts';
+import { askHealth, type ProbeContext } from './health-probe.ts';
+import { taskUser, userEnvironment } from './task-user.ts';
+
+interface Deps {
+  clock: Clock;
+  processes: ProcessTable;
+  baseEnv: Record<string, string>;
+}
+
+/** Asks one run about its health, again and again, until it is unhealthy or `stop` is called. */
+export class RunHealth {
+  readonly #deps: Deps;
+  readonly #check: HealthCheck;
+  readonly #context: ProbeContext;
+  readonly #startedUptime: number;
+  readonly #listener: { onChange(health: Health): void };
+  readonly #stopped = new AbortController();
+  #health: Health = NOT_ASKED_YET;
+  #timer: Timer | null = null;
+
+  /** `startedUptime`: when the run began, in seconds since boot. `onChange` is told of each new state. */
+  constructor(
+    deps: Deps,
+    configuration: TaskConfiguration,
+    check: HealthCheck,
+    startedUptime: number,
+    listener: { onChange(health: Health): void },
+  ) {
+    this.#deps = deps;
+    this.#check = check;
+    this.#startedUptime = startedUptime;
+    this.#listener = listener;
+    const user = taskUser(configuration.uid);
+    const env = { ...deps.baseEnv, ...userEnvironment(user), ...configuration.env };
+    this.#context = { become: user.become, env, cwd: configuration.cwd };
+  }
+
+  get condition(): TaskHealth {
+    const { state, sentence } = this.#health;
+    return { state, sentence };
+  }
+
+  start(): void {
+    const pause = pauseBeforeCheck(this.#health, this.#check);
+    this.#timer = this.#deps.clock.timer(pause * 1000, () => void this.#ask());
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+    this.#timer?.cancel();
+  }
+
+  async #ask(): Promise<void> {
+    const answer = await askHealth(this.#check, this.#context, this.#stopped.signal);
+    if (this.#stopped.signal.aborted) return;
+    const livedMs = (this.#deps.processes.uptime() - this.#startedUptime) * 1000;
+    const before = this.#health;
+    this.#health = stepHealth(before, answer, this.#check, livedMs);
+    if (this.#health.state !== 'unhealthy') this.start();
+    if (this.#health.state !== before.state) this.#listener.onChange(this.#health);
+  }
+}

@@ -1,0 +1,161 @@
+import { RUN_MARKER } from '../../core/contracts/limit-enforcer.ts';
+import type { ProcessId, ProcessInfo, ProcessTable } from '../../core/contracts/process-table.ts';
+
+/** Younger than this (clock ticks, 1/100 s), a process may still be between fork and exec, and not bear its mark yet. */
+const YOUNG_TICKS = 500;
+
+/** A run as the index knows it. */
+export interface IndexedRun {
+  readonly marker: string;
+  readonly leader: ProcessId | null;
+  /** Called when processes of it were found that were not known before. */
+  grew(): void;
+}
+
+interface Known {
+  info: ProcessInfo;
+  run: IndexedRun | null;
+  /** undefined: not looked at yet. */
+  marker: string | null | undefined;
+}
+
+/**
+ * Whose each process of the host is. A process belongs to a run when it leads it, when its parent does when it is first seen,
+ * when it is in the leader's session or group, or when it bears the run's marker in its environment; and then it does for as
+ * long as it lives, whatever becomes of its parents. So a child that calls setsid and whose parent dies does not escape.
+ *
+ * A refresh reads only what was born since the last one: pids are given in ascending order, so these are the ones above the
+ * last pid that was given then (and everybody, when the numbers have come round).
+ */
+export class ProcessIndex {
+  readonly #table: ProcessTable;
+  readonly #known = new Map<number, Known>();
+  readonly #runs = new Set<IndexedRun>();
+  readonly #members = new Map<IndexedRun, Set<number>>();
+  #lastPid = Number.POSITIVE_INFINITY;
+  /** A run came or learnt its leader: strangers may be its own. */
+  #runsChanged = false;
+
+  constructor(table: ProcessTable) {
+    this.#table = table;
+  }
+
+  add(run: IndexedRun): void {
+    this.#runs.add(run);
+    this.#members.set(run, new Set());
+    this.#runsChanged = true;
+  }
+
+  /** The run's leader is known by now. */
+  led(): void {
+    this.#runsChanged = true;
+  }
+
+  remove(run: IndexedRun): void {
+    this.#runs.delete(run);
+    for (const pid of this.#members.get(run) ?? []) {
+      const known = this.#known.get(pid);
+      if (known) known.run = null;
+    }
+    this.#members.delete(run);
+  }
+
+  /** Takes in whoever was born since the last time. */
+  refresh(): void {
+    // First the number, then the list: who is born between is read now, and once more next time.
+    const last = this.#table.lastPid();
+    if (last !== this.#lastPid) this.#readBorn(last);
+    else if (!this.#runsChanged) return;
+    this.#attribute();
+  }
+
+  /** The living processes of a run, as they are at this moment; refresh first to have those that are new. */
+  members(run: IndexedRun): ProcessInfo[] {
+    const living: ProcessInfo[] = [];
+    const pids = this.#members.get(run);
+    for (const pid of pids ?? []) {
+      const known = this.#known.get(pid);
+      const info = this.#table.read(pid);
+      if (info && info.startTime === known?.info.startTime) {
+        if (info.state !== 'Z') living.push(info);
+      } else {
+        pids?.delete(pid);
+        this.#known.delete(pid);
+      }
+    }
+    return living;
+  }
+
+  #readBorn(last: number): void {
+    const cameRound = last < this.#lastPid;
+    const listed = new Set(this.#table.pids());
+    for (const pid of this.#known.keys()) if (!listed.has(pid)) this.#forget(pid);
+    for (const pid of listed) {
+      const known = this.#known.get(pid);
+      if (known && !cameRound && pid <= this.#lastPid) continue;
+      const info = this.#table.read(pid);
+      if (known?.info.startTime === info?.startTime) continue;
+      this.#forget(pid);
+      if (info) this.#known.set(pid, { info, run: null, marker: undefined });
+    }
+    this.#lastPid = last;
+  }
+
+  #forget(pid: number): void {
+    const run = this.#known.get(pid)?.run;
+    if (run) this.#members.get(run)?.delete(pid);
+    this.#known.delete(pid);
+  }
+
+  /** Finds the runs of those that have none: the oldest first, so that a parent's is known before its child's. */
+  #attribute(): void {
+    this.#runsChanged = false;
+    const byMarker = new Map<string, IndexedRun>();
+    const byLeader = new Map<number, IndexedRun>();
+    for (const run of this.#runs) {
+      byMarker.set(run.marker, run);
+      if (run.leader) byLeader.set(run.leader.pid, run);
+    }
+    if (byMarker.size === 0) return;
+    const strangers = [...this.#known.values()].filter((known) => known.run === null);
+    strangers.sort((a, b) => a.info.startTime - b.info.startTime || a.info.pid - b.info.pid);
+    const newest = strangers.at(-1)?.info.startTime ?? 0;
+    const grown = new Set<IndexedRun>();
+    // Start times have a grain of 10 ms and pids come round: a second look finds a child that was sorted before its parent.
+    for (let more = true; more; ) {
+      more = false;
+      for (const known of strangers) {
+        if (known.run !== null) continue;
+        known.run = this.#ownerOf(known, byMarker, byLeader, newest);
+        if (known.run === null) continue;
+        this.#members.get(known.run)?.add(known.info.pid);
+        grown.add(known.run);
+        more = true;
+      }
+    }
+    for (const run of grown) run.grew();
+  }
+
+  #ownerOf(
+    known: Known,
+    byMarker: ReadonlyMap<string, IndexedRun>,
+    byLeader: ReadonlyMap<number, IndexedRun>,
+    newest: number,
+  ): IndexedRun | null {
+    const { info } = known;
+    const parent = this.#known.get(info.ppid);
+    if (parent?.run && parent.info.startTime <= info.startTime) return parent.run;
+    for (const id of [info.pid, info.session, info.pgrp]) {
+      const run = byLeader.get(id);
+      // A session outlives its leader, and its number is not given again while anybody is in it.
+      if (run?.leader && info.startTime >= run.leader.startTime) return run;
+    }
+    // A young process may not have its mark yet: it is asked again next time.
+    if (known.marker === undefined) {
+      const marker = this.#table.environment(info.pid, RUN_MARKER) ?? null;
+      if (marker !== null || newest - info.startTime > YOUNG_TICKS) known.marker = marker;
+      return marker === null ? null : (byMarker.get(marker) ?? null);
+    }
+    return known.marker === null ? null : (byMarker.get(known.marker) ?? null);
+  }
+}
