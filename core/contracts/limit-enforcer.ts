@@ -99,6 +99,8 @@ export interface LimitEnforcer {
   readonly name: string;
   /** How firmly each limit is held; shown wherever a limit is. */
   readonly holds: LimitHolds;
+  /** Whether it can also take up runs that another enforcer began (which is not there any more). */
+  readonly adoptsAny: boolean;
   /** Whether it can work on this host; the sentence says why not, and what to do about it. No side effects. */
   probe(): Promise<{ works: true } | { works: false; sentence: string }>;
   /** Throws `unsupported` with one sentence where it turns out only now that it cannot work. */

@@ -1,12 +1,19 @@
 import type { Enclosure, LimitEnforcer, Limits, RunIdentity } from '../contracts/limit-enforcer.ts';
 import type { Logger } from '../contracts/logger.ts';
-import { CerebroError } from '../errors.ts';
+import { didYouMean } from '../decide/nearest-names.ts';
+import { CerebroError, messageOf } from '../errors.ts';
 
-/** The first listed enforcer that works on this host, or the one that the settings name. Chosen once, at start, and shown everywhere. */
+/**
+ * The first listed enforcer that works on this host, or the one that the settings name. Chosen once, at start, and shown
+ * everywhere. Runs that another one began before a restart go on with that one, as long as it works.
+ */
 export class ChosenEnforcer implements LimitEnforcer {
   readonly #candidates: readonly LimitEnforcer[];
   readonly #wanted: string;
   readonly #logger: Logger;
+  /** Those that were started, and why others could not be. */
+  readonly #running = new Map<string, LimitEnforcer>();
+  readonly #reasons = new Map<string, string>();
   #chosen: LimitEnforcer | null = null;
 
   constructor(candidates: readonly LimitEnforcer[], wanted: string, logger: Logger) {
@@ -23,40 +30,78 @@ export class ChosenEnforcer implements LimitEnforcer {
     return this.#enforcer.holds;
   }
 
+  get adoptsAny(): boolean {
+    return this.#enforcer.adoptsAny;
+  }
+
+  /** Why better enforcers were passed over, one sentence each. */
+  get passedOver(): string[] {
+    return [...this.#reasons].map(([name, reason]) => `${name}: ${reason}`);
+  }
+
   async probe(): ReturnType<LimitEnforcer['probe']> {
     return this.#enforcer.probe();
   }
 
   async start(): Promise<void> {
-    const named =
-      this.#wanted === 'auto'
-        ? this.#candidates
-        : this.#candidates.filter((enforcer) => enforcer.name === this.#wanted);
-    const reasons: string[] = [];
-    for (const enforcer of named) {
-      const answer = await enforcer.probe();
-      if (answer.works) {
-        await enforcer.start();
-        this.#chosen = enforcer;
-        this.#logger.info({ enforcer: enforcer.name, holds: enforcer.holds, reasons }, 'limits are enforced');
-        return;
-      }
-      reasons.push(`${enforcer.name}: ${answer.sentence}`);
+    const names = this.#candidates.map((enforcer) => enforcer.name);
+    if (this.#wanted !== 'auto' && !names.includes(this.#wanted))
+      throw new CerebroError(
+        'invalid',
+        `enforcer: there is no limit enforcer "${this.#wanted}"${didYouMean(this.#wanted, names)}; plugins.json lists ${names.join(', ') || 'none'}`,
+      );
+    for (const name of this.#wanted === 'auto' ? names : [this.#wanted]) {
+      const enforcer = await this.#startNamed(name);
+      if (!enforcer) continue;
+      this.#chosen = enforcer;
+      this.#logger.info({ enforcer: name, holds: enforcer.holds, passedOver: this.passedOver }, 'limits are enforced');
+      return;
     }
-    const loaded = this.#candidates.map((enforcer) => enforcer.name).join(', ') || 'none';
     throw new CerebroError(
       'unsupported',
-      `no limit enforcer works here (wanted: ${this.#wanted}; loaded: ${loaded})${reasons.length > 0 ? `: ${reasons.join('; ')}` : ''}`,
+      `no limit enforcer works here${this.#reasons.size > 0 ? `: ${this.passedOver.join('; ')}` : ': plugins.json lists none'}`,
     );
   }
 
   async stop(): Promise<void> {
-    await this.#chosen?.stop();
+    for (const enforcer of this.#running.values()) await enforcer.stop();
+    this.#running.clear();
+    this.#reasons.clear();
     this.#chosen = null;
   }
 
-  enclose(run: RunIdentity, limits: Limits): Promise<Enclosure> {
-    return this.#enforcer.enclose(run, limits);
+  async enclose(run: RunIdentity, limits: Limits): Promise<Enclosure> {
+    const began = run.adopted?.enforcer;
+    if (began === undefined || began === this.#enforcer.name) return this.#enforcer.enclose(run, limits);
+    const same = await this.#startNamed(began);
+    return (same ?? (await this.#anyAdopter())).enclose(run, limits);
+  }
+
+  async #anyAdopter(): Promise<LimitEnforcer> {
+    for (const { name, adoptsAny } of this.#candidates) {
+      const enforcer = adoptsAny ? await this.#startNamed(name) : undefined;
+      if (enforcer) return enforcer;
+    }
+    return this.#enforcer;
+  }
+
+  /** Started now, or before; undefined where it cannot work, and `passedOver` says why. */
+  async #startNamed(name: string): Promise<LimitEnforcer | undefined> {
+    const running = this.#running.get(name);
+    if (running || this.#reasons.has(name)) return running;
+    const enforcer = this.#candidates.find((candidate) => candidate.name === name);
+    if (!enforcer) return undefined;
+    const answer = await enforcer.probe();
+    try {
+      if (!answer.works) throw new CerebroError('unsupported', answer.sentence);
+      await enforcer.start();
+    } catch (error) {
+      await enforcer.stop();
+      this.#reasons.set(name, messageOf(error));
+      return undefined;
+    }
+    this.#running.set(name, enforcer);
+    return enforcer;
   }
 
   get #enforcer(): LimitEnforcer {

@@ -24,6 +24,7 @@ interface Services {
 export class ProcEnforcer implements LimitEnforcer {
   readonly name = 'proc';
   readonly holds: LimitHolds = { cpu: 'measured', mem: 'polled', pids: 'polled', io: 'none' };
+  readonly adoptsAny = true;
   readonly #services: Services;
   readonly #config: Config;
   readonly #runs = new Set<ProcEnclosure>();

@@ -10,3 +10,11 @@ export function skipUnless(t: Test, there: boolean, what: string): boolean {
   else t.comment(`skipped: ${what}`);
   return true;
 }
+
+/** For a test of real cgroup v2: true where it has to be left to `npm run test:vm`, which runs it in a guest that has that. */
+export function needsCgroup2(t: Test, answer: { works: true } | { works: false; sentence: string }): boolean {
+  if (answer.works) return false;
+  if (process.env.CEREBRO_VM === '1') t.fail(`the guest must have cgroup v2, but ${answer.sentence}`);
+  else t.comment(`left to npm run test:vm: ${answer.sentence}`);
+  return true;
+}
