@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from '../contracts/logger.ts';
+import { LogKeeper } from '../machine/log-keeper.ts';
 import { baseEnvironment } from '../machine/machine-sitter.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import { Shims } from '../machine/shim.ts';
@@ -35,6 +36,7 @@ export async function createTaskHarness(
   await enforcer.start();
   const shims = new Shims({ folder, env: baseEnvironment(), clock, processes, spares: 0, ownStreams: true });
   shims.start();
+  const logKeeper = new LogKeeper({ clock, logger, onDiskFull: say });
   const sitter = new TaskSitter(
     {
       files: new TaskFiles(join(folder, 'task')),
@@ -43,6 +45,7 @@ export async function createTaskHarness(
       logger,
       processes,
       shims,
+      logKeeper,
       baseEnv: baseEnvironment(),
       ownStreams: true,
       onChange: () => undefined,
@@ -57,6 +60,7 @@ export async function createTaskHarness(
     sitter,
     stop: async () => {
       await sitter.stop();
+      await logKeeper.stop();
       shims.stop();
       await enforcer.stop();
     },

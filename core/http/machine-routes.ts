@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { CerebroError } from '../errors.ts';
-import { readLog } from '../machine/log-file.ts';
+import { firstOffset, readLog } from '../machine/log-file.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
 import { clusterEvent } from '../model/event.ts';
 import { BEAT_MS, EPOCH_HEADER, type MachineMessage } from '../model/machine-stream.ts';
@@ -152,7 +152,7 @@ export function machineRoutes(
       params: taskId,
       query: logQuery,
       answer: z.string(),
-      handle: ({ params, query }, ctx) => {
+      handle: async ({ params, query }, ctx) => {
         const log = sitter.log(params.id, query.stream);
         const run = query.run ?? log.newestRun();
         if (query.run !== undefined && !log.runs.includes(query.run)) {
@@ -162,13 +162,14 @@ export function machineRoutes(
           );
         }
         const abort = abortOnClose(ctx);
+        const options = { run, tail: query.tail, offset: query.offset, follow: query.follow, signal: abort };
+        const from = await firstOffset(log, options);
         ctx.type = 'text/plain; charset=utf-8';
-        ctx.set('X-Content-Type-Options', 'nosniff');
         ctx.set('Cache-Control', 'no-store');
-        ctx.body = Readable.from(
-          readLog(log, { run, tail: query.tail, offset: query.offset, follow: query.follow, signal: abort }),
-          { objectMode: false },
-        );
+        // A cursor: this plus the bytes that came is the `offset` with which to go on.
+        ctx.set('Cerebro-Log-Run', String(run));
+        ctx.set('Cerebro-Log-Offset', String(from));
+        ctx.body = Readable.from(readLog(log, from, options), { objectMode: false });
         // Only now: Koa sends 404 with the headers while there is no body. A follower learns at once that he is connected.
         if (query.follow) ctx.flushHeaders();
       },

@@ -1,59 +1,49 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
-import { systemCode } from '../errors.ts';
+import type { OpenLog, RunLog } from './run-log.ts';
 
 const CHUNK = 64 * 1024;
 /** A last line longer than this is cut: nobody keeps a post-mortem for one line of a gigabyte. */
 const MAX_TAIL_BYTES = 4 * 1024 * 1024;
 
-/** The last `count` lines of a file; none where there is no file. */
-export async function lastLines(path: string, count: number): Promise<string[]> {
-  const handle = await openLog(path);
-  if (!handle) return [];
+/** The last `count` lines of a log; none where there is no file. */
+export async function lastLines(log: RunLog, count: number): Promise<string[]> {
+  const open = await log.open();
+  if (!open) return [];
   try {
-    const { size } = await handle.stat();
-    const from = await tailOffset(handle, size, count);
-    const buffer = Buffer.alloc(Math.min(size - from, CHUNK));
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, Math.max(from, size - buffer.length));
+    const end = log.end() ?? 0;
+    const from = await tailOffset(open, end, count);
+    const buffer = Buffer.alloc(Math.min(end - from, CHUNK));
+    const bytesRead = await open.read(buffer, Math.max(from, end - buffer.length));
     const lines = buffer.toString('utf8', 0, bytesRead).split('\n');
     if (lines.at(-1) === '') lines.pop();
     return lines.slice(-count);
   } finally {
-    await handle.close();
+    await open.close();
   }
 }
 
-/** The byte at which the last `count` lines of a file of `size` bytes begin. */
-export async function tailOffset(handle: FileHandle, size: number, count: number): Promise<number> {
-  if (count <= 0) return size;
+/** The offset at which the last `count` lines before `end` begin. */
+async function tailOffset(open: OpenLog, end: number, count: number): Promise<number> {
+  if (count <= 0) return end;
   const buffer = Buffer.alloc(CHUNK);
-  let end = size;
+  let to = end;
   let seen = 0;
-  while (end > 0 && size - end < MAX_TAIL_BYTES) {
-    const start = Math.max(0, end - CHUNK);
-    const { bytesRead } = await handle.read(buffer, 0, end - start, start);
+  while (to > open.log.start && end - to < MAX_TAIL_BYTES) {
+    const from = Math.max(open.log.start, to - CHUNK);
+    const bytesRead = await open.read(buffer.subarray(0, to - from), from);
     for (let i = bytesRead - 1; i >= 0; i--) {
-      if (buffer[i] !== 10 || start + i === size - 1) continue;
+      if (buffer[i] !== 10 || from + i === end - 1) continue;
       seen += 1;
-      if (seen === count) return start + i + 1;
+      if (seen === count) return from + i + 1;
     }
-    end = start;
+    to = from;
   }
-  return end;
-}
-
-async function openLog(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  return to;
 }
 
 export interface LogSource {
-  /** The file of a run's stream. */
-  path(run: number): string | undefined;
+  /** The log of a run's stream; undefined for a run that is not kept. */
+  log(run: number): RunLog | undefined;
   /** The newest run there is now. */
   newestRun(): number;
   /** Calls back when a new run may have begun; returns how to stop. */
@@ -64,55 +54,92 @@ export interface ReadOptions {
   run: number;
   /** Only the last so many lines; undefined: all. */
   tail: number | undefined;
-  /** Byte to begin at; wins over `tail`. */
+  /** Byte to begin at, counted from the first that the run wrote; wins over `tail`. Where it is cut off, the first line after it. */
   offset: number | undefined;
   /** Go on with what is written later, and with later runs. */
   follow: boolean;
   signal: AbortSignal;
 }
 
-/** The bytes of a log. A reader that is slow holds up nobody: nothing is read before it is asked for. */
-export async function* readLog(source: LogSource, options: ReadOptions): AsyncGenerator<Buffer> {
-  let { run, tail, offset } = options;
-  for (;;) {
-    const path = source.path(run);
-    if (path !== undefined) yield* readRun(source, path, run, { ...options, tail, offset });
-    if (!options.follow || options.signal.aborted) return;
-    if (source.newestRun() <= run) await nextChange(source, options.signal);
-    else run += 1;
-    tail = undefined;
-    offset = undefined;
+/** The offset at which reading begins; bytes from there on are the run's own, without a gap. */
+export async function firstOffset(source: LogSource, { run, tail, offset }: ReadOptions): Promise<number> {
+  const open = await source.log(run)?.open();
+  if (!open) return 0;
+  try {
+    if (offset !== undefined && offset >= open.log.start) return offset;
+    if (offset === undefined && tail !== undefined) return await tailOffset(open, open.log.end() ?? 0, tail);
+    return await firstWholeLine(open);
+  } finally {
+    await open.close();
   }
 }
 
-async function* readRun(source: LogSource, path: string, run: number, options: ReadOptions): AsyncGenerator<Buffer> {
-  const handle = await openLog(path);
-  if (!handle) return;
-  const bell = new Bell(path, source, options.follow);
+/** The bytes of a log, from `firstOffset` on. A reader that is slow holds up nobody: nothing is read before it is asked for. */
+export async function* readLog(source: LogSource, from: number, options: ReadOptions): AsyncGenerator<Buffer> {
+  let { run } = options;
+  let position = from;
+  for (;;) {
+    const log = source.log(run);
+    if (log) yield* readRun(source, log, run, position, options);
+    if (!options.follow || options.signal.aborted) return;
+    if (source.newestRun() <= run) await nextChange(source, options.signal);
+    else run += 1;
+    position = 0;
+  }
+}
+
+async function* readRun(
+  source: LogSource,
+  log: RunLog,
+  run: number,
+  from: number,
+  options: ReadOptions,
+): AsyncGenerator<Buffer> {
+  const open = await log.open();
+  if (!open) return;
+  const bell = new Bell(log.path, source, options.follow);
   try {
-    const { size } = await handle.stat();
-    let position = options.offset ?? (options.tail === undefined ? 0 : await tailOffset(handle, size, options.tail));
+    let position = from;
+    let midLine = false;
     // Without follow, what is there now is all: a task that writes faster than we read would never end.
-    const end = options.follow ? Number.POSITIVE_INFINITY : size;
+    const end = options.follow ? Number.POSITIVE_INFINITY : (log.end() ?? 0);
     for (;;) {
       const superseded = source.newestRun() > run;
+      // A reader that was overtaken by the end of what is kept goes on with the first whole line that is there.
+      if (position < log.start) {
+        position = await firstWholeLine(open);
+        if (midLine) yield Buffer.from('\n'); // the rest of the line that he had begun is gone
+        midLine = false;
+      }
       const buffer = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(0, end - position)));
-      const { bytesRead } =
-        buffer.length === 0 ? { bytesRead: 0 } : await handle.read(buffer, 0, buffer.length, position);
+      const bytesRead = buffer.length === 0 ? 0 : await open.read(buffer, position);
       if (options.signal.aborted) return;
       if (bytesRead > 0) {
         position += bytesRead;
+        midLine = buffer[bytesRead - 1] !== 10;
         yield buffer.subarray(0, bytesRead);
-      } else if (!options.follow || superseded) {
-        return;
-      } else {
+      } else if (position >= log.start) {
+        if (!options.follow || superseded) return;
         await bell.wait(options.signal);
         if (options.signal.aborted) return;
       }
     }
   } finally {
     bell.close();
-    await handle.close();
+    await open.close();
+  }
+}
+
+/** Logs are cut at blocks of the disk, not at lines: what is left of the line that was cut through is passed over. */
+async function firstWholeLine(open: OpenLog): Promise<number> {
+  for (;;) {
+    const { start } = open.log;
+    if (start === 0) return 0;
+    const buffer = Buffer.allocUnsafe(CHUNK);
+    const bytesRead = await open.read(buffer, start);
+    if (start !== open.log.start) continue;
+    const newline = buffer.subarray(0, bytesRead).indexOf(10);
+    return newline < 0 ? start : start + newline + 1;
   }
 }
 

@@ -11,6 +11,7 @@ import { canonical } from '../model/job.ts';
 import type { RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
 import { EventLog } from './event-log.ts';
 import type { LogSource } from './log-file.ts';
+import { LogKeeper } from './log-keeper.ts';
 import { Shims } from './shim.ts';
 import { TaskFiles, taskFolderName } from './task-files.ts';
 import { TaskSitter } from './task-sitter.ts';
@@ -39,6 +40,7 @@ export class MachineSitter {
   /** Tasks whose files cannot be read: reported, and the others run. */
   readonly #damaged = new Map<string, string>();
   readonly #shims: Shims;
+  readonly #logKeeper: LogKeeper;
   #vitals: Timer | null = null;
   #suspended = false;
   #epoch = 0;
@@ -48,6 +50,11 @@ export class MachineSitter {
     this.events = new EventLog(deps.dataDir, deps.clock, deps.logger);
     const { dataDir, clock, processes } = deps;
     this.#shims = new Shims({ folder: dataDir, env: baseEnvironment(), clock, processes });
+    this.#logKeeper = new LogKeeper({
+      clock,
+      logger: deps.logger,
+      onDiskFull: (message) => this.#addEvent({ level: 'error', kind: 'disk-full', message }),
+    });
   }
 
   async start(): Promise<void> {
@@ -65,6 +72,7 @@ export class MachineSitter {
     this.#vitals?.cancel();
     this.#vitals = null;
     await Promise.all([...this.#sitters.values()].map((sitter) => sitter.stop()));
+    await this.#logKeeper.stop();
     this.#shims.stop();
   }
 
@@ -170,7 +178,10 @@ export class MachineSitter {
     return {
       id: sitter.id,
       runs: files.runs(),
-      path: (run) => files.run(run)?.[stream],
+      log: (run) => {
+        const place = files.logPlace(run, stream);
+        return place && this.#logKeeper.log(place);
+      },
       newestRun: () => sitter.run,
       onChange: (listener) =>
         this.onChange((change) => (change.kind === 'task' ? change.task.id : change.id) === sitter.id && listener()),
@@ -272,6 +283,7 @@ export class MachineSitter {
         logger,
         processes,
         shims: this.#shims,
+        logKeeper: this.#logKeeper,
         baseEnv: baseEnvironment(),
         ownStreams: false,
         onChange: (sitter) => this.#changed(sitter),

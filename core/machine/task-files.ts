@@ -5,6 +5,7 @@ import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
 import { endReason, type RunEnd, runEnd, taskDefinition, taskPhase } from '../model/task.ts';
+import type { LogPlace } from './log-keeper.ts';
 import { NO_STATUS } from './shim.ts';
 
 const taskLife: z.ZodType<TaskLife> = z.object({
@@ -52,6 +53,7 @@ export type TaskFile = z.infer<typeof taskFile>;
  *   FOLDER/runs/N/{run.json,end.json}    what a run was started with, and its post-mortem
  *   FOLDER/runs/N/exit                   its exit status, written by its shim (see shim.ts)
  *   FOLDER/runs/N/{stdout,stderr}        its logs, where the task names no other place
+ *   FOLDER/runs/N/{stdout,stderr}.position   what was cut off their heads (see run-log.ts)
  */
 export class TaskFiles {
   readonly folder: string;
@@ -88,6 +90,14 @@ export class TaskFiles {
     return readJson(join(this.runFolder(run), 'run.json'), runRecord);
   }
 
+  /** Where a stream of a run is; undefined for one that is the daemon's own, or a run that is not kept. */
+  logPlace(run: number, stream: 'stdout' | 'stderr'): LogPlace | undefined {
+    const path = this.run(run)?.[stream];
+    // A log that is the sitter's own stream is no file.
+    if (path === undefined || !isAbsolute(path)) return undefined;
+    return { path, positionPath: join(this.runFolder(run), `${stream}.position`) };
+  }
+
   endRun(end: RunEnd): void {
     const folder = this.runFolder(end.run);
     if (existsSync(folder)) writeWhole(join(folder, 'end.json'), JSON.stringify(end));
@@ -122,10 +132,11 @@ export class TaskFiles {
   }
 
   async #removeLogsElsewhere(run: number): Promise<void> {
-    const record = this.run(run);
-    // A log that is the sitter's own stream is no file.
-    const logs = record ? [record.stdout, record.stderr].filter((path) => isAbsolute(path)) : [];
-    for (const path of logs) if (!path.startsWith(this.folder)) await rm(path, { force: true });
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const path = this.logPlace(run, stream)?.path;
+      if (path === undefined || path.startsWith(this.folder)) continue;
+      for (const file of [path, `${path}.old`]) await rm(file, { force: true });
+    }
   }
 }
 

@@ -6,8 +6,9 @@ import { messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { EndReason, LimitHold, RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
 import { lastLines } from './log-file.ts';
+import type { KeptLogs, LogKeeper } from './log-keeper.ts';
 import { RunHealth } from './run-health.ts';
-import { OWN_STREAM, readExitFile } from './shim.ts';
+import { readExitFile } from './shim.ts';
 import { exitOf, limitsOf, type RunEnding, TaskRun, type TaskRunDeps, type TaskRunHost } from './task-run.ts';
 
 const LAST_LINES = 20;
@@ -21,6 +22,7 @@ const SWEEP_AFTER_MS = 25;
 const CPU_HOLDS: Partial<Record<string, LimitHold>> = { restart: 'polled', warn: 'measured' };
 
 export interface TaskSitterDeps extends TaskRunDeps {
+  logKeeper: LogKeeper;
   onChange(sitter: TaskSitter): void;
   onEvent(event: NewEvent): void;
 }
@@ -38,6 +40,7 @@ export class TaskSitter {
   #backoff: Timer | null = null;
   #killTimer: Timer | null = null;
   #health: RunHealth | null = null;
+  #logs: KeptLogs | null = null;
   /** Limits that the present run comes near to. */
   readonly #warnings = new Map<string, string>();
   /** The walls of the run that ended last, for its post-mortem. */
@@ -137,6 +140,7 @@ export class TaskSitter {
     this.#disarmBackoff();
     this.#killTimer?.cancel();
     this.#health?.stop();
+    this.#logs?.stop();
     const run = this.#run;
     if (run) {
       run.letGo();
@@ -177,7 +181,7 @@ export class TaskSitter {
       usage: this.#run?.enclosure.usage() ?? null,
       warnings: [...this.#warnings.values()],
       health: this.#health?.condition ?? null,
-      logs: null,
+      logs: this.#logs?.condition ?? null,
       lastEnd: this.#lastEnd,
     };
   }
@@ -219,7 +223,15 @@ export class TaskSitter {
       this.#failedToStart(number, `could not be started: ${messageOf(error)}`);
       return;
     }
+    this.#keepLogs(number);
     this.#prune();
+  }
+
+  #keepLogs(run: number): void {
+    const { files, logKeeper } = this.#deps;
+    const places = (['stdout', 'stderr'] as const).flatMap((stream) => files.logPlace(run, stream) ?? []);
+    this.#logs?.stop();
+    this.#logs = places.length > 0 ? logKeeper.keep(places, this.definition.configuration.logs.max_bytes) : null;
   }
 
   /** One at a time: a task that ends at once, again and again, must not pile up sweepers that all look at the same folders. */
@@ -328,6 +340,8 @@ export class TaskSitter {
     this.#killTimer = null;
     this.#health?.stop();
     this.#health = null;
+    this.#logs?.stop();
+    this.#logs = null;
     this.#warnings.clear();
     const event: TaskEvent = { kind: 'ended', ...ending };
     this.#ended = run.enclosure;
@@ -370,6 +384,7 @@ export class TaskSitter {
     this.#run = run;
     run.resume(this.#hostOf(run));
     if (run.over) return;
+    this.#keepLogs(number);
     if (this.#life.phase === 'stopping') this.#terminate();
     else
       this.#event(
@@ -419,12 +434,15 @@ export class TaskSitter {
       lastLines: [],
     };
     this.#lastEnd = end;
-    if (!record || record.stdout === OWN_STREAM) return;
+    if (!record) return;
     // The lines are read and the record written after the new run was started: nobody waits for them.
     this.#track(
       (async () => {
-        const stderr = await lastLines(record.stderr, LAST_LINES);
-        end.lastLines = stderr.length > 0 ? stderr : await lastLines(record.stdout, LAST_LINES);
+        for (const stream of ['stderr', 'stdout'] as const) {
+          const place = files.logPlace(end.run, stream);
+          if (place && end.lastLines.length === 0)
+            end.lastLines = await lastLines(this.#deps.logKeeper.log(place), LAST_LINES);
+        }
         files.endRun(end);
         this.#changed();
       })().catch((error: unknown) => logger.error({ task: this.id, err: error }, 'a post-mortem could not be written')),

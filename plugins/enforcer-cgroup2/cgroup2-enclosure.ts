@@ -22,8 +22,6 @@ const MB = 1024 * 1024;
 const USAGE_MS = 1000;
 /** Below this share of its threshold a warning is over: not to come and go with every look. */
 const WARNING_OVER = 0.95;
-/** memory.high was reached by the page cache alone: it is armed again after so long. */
-const REARM_MS = 10_000;
 /** An empty group is EBUSY for some milliseconds still after its last process was killed. */
 const REMOVE_TRIES = 40;
 const REMOVE_PAUSE_MS = 5;
@@ -204,23 +202,26 @@ export class Cgroup2Enclosure implements Enclosure {
     this.#highEvents = reached;
     // memory.high slows a run down more and more. It was only to ring: now it is lifted, and set again when the use is lower.
     this.#group.tryWrite('memory.high', 'max');
-    this.#rearmAt = this.#options.clock.monotonic() + REARM_MS;
-    const used = this.#workingSet();
-    // Else it was the page cache, which gives way by itself.
-    if (used >= memWarnBytes * WARNING_OVER)
-      this.#warn('mem', `mem: ${mb(used)} of ${mb(memBytes)} MB in use (${Math.round((used / memBytes) * 100)} %)`);
+    this.#rearm();
   }
 
+  /** Says that the run is near its memory, or sets the bell again where it is not. */
   #rearm(): void {
-    const { memWarnBytes } = this.#limits;
-    if (memWarnBytes === null) return;
-    if (this.#workingSet() >= memWarnBytes * WARNING_OVER) {
-      this.#rearmAt = this.#options.clock.monotonic() + USAGE_MS;
-      return;
+    const { memWarnBytes, memBytes } = this.#limits;
+    if (memWarnBytes === null || memBytes === null) return;
+    const used = this.#workingSet();
+    const now = this.#options.clock.monotonic();
+    if (used >= memWarnBytes * WARNING_OVER) {
+      this.#warn('mem', `mem: ${mb(used)} of ${mb(memBytes)} MB in use (${Math.round((used / memBytes) * 100)} %)`);
+      this.#rearmAt = now + USAGE_MS;
+    } else if (this.#rearmAt === null) {
+      // It was the page cache, which gives way by itself; where that grows on, the bell would ring all the time.
+      this.#rearmAt = now + USAGE_MS;
+    } else {
+      this.#calm('mem');
+      this.#rearmAt = null;
+      this.#group.tryWrite('memory.high', memWarnBytes);
     }
-    this.#calm('mem');
-    this.#rearmAt = null;
-    this.#group.tryWrite('memory.high', memWarnBytes);
   }
 
   #pidsNews(): void {

@@ -9,6 +9,9 @@ import { ProcEnclosure } from './proc-enclosure.ts';
 import { ProcessIndex } from './process-index.ts';
 import type { Config } from './schema.ts';
 
+/** How often it is seen who was born, also where no limit asks: who leaves his family and drops his environment later is known by then. */
+const BIRTHS_MS = 250;
+
 interface Services {
   clock: Clock;
   logger: Logger;
@@ -75,8 +78,8 @@ export class ProcEnforcer implements LimitEnforcer {
   #schedule(): void {
     if (this.#stopped || this.#sampling || this.#runs.size === 0) return;
     const now = this.#services.clock.monotonic();
-    let at = Number.POSITIVE_INFINITY;
-    for (const run of this.#runs) at = Math.min(at, run.shownAt, now + (run.pollMs ?? Number.POSITIVE_INFINITY));
+    let at = now + BIRTHS_MS;
+    for (const run of this.#runs) at = Math.min(at, run.shownAt, now + (run.pollMs ?? BIRTHS_MS));
     if (this.#timer && this.#timerAt <= at) return;
     this.#timer?.cancel();
     this.#timerAt = at;

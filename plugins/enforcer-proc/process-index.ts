@@ -147,8 +147,10 @@ export class ProcessIndex {
     if (parent?.run && parent.info.startTime <= info.startTime) return parent.run;
     for (const id of [info.pid, info.session, info.pgrp]) {
       const run = byLeader.get(id);
-      // A session outlives its leader, and its number is not given again while anybody is in it.
-      if (run?.leader && info.startTime >= run.leader.startTime) return run;
+      if (!run?.leader || info.startTime < run.leader.startTime) continue;
+      // A session outlives its leader; but where another process bears the leader's number by now, it is another session.
+      const bearer = this.#known.get(id);
+      if (!bearer || bearer.info.startTime === run.leader.startTime) return run;
     }
     // A young process may not have its mark yet: it is asked again next time.
     if (known.marker === undefined) {

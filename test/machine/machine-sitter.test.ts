@@ -42,8 +42,8 @@ test('a task runs as leader of its own session, with its environment and nothing
   const { pid } = await machine.phase('env', 'running');
   t.equal(machine.processes.read(pid ?? 0)?.session, pid);
   const log = machine.sitter.log('env', 'stdout');
-  await eventually(() => readFileSync(log.path(1) ?? '', 'utf8').includes('/usr\n'), 'it has written');
-  const text = readFileSync(log.path(1) ?? '', 'utf8');
+  await eventually(() => readFileSync(log.log(1)?.path ?? '', 'utf8').includes('/usr\n'), 'it has written');
+  const text = readFileSync(log.log(1)?.path ?? '', 'utf8');
   t.match(text, 'COLOUR=blue "quoted" $x');
   t.match(text, /CEREBRO_COPY=env/);
   t.notMatch(text, /CEREBRO_TEST_SECRET/);
@@ -53,7 +53,7 @@ test('it is started again when it was killed, at once, and the end is on record'
   await machine.add('web', { command: 'echo oops >&2; exec sleep 1000', ensure_alive: true });
   const first = await machine.phase('web', 'running');
   await eventually(
-    () => readFileSync(machine.sitter.log('web', 'stderr').path(1) ?? '', 'utf8') === 'oops\n',
+    () => readFileSync(machine.sitter.log('web', 'stderr').log(1)?.path ?? '', 'utf8') === 'oops\n',
     'it has spoken',
   );
   kill(first.pid);
@@ -310,14 +310,16 @@ test('no name in its environment is taken by the shim, or means something to it'
     await machine.add(`env${n}`, { command: 'env; exec sleep 1000', env });
     await machine.phase(`env${n}`, 'running');
     await new Promise((resolve) => setTimeout(resolve, 150));
-    const text = readFileSync(machine.sitter.log(`env${n}`, 'stdout').path(1) ?? '', 'utf8');
+    const text = readFileSync(machine.sitter.log(`env${n}`, 'stdout').log(1)?.path ?? '', 'utf8');
     for (const [name, value] of Object.entries(env)) if (name !== 'IFS') t.match(text, `${name}=${value}\n`);
   }
   await machine.add('plain', { command: 'env; exec sleep 1000', env: { dir: 'a', QUOTED: "it's $HOME `x`\n2" } });
   await machine.phase('plain', 'running');
   await eventually(
     () =>
-      readFileSync(machine.sitter.log('plain', 'stdout').path(1) ?? '', 'utf8').includes("QUOTED=it's $HOME `x`\n2"),
+      readFileSync(machine.sitter.log('plain', 'stdout').log(1)?.path ?? '', 'utf8').includes(
+        "QUOTED=it's $HOME `x`\n2",
+      ),
     'it arrives as it is',
   );
 });

@@ -15,10 +15,15 @@ export type ConfigurationInput = Partial<z.input<typeof taskConfiguration>> & { 
 
 /** A machine sitter with real shims and processes, in a folder of its own, that can be let go of and taken up again. */
 export class MachineUnderTest {
-  readonly folder = mkdtempSync(join(tmpdir(), 'cerebro-machine-'));
+  readonly folder: string;
   readonly processes = new ProcTable();
   #enforcer: ProcEnforcer | null = null;
   #sitter: MachineSitter | null = null;
+
+  /** `parent`: where its data folder is made. */
+  constructor(parent: string = tmpdir()) {
+    this.folder = mkdtempSync(join(parent, 'cerebro-machine-'));
+  }
 
   get sitter(): MachineSitter {
     if (!this.#sitter) throw new Error('the machine sitter is not started');

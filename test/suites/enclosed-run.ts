@@ -110,12 +110,6 @@ export function startTime(pid: number): number {
   return Number(stat(pid)[19] ?? 0);
 }
 
-/** Cores times seconds that a process has used by itself. */
-export function cpuSeconds(pid: number): number {
-  const fields = stat(pid);
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / 100;
-}
-
 /** Takes a run up again, as a daemon does after its restart. */
 export async function adopt(enforcer: LimitEnforcer, run: EnclosedRun, limits: Limits): Promise<EnclosedRun> {
   const { enclosure: before, leader, pid, marker } = run;

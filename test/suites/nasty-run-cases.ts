@@ -163,6 +163,9 @@ export function nastyRunCases(make: MakeEnforcer): Suite {
       const told = run.breaches.length;
       await pause(1500);
       t.equal(run.breaches.length, told);
+      const again = await adopt(run.enforcer, run, NO_LIMITS);
+      await again.enclosure.kill(10_000);
+      await again.enclosure.release();
     }),
     withRun(
       'stopping the enforcer ends nobody',
@@ -203,7 +206,7 @@ function jumpingClock(): Clock {
 const ESCAPED_SECONDS = 1_000_000 + process.pid;
 
 function escapee(): string {
-  return `( (sleep 0.3; exec setsid env -i /bin/sleep ${ESCAPED_SECONDS}) & ) ; exec sleep 1000`;
+  return `( (sleep 1; exec setsid env -i /bin/sleep ${ESCAPED_SECONDS}) & ) ; exec sleep 1000`;
 }
 
 function sleepers(): number[] {
