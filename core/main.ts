@@ -7,6 +7,9 @@ import { CerebroError, systemCode } from './errors.ts';
 /** 0 done, 1 refused or failed, 2 wrong usage, 3 no answer. */
 const EXIT = { done: 0, failed: 1, usage: 2, noAnswer: 3 };
 
+/** Signals that mean something to a task alone; without a listener they do what they always do. */
+const HANDED_ON = ['SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
+
 const interrupt = new AbortController();
 let exitCode = EXIT.done;
 
@@ -14,9 +17,16 @@ let exitCode = EXIT.done;
 const ONE_SIGNAL_MS = 1000;
 let interruptedAt = 0;
 
+/** A command that takes every signal itself. */
+let handOn: ((signal: NodeJS.Signals) => void) | null = null;
+
 // The first signal asks for an end in order; who asks again means it.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
+    if (handOn) {
+      handOn(signal);
+      return;
+    }
     if (interrupt.signal.aborted && performance.now() - interruptedAt > ONE_SIGNAL_MS) process.exit(EXIT.failed);
     if (interrupt.signal.aborted) return;
     interruptedAt = performance.now();
@@ -31,6 +41,15 @@ const context: CliContext = {
   write: (bytes) => new Promise((resolve) => process.stdout.write(bytes, () => resolve())),
   err: (text) => process.stderr.write(`${text}\n`),
   interrupted: interrupt.signal,
+  onSignal: (listener) => {
+    handOn = listener;
+    const pass = (signal: NodeJS.Signals): void => listener(signal);
+    for (const signal of HANDED_ON) process.on(signal, pass);
+    return () => {
+      handOn = null;
+      for (const signal of HANDED_ON) process.off(signal, pass);
+    };
+  },
   exitWith: (code) => {
     exitCode = code;
   },

@@ -9,6 +9,11 @@ export interface CliContext {
   err(text: string): void;
   /** The first SIGINT or SIGTERM; a command that stays ends its work then. */
   interrupted: AbortSignal;
+  /**
+   * Hands every signal that can be handed on (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2) to a command instead of ending
+   * it: what follows is the command's business, also when somebody insists. Returns how to stop that.
+   */
+  onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
   /** The exit code for when the command returns. */
   exitWith(code: number): void;
 }

@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { packageVersion } from '../engine/package-root.ts';
 import type { CliContext } from './context.ts';
 import { type DaemonFlags, modeCommand } from './daemon.ts';
+import { doctor } from './doctor.ts';
 import { down } from './down.ts';
 import { events } from './events.ts';
 import { explain } from './explain.ts';
@@ -45,6 +46,7 @@ export function program(context: CliContext): Command {
   up(root, context);
   down(root, context);
   task(root, context);
+  doctor(root, context);
   updateJobCfg(root, context);
   listJobs(root, context);
   listMachines(root, context);

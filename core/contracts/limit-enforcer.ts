@@ -19,6 +19,8 @@ export interface Limits {
   io: readonly IoLimit[];
   /** Seconds between samples, for what has to be polled. */
   pollInterval: number;
+  /** Whether figures are wanted for people too; limits are held either way. */
+  measure: boolean;
 }
 
 export interface Breach {

@@ -1,45 +1,64 @@
 import { join } from 'node:path';
 import type { Logger } from '../contracts/logger.ts';
+import { CerebroError } from '../errors.ts';
+import { Auth } from '../http/auth.ts';
+import { daemonApp } from '../http/daemon-app.ts';
+import { HttpServer } from '../http/http-server.ts';
+import { type MonitoredTask, taskMonitorRoutes } from '../http/task-monitor-routes.ts';
+import { DeadMansSwitch } from '../machine/dead-mans-switch.ts';
 import { LogKeeper } from '../machine/log-keeper.ts';
 import { baseEnvironment } from '../machine/machine-sitter.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import { Shims } from '../machine/shim.ts';
 import { TaskFiles } from '../machine/task-files.ts';
 import { TaskSitter } from '../machine/task-sitter.ts';
+import type { TaskStatus } from '../model/task.ts';
 import type { TaskConfiguration } from '../model/task-configuration.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
+import { DataFolder } from './data-folder.ts';
 import { createPlugins, loadPlugins, pluginsFor } from './load-plugins.ts';
-import { packageRoot, selfCommand } from './package-root.ts';
+import { packageRoot, packageVersion, selfCommand } from './package-root.ts';
 import { SystemClock } from './system-clock.ts';
 
-/** A task sitter on its own, for `cerebro task`: the enforcers of plugins.json, and a folder that goes with it. */
-export async function createTaskHarness(
-  folder: string,
-  configuration: TaskConfiguration,
-  say: (line: string) => void,
-): Promise<{ sitter: TaskSitter; stop: () => Promise<void> }> {
+export interface TaskHarnessOptions {
+  /** Where it keeps its files; goes with it. */
+  folder: string;
+  configuration: TaskConfiguration;
+  /** Another list of plugins than the package's own. */
+  pluginsFile: string | undefined;
+  /** `auto`, or the name of an enforcer. */
+  enforcer: string;
+  collectStats: boolean;
+  /** The token of the HTTP monitor; undefined: one is made and kept in the folder. */
+  token: string | undefined;
+  /** For what the person at the terminal has to know. */
+  say(line: string): void;
+}
+
+/** A task sitter on its own. */
+export interface TaskHarness {
+  readonly sitter: TaskSitter;
+  /** Where the HTTP monitor listens, and where its token is; null: there is none. */
+  readonly monitor: { url: string; tokenFile: string | null } | null;
+  stop(): Promise<void>;
+}
+
+/** A task sitter on its own, for `cerebro task`: the enforcers of plugins.json, one task, and an HTTP monitor where one is wanted. */
+export async function createTaskHarness(options: TaskHarnessOptions): Promise<TaskHarness> {
+  const { folder, configuration, say } = options;
   const clock = new SystemClock();
   const processes = new ProcTable();
   const logger = sayingLogger(say);
-  const loaded = (await loadPlugins(join(packageRoot, 'plugins.json'), 'machine')).filter(
-    ({ definition }) => definition.point === 'limit-enforcer',
-  );
-  const plugins = createPlugins(loaded, () => ({
-    clock,
-    logger,
-    processes,
-    dataDir: folder,
-    recipePath: [],
-    selfCommand: selfCommand(undefined),
-  }));
-  const enforcer = new ChosenEnforcer(pluginsFor(plugins, 'limit-enforcer'), 'auto', logger);
-  await enforcer.start();
+  const enforcer = await startEnforcer(options, { clock, processes, logger });
   const shims = new Shims({ folder, env: baseEnvironment(), clock, processes, spares: 0, ownStreams: true });
   shims.start();
   const logKeeper = new LogKeeper({ clock, logger, onDiskFull: say });
+  const dead = new DeadMansSwitch();
+  const files = new TaskFiles(join(folder, 'task'));
+  const listeners = new Set<() => void>();
   const sitter = new TaskSitter(
     {
-      files: new TaskFiles(join(folder, 'task')),
+      files,
       enforcer,
       clock,
       logger,
@@ -47,24 +66,95 @@ export async function createTaskHarness(
       shims,
       logKeeper,
       baseEnv: baseEnvironment(),
+      collectStats: options.collectStats,
       ownStreams: true,
-      onChange: () => undefined,
+      onChange: (changed) => {
+        const running = changed.held();
+        if (running) dead.hold(running);
+        else dead.release();
+        for (const listener of listeners) listener();
+      },
       onEvent: (event) => {
-        if (event.level !== 'info') say(event.message);
+        // How the command ended by itself is told by its own output and by our exit code.
+        const byItself =
+          event.kind === 'task-ended' && ['exit', 'signal'].includes(sitter.status().lastEnd?.reason ?? '');
+        if (event.level !== 'info' && !byItself) say(event.message);
       },
     },
     { id: configuration.name, job: configuration.name, version: 1, configuration },
     null,
   );
-  return {
-    sitter,
-    stop: async () => {
-      await sitter.stop();
-      await logKeeper.stop();
-      shims.stop();
-      await enforcer.stop();
-    },
+  const task: MonitoredTask = {
+    status: (): TaskStatus => sitter.status(),
+    postMortems: () => files.runs().flatMap((run) => files.end(run) ?? []),
+    act: (action, by) => act(sitter, action, by),
+    log: (stream) => ({
+      id: sitter.id,
+      runs: files.runs(),
+      newestRun: () => sitter.run,
+      log: (run) => {
+        const place = files.logPlace(run, stream);
+        if (!place && files.run(run))
+          throw new CerebroError(
+            'not_found',
+            `its ${stream} is the sitter's own and is kept nowhere; give --${stream}-location a folder`,
+          );
+        return place && logKeeper.log(place);
+      },
+      onChange: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    }),
   };
+  const stopAll = async (server: HttpServer | null): Promise<void> => {
+    await server?.close();
+    await sitter.stop();
+    await logKeeper.stop();
+    dead.stop();
+    shims.stop();
+    await enforcer.stop();
+  };
+  if (!configuration.http_monitoring) return { sitter, monitor: null, stop: () => stopAll(null) };
+  const folderOfSecrets = new DataFolder(folder, processes);
+  const token = options.token ?? folderOfSecrets.adminToken();
+  const auth = new Auth({ token, sessionKey: folderOfSecrets.sessionKey(), name: 'task' });
+  const title = 'Cerebro task sitter';
+  const server = new HttpServer(
+    daemonApp({ title, version: packageVersion, auth, logger, routes: taskMonitorRoutes(task), ready: () => true }),
+  );
+  try {
+    const url = await server.listen('127.0.0.1', configuration.http_monitoring_port);
+    const tokenFile = options.token === undefined ? join(folder, 'admin.token') : null;
+    return { sitter, monitor: { url, tokenFile }, stop: () => stopAll(server) };
+  } catch (error) {
+    await stopAll(server);
+    throw error;
+  }
+}
+
+async function startEnforcer(
+  { folder, pluginsFile, enforcer: wanted }: TaskHarnessOptions,
+  services: { clock: SystemClock; processes: ProcTable; logger: Logger },
+): Promise<ChosenEnforcer> {
+  const loaded = (await loadPlugins(pluginsFile ?? join(packageRoot, 'plugins.json'), 'machine')).filter(
+    ({ definition }) => definition.point === 'limit-enforcer',
+  );
+  const plugins = createPlugins(loaded, () => ({
+    ...services,
+    dataDir: folder,
+    recipePath: [],
+    selfCommand: selfCommand(pluginsFile),
+  }));
+  const enforcer = new ChosenEnforcer(pluginsFor(plugins, 'limit-enforcer'), wanted, services.logger);
+  await enforcer.start();
+  return enforcer;
+}
+
+function act(sitter: TaskSitter, action: 'start' | 'stop' | 'restart', by: string): void {
+  const why = `${action === 'stop' ? 'stopped' : `${action}ed`} by ${by}`;
+  if (action === 'start') sitter.dispatch({ kind: 'start', why });
+  else sitter.dispatch({ kind: action, reason: 'user', why });
 }
 
 /** What goes wrong is said; the rest is not, for standard error belongs to the task. */

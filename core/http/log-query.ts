@@ -20,6 +20,7 @@ export const logQuery = z.strictObject({
   offset: count.optional(),
   follow: flag,
 });
+export type LogQuery = z.infer<typeof logQuery>;
 
 /** On a cluster sitter: which copy, where the job has several. */
 export const clusterLogQuery = logQuery.extend({ machine: z.string().optional(), copy: z.string().optional() });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { taskName } from '../model/task-configuration.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 import { clusterLogQuery } from './log-query.ts';
-import { abortOnClose } from './machine-routes.ts';
+import { abortOnClose } from './log-response.ts';
 
 export interface LogForwarder {
   log(

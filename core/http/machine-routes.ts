@@ -2,7 +2,6 @@ import { Readable } from 'node:stream';
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { CerebroError } from '../errors.ts';
-import { firstOffset, readLog } from '../machine/log-file.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
 import { clusterEvent } from '../model/event.ts';
 import { BEAT_MS, EPOCH_HEADER, type MachineMessage } from '../model/machine-stream.ts';
@@ -10,6 +9,7 @@ import { runEnd, taskDefinition, taskStatus } from '../model/task.ts';
 import { taskName } from '../model/task-configuration.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 import { logQuery } from './log-query.ts';
+import { sendLog } from './log-response.ts';
 
 /** A watcher that has this much waiting unread is cut off: it may come back and is told everything. */
 const MAX_BACKLOG_BYTES = 8 * 1024 * 1024;
@@ -152,27 +152,7 @@ export function machineRoutes(
       params: taskId,
       query: logQuery,
       answer: z.string(),
-      handle: async ({ params, query }, ctx) => {
-        const log = sitter.log(params.id, query.stream);
-        const run = query.run ?? log.newestRun();
-        if (query.run !== undefined && !log.runs.includes(query.run)) {
-          throw new CerebroError(
-            'not_found',
-            `run ${query.run} of "${log.id}" is not kept; these are: ${log.runs.join(', ') || 'none'}`,
-          );
-        }
-        const abort = abortOnClose(ctx);
-        const options = { run, tail: query.tail, offset: query.offset, follow: query.follow, signal: abort };
-        const from = await firstOffset(log, options);
-        ctx.type = 'text/plain; charset=utf-8';
-        ctx.set('Cache-Control', 'no-store');
-        // A cursor: this plus the bytes that came is the `offset` with which to go on.
-        ctx.set('Cerebro-Log-Run', String(run));
-        ctx.set('Cerebro-Log-Offset', String(from));
-        ctx.body = Readable.from(readLog(log, from, options), { objectMode: false });
-        // Only now: Koa sends 404 with the headers while there is no body. A follower learns at once that he is connected.
-        if (query.follow) ctx.flushHeaders();
-      },
+      handle: ({ params, query }, ctx) => sendLog(ctx, sitter.log(params.id, query.stream), query),
     }),
   ];
 }
@@ -199,13 +179,6 @@ function watch(sitter: MachineSitter, enforcer: string, since: number, ctx: Cont
   ctx.type = 'application/x-ndjson';
   ctx.body = stream;
   ctx.flushHeaders();
-}
-
-/** Ends when the client goes away. */
-export function abortOnClose(ctx: Context): AbortSignal {
-  const abort = new AbortController();
-  ctx.res.once('close', () => abort.abort());
-  return abort.signal;
 }
 
 function epochOf(ctx: Context): number | null {

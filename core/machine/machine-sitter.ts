@@ -285,6 +285,7 @@ export class MachineSitter {
         shims: this.#shims,
         logKeeper: this.#logKeeper,
         baseEnv: baseEnvironment(),
+        collectStats: true,
         ownStreams: false,
         onChange: (sitter) => this.#changed(sitter),
         onEvent: (event) => this.#addEvent(event),

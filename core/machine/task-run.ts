@@ -27,6 +27,8 @@ export interface TaskRunDeps {
   shims: Shims;
   /** Environment that every task of this machine gets, before its own. */
   baseEnv: Record<string, string>;
+  /** Whether use is measured where no limit asks for it. */
+  collectStats: boolean;
   /** Whether "-" as a log's place is this process's own stdout and stderr (`cerebro task`), and not the task's log folder. */
   ownStreams: boolean;
 }
@@ -93,7 +95,10 @@ export class TaskRun {
     const marker = randomUUID();
     const shim = await deps.shims.take();
     try {
-      const enclosure = await deps.enforcer.enclose({ marker, task: id }, limitsOf(configuration));
+      const enclosure = await deps.enforcer.enclose(
+        { marker, task: id },
+        { ...limitsOf(configuration), measure: deps.collectStats },
+      );
       const record: RunRecord = {
         run: number,
         marker,
@@ -119,7 +124,7 @@ export class TaskRun {
     const { marker, enforcer, handle } = record;
     const enclosure = await deps.enforcer.enclose(
       { marker, task: definition.id, adopted: { enforcer, handle } },
-      limitsOf(definition.configuration),
+      { ...limitsOf(definition.configuration), measure: deps.collectStats },
     );
     return new TaskRun(deps, definition, record, enclosure, null);
   }
@@ -312,6 +317,7 @@ export function limitsOf(configuration: TaskConfiguration): Limits {
     pids: limits.pids ?? null,
     io: limits.io,
     pollInterval: poll_interval,
+    measure: true,
   };
 }
 

@@ -1,10 +1,11 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Timer } from '../contracts/clock.ts';
 import type { Enclosure, Warning } from '../contracts/limit-enforcer.ts';
 import { newTaskLife, stepTask, type TaskEvent, type TaskLife, type TaskStep } from '../decide/task-life.ts';
 import { messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { EndReason, LimitHold, RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
+import type { HeldRun } from './dead-mans-switch.ts';
 import { lastLines } from './log-file.ts';
 import type { KeptLogs, LogKeeper } from './log-keeper.ts';
 import { RunHealth } from './run-health.ts';
@@ -39,6 +40,7 @@ export class TaskSitter {
   #lastEnd: RunEnd | null = null;
   #backoff: Timer | null = null;
   #killTimer: Timer | null = null;
+  #stopSignal: NodeJS.Signals | null = null;
   #health: RunHealth | null = null;
   #logs: KeptLogs | null = null;
   /** Limits that the present run comes near to. */
@@ -116,6 +118,31 @@ export class TaskSitter {
     this.#untold.push(tell);
     if (step.effects.includes('spawn')) this.#later(0, async () => this.#tellAll());
     else this.#tellAll();
+  }
+
+  /** Sends a signal to every process of the run, if there is one. */
+  signal(signal: NodeJS.Signals): void {
+    this.#run?.signal(signal);
+  }
+
+  /** Stops it with another signal than its stop_signal. */
+  stopWith(signal: NodeJS.Signals, why: string): void {
+    this.#stopSignal = signal;
+    this.dispatch({ kind: 'stop', reason: 'user', why });
+  }
+
+  /** Ends the run now, without asking it. */
+  kill(): void {
+    this.#kill();
+  }
+
+  /** What it takes to end the run from outside; null while nothing runs. */
+  held(): HeldRun | null {
+    const run = this.#run;
+    if (!run || run.over) return null;
+    const { cgroupProcs } = run.enclosure.entry;
+    const { leader, marker } = run.record;
+    return { leader, marker, killFile: cgroupProcs && join(dirname(cgroupProcs), 'cgroup.kill') };
   }
 
   /** A new configuration; the caller restarts it if it runs with anything that changed. */
@@ -316,7 +343,8 @@ export class TaskSitter {
     // First the timer: whatever becomes of the signal, the end comes.
     this.#killTimer?.cancel();
     this.#killTimer = this.#deps.clock.timer(stop_timeout * 1000, () => this.#track(this.#killRun(run)));
-    run.signal(stop_signal);
+    run.signal(this.#stopSignal ?? stop_signal);
+    this.#stopSignal = null;
   }
 
   #kill(): void {

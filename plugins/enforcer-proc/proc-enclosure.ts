@@ -81,7 +81,8 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
     if (this.#released) return;
     this.leader = leader;
     this.#options.index.led();
-    this.#shownAt = this.#options.clock.monotonic() + this.#options.idleMs;
+    const { measure } = this.#limits;
+    this.#shownAt = measure ? this.#options.clock.monotonic() + this.#options.idleMs : Number.POSITIVE_INFINITY;
     this.#options.added(this);
   }
 
@@ -127,7 +128,7 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
   isDue(now: number): boolean {
     const { cpu, onCpu } = this.#limits;
     const averaged = cpu !== null && onCpu !== 'throttle' && now - this.#sampledAt >= CPU_SAMPLE_MS - 5;
-    return averaged || now >= this.#shownAt || this.#sampledAt === 0;
+    return averaged || now >= this.#shownAt || (this.#limits.measure && this.#sampledAt === 0);
   }
 
   /**
@@ -165,7 +166,7 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
     this.#usage = { cpu: Math.round(cpu * 1000) / 1000, memBytes, processes, throttledSeconds: 0 };
     const quiet = before !== null && cpu < 0.01 && Math.abs(memBytes - before.memBytes) < MB;
     this.#pauseFactor = quiet ? Math.min(LONGEST_PAUSE_FACTOR, this.#pauseFactor * 2) : 1;
-    this.#shownAt = now + this.#options.idleMs * this.#pauseFactor;
+    if (this.#limits.measure) this.#shownAt = now + this.#options.idleMs * this.#pauseFactor;
     if (!this.#released) this.#judge(memBytes, processes, now);
   }
 
