@@ -26,6 +26,7 @@ export const NO_LIMITS: Limits = {
   pids: null,
   io: [],
   pollInterval: 0.05,
+  measure: true,
 };
 
 /** A run as the shim starts it: marked, leader of its own session, inside what the enclosure's entry names. */
