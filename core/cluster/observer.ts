@@ -255,7 +255,8 @@ export class Observer {
           before.phase === message.task.phase &&
           before.version === message.task.version &&
           before.run === message.task.run &&
-          before.flapping === message.task.flapping;
+          before.flapping === message.task.flapping &&
+          before.health?.state === message.task.health?.state;
         if (same) this.#deps.onVitals();
         else this.#deps.onNews();
         return;

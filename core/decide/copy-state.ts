@@ -58,7 +58,10 @@ function fromTask(task: TaskStatus, condition: Build): CopyCondition {
           'failing',
           `ends again and again: ${task.lastEnd?.sentence ?? task.reason} (${task.restarts} restarts)`,
         );
-      return condition('ready', task.reason);
+      // Where it can be asked, running is not enough.
+      if (task.health?.state === 'starting') return condition('starting', `not well yet: ${task.health.sentence}`);
+      if (task.health?.state === 'unhealthy') return condition('failing', task.health.sentence);
+      return condition('ready', task.health?.sentence ?? task.reason);
     case 'starting':
     case 'stopping':
       return condition(task.flapping ? 'failing' : 'starting', task.reason);

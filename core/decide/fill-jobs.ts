@@ -171,7 +171,8 @@ function readySince(work: WorkingState, copy: CopyRecord): number | null {
   const task = work.snapshot.contacts.get(copy.machine)?.tasks?.get(copy.id);
   if (!task || task.version !== copy.version) return null;
   if (task.phase === 'exited') return 0;
-  return task.phase === 'running' && !task.flapping ? Date.parse(task.since) : null;
+  const well = task.health === null || task.health.state === 'healthy';
+  return task.phase === 'running' && !task.flapping && well ? Date.parse(task.since) : null;
 }
 
 function isBeingEmptied(work: WorkingState, copy: CopyRecord): boolean {

@@ -126,7 +126,7 @@ class Reading implements JobFileReading {
   }
 
   #issue(root: Node, document: unknown, issue: z.core.$ZodIssue): void {
-    const path = issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step));
+    const path = asWritten(document, issue.path);
     if (issue.code === 'unrecognized_keys') {
       for (const key of issue.keys) {
         const known = knownKeys(path);
@@ -185,14 +185,29 @@ function valueAt(document: unknown, path: readonly (string | number)[]): unknown
   return value;
 }
 
+/** The path as it is in the file: where one thing may stand for a list of one, its place in that list is not. */
+function asWritten(document: unknown, path: readonly PropertyKey[]): (string | number)[] {
+  const written: (string | number)[] = [];
+  for (const step of path) {
+    const at = valueAt(document, written);
+    const single = typeof step === 'number' && typeof at === 'object' && at !== null && !Array.isArray(at);
+    if (!single) written.push(typeof step === 'symbol' ? String(step) : step);
+  }
+  return written;
+}
+
 /** The keys that may stand at a path, by the schema itself. */
 function knownKeys(path: readonly (string | number)[]): string[] {
   let schema: JsonSchema | undefined = z.toJSONSchema(jobSpec, { io: 'input', unrepresentable: 'any' }) as JsonSchema;
-  for (const step of path) schema = schema?.properties?.[step] ?? schema?.additionalProperties;
-  return Object.keys(schema?.properties ?? {});
+  for (const step of path) {
+    const here: JsonSchema | undefined = schema?.items ?? schema;
+    schema = typeof step === 'number' ? here : (here?.properties?.[step] ?? here?.additionalProperties);
+  }
+  return Object.keys((schema?.items ?? schema)?.properties ?? {});
 }
 
 interface JsonSchema {
   properties?: Record<string, JsonSchema>;
   additionalProperties?: JsonSchema;
+  items?: JsonSchema;
 }

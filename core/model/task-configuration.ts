@@ -50,7 +50,7 @@ export type IoLimit = z.infer<typeof ioLimit>;
 const taskLimits = z.strictObject({
   /** Processes and threads. Node alone takes 8; under 16 a program can hang without a word. */
   pids: z.number().int().min(16, 'expected at least 16 processes and threads').max(4_194_304).optional(),
-  io: z.union([ioLimit.transform((limit) => [limit]), z.array(ioLimit).max(32)]).default([]),
+  io: z.preprocess((io) => (io === undefined || Array.isArray(io) ? io : [io]), z.array(ioLimit).max(32).default([])),
   /** The share of `mem` from which on it is said that a task comes near its limit; 0: never. */
   mem_warn: z.number().min(0).max(1).default(0.9),
   /** Whether its memory may be moved to swap, and so be more than `mem`. */
