@@ -2,11 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
+import type { LimitEnforcer } from '../../core/contracts/limit-enforcer.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { MachineSitter } from '../../core/machine/machine-sitter.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
 import type { TaskDefinition, TaskStatus } from '../../core/model/task.ts';
 import { taskConfiguration } from '../../core/model/task-configuration.ts';
+import { Cgroup2Enforcer } from '../../plugins/enforcer-cgroup2/cgroup2-enforcer.ts';
 import { ProcEnforcer } from '../../plugins/enforcer-proc/proc-enforcer.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 import { eventually } from '../suites/eventually.ts';
@@ -17,11 +19,13 @@ export type ConfigurationInput = Partial<z.input<typeof taskConfiguration>> & { 
 export class MachineUnderTest {
   readonly folder: string;
   readonly processes = new ProcTable();
-  #enforcer: ProcEnforcer | null = null;
+  readonly #enforcerName: 'proc' | 'cgroup2';
+  #enforcer: LimitEnforcer | null = null;
   #sitter: MachineSitter | null = null;
 
   /** `parent`: where its data folder is made. */
-  constructor(parent: string = tmpdir()) {
+  constructor(parent: string = tmpdir(), enforcer: 'proc' | 'cgroup2' = 'proc') {
+    this.#enforcerName = enforcer;
     this.folder = mkdtempSync(join(parent, 'cerebro-machine-'));
   }
 
@@ -46,7 +50,11 @@ export class MachineUnderTest {
             lastPid: () => processes.lastPid(),
             environment: (pid: number, name: string) => processes.environment(pid, name),
           };
-    this.#enforcer = new ProcEnforcer({ clock, logger: silentLogger, processes }, { idle_interval: 0.1 });
+    const services = { clock, logger: silentLogger, processes, dataDir: this.folder };
+    this.#enforcer =
+      this.#enforcerName === 'proc'
+        ? new ProcEnforcer(services, { idle_interval: 0.1 })
+        : new Cgroup2Enforcer(services, { mount: '/sys/fs/cgroup' });
     await this.#enforcer.start();
     this.#sitter = new MachineSitter({
       dataDir: this.folder,
