@@ -3,7 +3,6 @@ import type Koa from 'koa';
 import type { Logger as PinoLogger } from 'pino';
 import type { ClusterSitter } from '../cluster/cluster-sitter.ts';
 import type { Clock } from '../contracts/clock.ts';
-import type { LimitEnforcer } from '../contracts/limit-enforcer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { ProcessTable } from '../contracts/process-table.ts';
 import type { StateStore } from '../contracts/state-store.ts';
@@ -13,6 +12,7 @@ import type { HttpServer } from '../http/http-server.ts';
 import type { Pages } from '../http/pages.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
 import type { Settings } from '../model/settings.ts';
+import type { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { DataFolder } from './data-folder.ts';
 import type { PluginInstance } from './load-plugins.ts';
 
@@ -36,7 +36,7 @@ export interface Cradle {
   /** Everything was started. */
   readiness: { ready: boolean };
 
-  enforcer: LimitEnforcer;
+  enforcer: ChosenEnforcer;
   machineSitter: MachineSitter;
 
   store: StateStore;

@@ -172,7 +172,7 @@ function assets(): ConstructorParameters<typeof Pages>[0]['assets'] {
 }
 
 function machineApp({ machineSitter, enforcer, auth, logger, requestStop, readiness }: Cradle): Cradle['app'] {
-  const about = { version: packageVersion, enforcer: enforcer.name, suspend: requestStop };
+  const about = { version: packageVersion, enforcer, suspend: requestStop };
   return daemonApp({
     title: 'Cerebro machine sitter',
     version: packageVersion,

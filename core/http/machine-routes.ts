@@ -5,7 +5,7 @@ import { CerebroError } from '../errors.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
 import { clusterEvent } from '../model/event.ts';
 import { BEAT_MS, EPOCH_HEADER, type MachineMessage } from '../model/machine-stream.ts';
-import { runEnd, taskDefinition, taskStatus } from '../model/task.ts';
+import { type LimitHolds, limitHolds, runEnd, taskDefinition, taskStatus } from '../model/task.ts';
 import { taskName } from '../model/task-configuration.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 import { logQuery } from './log-query.ts';
@@ -17,10 +17,17 @@ const MAX_BACKLOG_BYTES = 8 * 1024 * 1024;
 const taskId = z.object({ id: taskName });
 const done = z.object({ done: z.literal(true) });
 
+/** Who holds the limits on this machine. */
+interface EnforcerInForce {
+  readonly name: string;
+  readonly holds: LimitHolds;
+  readonly passedOver: readonly string[];
+}
+
 /** The API of a machine sitter. Commands carry the leader's epoch where a cluster sitter gives them. */
 export function machineRoutes(
   sitter: MachineSitter,
-  about: { version: string; enforcer: string; suspend: () => void },
+  about: { version: string; enforcer: EnforcerInForce; suspend: () => void },
 ): ApiRoute[] {
   const command = (ctx: Context): void => sitter.checkEpoch(epochOf(ctx));
   return [
@@ -39,12 +46,18 @@ export function machineRoutes(
       answer: z.object({
         version: z.string(),
         enforcer: z.string(),
+        /** How firmly each limit is held. */
+        holds: limitHolds,
+        /** Why better enforcers do not work here, one sentence each. */
+        passedOver: z.array(z.string()),
         tasks: z.number(),
         damaged: z.record(z.string(), z.string()),
       }),
       handle: () => ({
         version: about.version,
-        enforcer: about.enforcer,
+        enforcer: about.enforcer.name,
+        holds: about.enforcer.holds,
+        passedOver: about.enforcer.passedOver,
         tasks: sitter.tasks().length,
         damaged: Object.fromEntries(sitter.damaged()),
       }),
@@ -124,7 +137,7 @@ export function machineRoutes(
       summary: 'Everything now, then every change, one JSON document a line; events from number `since` on',
       query: z.strictObject({ since: z.coerce.number().int().min(0).default(0) }),
       answer: z.string(),
-      handle: ({ query }, ctx) => watch(sitter, about.enforcer, query.since, ctx),
+      handle: ({ query }, ctx) => watch(sitter, about.enforcer.name, query.since, ctx),
     }),
     apiRoute({
       method: 'post',

@@ -32,7 +32,7 @@ export function taskMonitorRoutes(task: MonitoredTask): ApiRoute[] {
       query: z.strictObject({ format: z.enum(['json', 'text']).optional() }),
       answer: taskStatus,
       open: true,
-      handle: ({ query }, ctx) => stats(task.status(), query.format, ctx),
+      handle: ({ query }, ctx) => stats(withoutOutput(task.status()), query.format, ctx),
     }),
     apiRoute({
       method: 'get',
@@ -61,6 +61,11 @@ export function taskMonitorRoutes(task: MonitoredTask): ApiRoute[] {
       },
     }),
   ];
+}
+
+/** What the task wrote is for who has the token. */
+function withoutOutput(status: TaskStatus): TaskStatus {
+  return { ...status, lastEnd: status.lastEnd && { ...status.lastEnd, lastLines: [] } };
 }
 
 function stats(status: TaskStatus, format: 'json' | 'text' | undefined, ctx: Context): TaskStatus | undefined {

@@ -1,5 +1,15 @@
 import type { Limits } from '../../core/contracts/limit-enforcer.ts';
-import { type EnclosedRun, hog, isAlive, type MakeEnforcer, MB, marked, runCase } from './enclosed-run.ts';
+import {
+  begin,
+  type EnclosedRun,
+  hog,
+  isAlive,
+  type MakeEnforcer,
+  MB,
+  marked,
+  NO_LIMITS,
+  runCase,
+} from './enclosed-run.ts';
 import { eventually } from './eventually.ts';
 import type { Assertions, Suite } from './suite.ts';
 
@@ -72,8 +82,13 @@ export function heldLimitCases(make: MakeEnforcer): Suite {
       },
     ),
     withRun('two runs do not share their memory', hog(60), { memBytes: 130 * MB }, async (t, run) => {
-      await eventually(() => (run.enclosure.usage()?.memBytes ?? 0) > 55 * MB, 'the first has its memory');
-      t.same(run.breaches, []);
+      const other = await begin(run.enforcer, hog(60), { ...NO_LIMITS, memBytes: 130 * MB });
+      for (const { enclosure } of [run, other])
+        await eventually(() => (enclosure.usage()?.memBytes ?? 0) > 55 * MB, 'each has its memory');
+      t.same([...run.breaches, ...other.breaches], []);
+      await other.enclosure.kill(10_000);
+      await other.enclosure.release();
+      t.ok(isAlive(run.pid));
     }),
     withRun(
       'cpu: a busy loop gets what its limit says, where the kernel holds it',
