@@ -3,77 +3,18 @@
  * is measured is from just before `kill -9` until that line is there. The floor is a bare Node parent of the same command.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readSync, watch, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { BenchDaemon, inFolder, pause, until } from './bench-daemon.ts';
+import { BenchDaemon, inFolder, pause } from './bench-daemon.ts';
 import { report, type Series } from './bench-report.ts';
+import { Marks } from './marks.ts';
 
 const RUNS = 100;
 const WARM_UPS = 10;
 /** Between two kills, so that what the last end left to be tidied up is done. */
 const PAUSE_MS = 40;
 const MANY = 100;
-
-/** The file in which every start of a task is one line, `NAME PID`. */
-class Marks {
-  readonly path: string;
-  readonly pids = new Map<string, number>();
-  readonly #file: number;
-  #rest = '';
-
-  constructor(path: string) {
-    this.path = path;
-    writeFileSync(path, '');
-    this.#file = openSync(path, 'r');
-  }
-
-  /** Reads on, and returns the names that are new. */
-  read(): string[] {
-    const bytes = Buffer.alloc(65_536);
-    const length = readSync(this.#file, bytes, 0, bytes.length, null);
-    const lines = (this.#rest + bytes.toString('latin1', 0, length)).split('\n');
-    this.#rest = lines.pop() ?? '';
-    return lines.map((line) => {
-      const [name = '', pid = ''] = line.split(' ');
-      this.pids.set(name, Number(pid));
-      return name;
-    });
-  }
-
-  /** Kills the task and resolves to the milliseconds until the next start of it. */
-  restart(name: string): Promise<number> {
-    const pid = this.pids.get(name);
-    if (pid === undefined) throw new Error(`${name} does not run`);
-    return new Promise((resolve, reject) => {
-      const watcher = watch(this.path, () => {
-        const now = performance.now();
-        if (!this.read().includes(name)) return;
-        done();
-        resolve(now - start);
-      });
-      const tooLong = setTimeout(() => {
-        done();
-        reject(new Error(`${name} was not started again within 10 s`));
-      }, 10_000);
-      const done = (): void => {
-        clearTimeout(tooLong);
-        watcher.close();
-      };
-      const start = performance.now();
-      process.kill(pid, 'SIGKILL');
-    });
-  }
-
-  close(): void {
-    closeSync(this.#file);
-  }
-}
-
-/** `exec`, so that the pid in the file is the one that the parent waits for. */
-function commandOf(name: string, marks: Marks): string {
-  return `echo "${name} $$" >>'${marks.path}'; exec sleep 1000`;
-}
 
 async function measure(names: readonly string[], marks: Marks): Promise<number[]> {
   const ms: number[] = [];
@@ -86,24 +27,15 @@ async function measure(names: readonly string[], marks: Marks): Promise<number[]
   return ms;
 }
 
-async function started(names: readonly string[], marks: Marks): Promise<void> {
-  await until('the start of all tasks', () => {
-    marks.read();
-    return names.every((name) => marks.pids.has(name)) || undefined;
-  });
-  // The first start of so many is work that goes on for a while; it is not what is measured.
-  await pause(1000);
-}
-
 async function floor(folder: string): Promise<number[]> {
   const marks = new Marks(join(folder, 'floor-marks'));
   const parent = spawn(
     process.execPath,
-    [fileURLToPath(new URL('bare-parent.js', import.meta.url)), commandOf('bare', marks)],
+    [fileURLToPath(new URL('bare-parent.js', import.meta.url)), marks.commandOf('bare')],
     { stdio: 'ignore' },
   );
   try {
-    await started(['bare'], marks);
+    await marks.started(['bare']);
     return await measure(['bare'], marks);
   } finally {
     parent.kill('SIGTERM');
@@ -121,7 +53,7 @@ async function underSitter(folder: string, count: number, limits: Record<string,
     for (const name of names) {
       const configuration = {
         name,
-        command: commandOf(name, marks),
+        command: marks.commandOf(name),
         ensure_alive: true,
         backoff: { first: 0, then: 0, factor: 1, max: 0, reset_after: 0 },
         ...limits,
@@ -129,7 +61,7 @@ async function underSitter(folder: string, count: number, limits: Record<string,
       const definition = { id: name, job: name, version: 1, configuration };
       await daemon.callJson('PUT', `/api/v1/tasks/${name}`, { definition, start: true });
     }
-    await started(names, marks);
+    await marks.started(names);
     return await measure(names, marks);
   } finally {
     if (daemon.url !== '' && !daemon.ended) await daemon.callJson('POST', '/api/v1/suspend', {});

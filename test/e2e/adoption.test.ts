@@ -25,10 +25,16 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
         await daemon.add(name, { command: waits(daemon.folder), mem: 64, allow_exit: true, limits: { pids: 20 } });
       const running = async (wanted: number): Promise<Map<string, TaskStatus>> => {
         let tasks = new Map<string, TaskStatus>();
-        await eventually(async () => {
-          tasks = await daemon.tasks();
-          return [...tasks.values()].filter(({ phase, pid }) => phase === 'running' && pid !== null).length === wanted;
-        }, `${wanted} tasks run`);
+        await eventually(
+          async () => {
+            tasks = await daemon.tasks();
+            return (
+              [...tasks.values()].filter(({ phase, pid }) => phase === 'running' && pid !== null).length === wanted
+            );
+          },
+          `${wanted} tasks run`,
+          120_000,
+        );
         return tasks;
       };
       const before = await running(TASKS);

@@ -7,6 +7,9 @@ import type { RunEnd, TaskStatus } from '../../core/model/task.ts';
 import type { ConfigurationInput } from '../machine/machine-under-test.ts';
 import { eventually } from '../suites/eventually.ts';
 
+/** On a loaded host a daemon with many tasks to take up again needs its time. */
+const START_DEADLINE_MS = 120_000;
+
 /** A machine sitter of the built program in a process of its own, that can be ended in every way and started again on its folder. */
 export class MachineDaemon {
   readonly folder = mkdtempSync(join(tmpdir(), 'cerebro-daemon-'));
@@ -39,11 +42,15 @@ export class MachineDaemon {
       this.#said = (this.#said + text).slice(-20_000);
     });
     const { pid } = this.#process;
-    await eventually(() => {
-      if (this.#process?.exitCode !== null) throw new Error(`the daemon ended: ${this.#said}`);
-      const file = this.#sitterFile();
-      return file?.pid === pid && file?.url !== '';
-    }, 'the daemon is ready');
+    await eventually(
+      () => {
+        if (this.#process?.exitCode !== null) throw new Error(`the daemon ended: ${this.#said}`);
+        const file = this.#sitterFile();
+        return file?.pid === pid && file?.url !== '';
+      },
+      'the daemon is ready',
+      START_DEADLINE_MS,
+    );
   }
 
   /** SIGTERM: it lets go of its tasks. SIGKILL: as a crash. Resolves when it is gone. */
