@@ -6,6 +6,7 @@ import type { Logger } from '../contracts/logger.ts';
 import { probeLogMethod } from '../machine/log-cut.ts';
 import { baseEnvironment } from '../machine/machine-sitter.ts';
 import { ProcTable } from '../machine/proc-table.ts';
+import type { LogMethod } from '../model/task.ts';
 import { createPlugins, loadPlugins, pluginsFor } from './load-plugins.ts';
 import { packageRoot, selfCommand } from './package-root.ts';
 import { SystemClock } from './system-clock.ts';
@@ -19,7 +20,7 @@ export const finding = z.object({
 });
 export type Finding = z.infer<typeof finding>;
 
-const LOG_METHODS: Record<Awaited<ReturnType<typeof probeLogMethod>>, string> = {
+const LOG_METHODS: Record<LogMethod, string> = {
   collapse: 'the heads of logs are collapsed: no line is lost, files stay as small as they should be',
   punch: 'the heads of logs become holes: no line is lost',
   copytruncate: 'logs are copied and cut: lines that are written in between are lost',
@@ -114,6 +115,8 @@ async function logs(dataDir: string): Promise<Finding> {
   const looked = there ? folder : (own ?? resolve(folder, '..'));
   try {
     const method = await probeLogMethod(looked);
+    if (method === undefined)
+      return { about: `logs in ${folder}`, grade: 'worse', found: 'its disk is full', advice: 'make room' };
     const grade = method === 'collapse' || method === 'punch' ? 'good' : method === 'none' ? 'bad' : 'worse';
     const advice = grade === 'good' ? null : 'put the data folder on ext4, XFS or tmpfs (--data-dir)';
     return { about: `logs in ${folder}`, grade, found: `${method}: ${LOG_METHODS[method]}`, advice };

@@ -16,6 +16,7 @@ export class EventLog {
   readonly #listeners = new Set<(event: ClusterEvent) => void>();
   #events: ClusterEvent[] = [];
   #next = 1;
+  #torn = false;
 
   constructor(folder: string, clock: Clock, logger: Logger) {
     this.#path = join(folder, 'events.ndjson');
@@ -54,9 +55,12 @@ export class EventLog {
 
   #write(event: ClusterEvent): void {
     try {
-      appendFileSync(this.#path, `${JSON.stringify(event)}\n`, { mode: 0o640 });
+      appendFileSync(this.#path, `${this.#torn ? '\n' : ''}${JSON.stringify(event)}\n`, { mode: 0o640 });
+      this.#torn = false;
       if (event.seq % 500 === 0 && statSync(this.#path).size > MAX_FILE_BYTES) this.#shorten();
     } catch (error) {
+      // A full disk may have taken the first half of the line.
+      this.#torn = true;
       this.#logger.error({ err: error, event }, 'an event could not be kept');
     }
   }

@@ -15,6 +15,7 @@ export interface ProbeContext {
 }
 
 const LAST_WORDS_BYTES = 200;
+const LAST_WORDS_MS = 200;
 
 /** Asks once. Never throws: no answer is an answer. Ends what it began when `signal` is aborted. */
 export async function askHealth(check: HealthCheck, context: ProbeContext, signal: AbortSignal): Promise<HealthAnswer> {
@@ -61,6 +62,7 @@ function askCommand(command: string, { become, env, cwd }: ProbeContext, signal:
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     let said = '';
+    let waits: NodeJS.Timeout | undefined;
     const hear = (bytes: Buffer): void => {
       said = (said + bytes.toString('utf8')).slice(-LAST_WORDS_BYTES);
     };
@@ -80,11 +82,17 @@ function askCommand(command: string, { become, env, cwd }: ProbeContext, signal:
     };
     signal.addEventListener('abort', abort, { once: true });
     child.once('error', reject);
-    child.once('exit', (code, killedBy) => {
-      signal.removeEventListener('abort', abort);
+    child.once('exit', () => {
       end();
-      child.stdout.destroy();
-      child.stderr.destroy();
+      // What it said may still be on its way; but whoever left its group with our pipes in his hands is not waited for.
+      waits = setTimeout(() => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+      }, LAST_WORDS_MS);
+    });
+    child.once('close', (code, killedBy) => {
+      clearTimeout(waits);
+      signal.removeEventListener('abort', abort);
       const last = said.trim().split('\n').at(-1) ?? '';
       const words = code === 0 || last === '' ? '' : `: ${last}`;
       resolve({ well: code === 0, sentence: `the command ended with ${killedBy ?? `code ${code}`}${words}` });

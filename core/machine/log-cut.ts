@@ -2,19 +2,22 @@ import { execFile } from 'node:child_process';
 import { copyFile, mkdtemp, rm, stat, statfs, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { CerebroError, messageOf } from '../errors.ts';
+import { CerebroError, messageOf, systemCode } from '../errors.ts';
 import type { LogMethod } from '../model/task.ts';
 
 const run = promisify(execFile);
 const FALLOCATE_MS = 60_000;
 
-/** The best way that the file system of a folder has to take the head off a file while others append to it. */
-export async function probeLogMethod(folder: string): Promise<LogMethod> {
+/**
+ * The best way that the file system of a folder has to take the head off a file while others append to it; undefined where that
+ * cannot be found out now, because its disk is full.
+ */
+export async function probeLogMethod(folder: string): Promise<LogMethod | undefined> {
   let own: string;
   try {
     own = await mkdtemp(join(folder, '.cerebro-probe-'));
-  } catch {
-    return 'none'; // nothing may be written here
+  } catch (error) {
+    return isFull(error) ? undefined : 'none';
   }
   try {
     const path = join(own, 'log');
@@ -29,11 +32,15 @@ export async function probeLogMethod(folder: string): Promise<LogMethod> {
       if (works) return method;
     }
     return 'copytruncate';
-  } catch {
-    return 'copytruncate'; // a full disk: what could be better is not found out now
+  } catch (error) {
+    return isFull(error) ? undefined : 'copytruncate';
   } finally {
     await rm(own, { recursive: true, force: true });
   }
+}
+
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '');
 }
 
 export async function blockSize(path: string): Promise<number> {

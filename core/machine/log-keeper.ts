@@ -17,8 +17,8 @@ const UNWATCHED_MS = 5000;
 const FULL_BELOW_BYTES = 512 * 1024;
 /** … and with this much it is not any more. */
 const FREE_ABOVE_BYTES = 2 * FULL_BELOW_BYTES;
-/** On a full disk each log keeps this share of its largest size. */
-const SHARE_ON_FULL_DISK = 0.25;
+/** On a full disk each log gives up half of what it has, as long as that is more than this. */
+const LEAST_ON_FULL_DISK = 1024 * 1024;
 
 export interface LogPlace {
   path: string;
@@ -44,6 +44,11 @@ interface Kept {
   bell: FSWatcher | null;
 }
 
+function mostOnFullDisk({ log, max }: Kept): number {
+  const size = (log.end() ?? 0) - log.start;
+  return Math.min(max, Math.max(LEAST_ON_FULL_DISK, size - 1));
+}
+
 interface Disk {
   full: boolean;
   fullSince: string | null;
@@ -60,7 +65,7 @@ export class LogKeeper {
   readonly #logs = new Map<string, RunLog>();
   readonly #kept = new Set<Kept>();
   readonly #disks = new Map<number, Disk>();
-  readonly #methods = new Map<number, Promise<LogMethod>>();
+  readonly #methods = new Map<number, Promise<LogMethod | undefined>>();
   readonly #work = new Set<Promise<void>>();
   #timer: Timer | null = null;
   #timerAt = 0;
@@ -125,16 +130,21 @@ export class LogKeeper {
 
   async #begin(place: LogPlace, max: number): Promise<Kept> {
     const log = this.log(place);
-    log.prepare();
     const device = statSync(dirname(place.path)).dev;
-    let method = this.#methods.get(device);
-    if (!method) {
-      method = probeLogMethod(dirname(place.path));
-      this.#methods.set(device, method);
-    }
+    const method = await this.#methodFor(device, dirname(place.path));
     const now = this.#clock.monotonic();
     const size = (log.end() ?? 0) - log.start;
-    return { log, max, method: await method, device, dueAt: now, size, lookedAt: now, busy: false, bell: null };
+    return { log, max, method, device, dueAt: now, size, lookedAt: now, busy: false, bell: null };
+  }
+
+  async #methodFor(device: number, folder: string): Promise<LogMethod> {
+    const asked = this.#methods.get(device) ?? probeLogMethod(folder);
+    this.#methods.set(device, asked);
+    const method = await asked;
+    if (method !== undefined) return method;
+    // The disk is full: it is asked again for the next run. Until then holes, which nearly every file system can make and which need no room.
+    this.#methods.delete(device);
+    return 'punch';
   }
 
   #conditionOf(mine: readonly Kept[]): LogCondition {
@@ -242,8 +252,7 @@ export class LogKeeper {
         disk.fullSince = null;
       }
       if (!disk.full) continue;
-      for (const kept of this.#kept)
-        if (kept.device === device && !kept.busy) this.#look(kept, Math.max(8192, kept.max * SHARE_ON_FULL_DISK));
+      for (const kept of this.#kept) if (kept.device === device && !kept.busy) this.#look(kept, mostOnFullDisk(kept));
     }
   }
 

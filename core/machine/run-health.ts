@@ -2,10 +2,9 @@ import type { Clock, Timer } from '../contracts/clock.ts';
 import type { ProcessTable } from '../contracts/process-table.ts';
 import { type Health, NOT_ASKED_YET, pauseBeforeCheck, stepHealth } from '../decide/task-health.ts';
 import type { HealthCheck } from '../model/health-check.ts';
-import type { TaskHealth } from '../model/task.ts';
-import type { TaskConfiguration } from '../model/task-configuration.ts';
+import type { TaskDefinition, TaskHealth } from '../model/task.ts';
 import { askHealth, type ProbeContext } from './health-probe.ts';
-import { taskUser, userEnvironment } from './task-user.ts';
+import { taskEnvironment, taskUser } from './task-user.ts';
 
 interface Deps {
   clock: Clock;
@@ -27,7 +26,7 @@ export class RunHealth {
   /** `startedUptime`: when the run began, in seconds since boot. `onChange` is told of each new state. */
   constructor(
     deps: Deps,
-    configuration: TaskConfiguration,
+    { id, job, configuration }: TaskDefinition,
     check: HealthCheck,
     startedUptime: number,
     listener: { onChange(health: Health): void },
@@ -37,7 +36,7 @@ export class RunHealth {
     this.#startedUptime = startedUptime;
     this.#listener = listener;
     const user = taskUser(configuration.uid);
-    const env = { ...deps.baseEnv, ...userEnvironment(user), ...configuration.env };
+    const env = taskEnvironment(deps.baseEnv, user, { job, copy: id }, configuration.env);
     this.#context = { become: user.become, env, cwd: configuration.cwd };
   }
 

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
+import { systemCode } from '../errors.ts';
 import { endReason, type RunEnd, runEnd, taskDefinition, taskPhase } from '../model/task.ts';
 import type { LogPlace } from './log-keeper.ts';
 import { NO_STATUS } from './shim.ts';
@@ -135,8 +136,17 @@ export class TaskFiles {
     for (const stream of ['stdout', 'stderr'] as const) {
       const path = this.logPlace(run, stream)?.path;
       if (path === undefined || path.startsWith(this.folder)) continue;
-      for (const file of [path, `${path}.old`]) await rm(file, { force: true });
+      for (const file of [path, `${path}.old`]) await removeFile(file);
     }
+  }
+}
+
+/** A place that cannot be (a file stands where a folder should) has no file either. */
+async function removeFile(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+  } catch (error) {
+    if (systemCode(error) !== 'ENOTDIR') throw error;
   }
 }
 

@@ -9,9 +9,9 @@ import type { ProcessId, ProcessTable } from '../contracts/process-table.ts';
 import { CerebroError } from '../errors.ts';
 import type { EndReason, LimitName, TaskDefinition } from '../model/task.ts';
 import type { TaskConfiguration } from '../model/task-configuration.ts';
-import { OWN_STREAM, readExitFile, type Shim, type Shims } from './shim.ts';
+import { OWN_STREAM, readExitFile, type Shim, type ShimOrder, type Shims } from './shim.ts';
 import { type RunRecord, type TaskFiles, taskFolderName } from './task-files.ts';
-import { taskUser, userEnvironment } from './task-user.ts';
+import { taskEnvironment, taskUser } from './task-user.ts';
 
 /** How long a tree may take to die of SIGKILL before we say so: a process in an uninterruptible wait does not. */
 const KILL_DEADLINE_MS = 10_000;
@@ -203,28 +203,38 @@ export class TaskRun {
     if (!shim) throw new CerebroError('internal', 'an adopted run cannot be started');
     this.#host = host;
     const { files, baseEnv } = this.#deps;
-    const { configuration, id, job } = this.#definition;
+    const { id, job } = this.#definition;
     const { record } = this;
-    const user = taskUser(configuration.uid);
-    // On disk before the order: whatever becomes of us now, the next daemon finds the run.
-    files.beginRun(record);
-    this.enclosure.listen(this.#listener());
-    shim.begin(
-      {
-        runFolder: this.#folder,
-        marker: record.marker,
-        cgroupProcs: this.enclosure.entry.cgroupProcs,
-        cwd: configuration.cwd,
-        command: configuration.command,
-        become: user.become,
-        env: { ...baseEnv, ...userEnvironment(user), CEREBRO_JOB: job, CEREBRO_COPY: id, ...configuration.env },
-        stdout: record.stdout,
-        stderr: record.stderr,
-      },
-      (status) => (status === null ? this.#shimEnded() : this.#end(exitOf(status))),
-    );
+    try {
+      // On disk before the order: whatever becomes of us now, the next daemon finds the run.
+      files.beginRun(record);
+      this.enclosure.listen(this.#listener());
+      shim.begin(this.#order(baseEnv, id, job), (status) =>
+        status === null ? this.#shimEnded() : this.#end(exitOf(status)),
+      );
+    } catch (error) {
+      shim.discard();
+      throw error;
+    }
     this.#armTimeLimit();
     this.#meetLeader();
+  }
+
+  #order(baseEnv: Record<string, string>, copy: string, job: string): ShimOrder {
+    const { configuration } = this.#definition;
+    const { record } = this;
+    const user = taskUser(configuration.uid);
+    return {
+      runFolder: this.#folder,
+      marker: record.marker,
+      cgroupProcs: this.enclosure.entry.cgroupProcs,
+      cwd: configuration.cwd,
+      command: configuration.command,
+      become: user.become,
+      env: taskEnvironment(baseEnv, user, { job, copy }, configuration.env),
+      stdout: record.stdout,
+      stderr: record.stderr,
+    };
   }
 
   #listener(): EnclosureListener {

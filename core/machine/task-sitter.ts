@@ -316,7 +316,7 @@ export class TaskSitter {
     this.#health?.stop();
     this.#health = null;
     if (configuration.health_check === undefined) return;
-    this.#health = new RunHealth(this.#deps, configuration, configuration.health_check, run.record.startedUptime, {
+    this.#health = new RunHealth(this.#deps, this.definition, configuration.health_check, run.record.startedUptime, {
       onChange: (health) => {
         if (this.#run !== run) return;
         if (health.state === 'unhealthy') this.dispatch({ kind: 'unhealthy', sentence: health.sentence });

@@ -30,9 +30,15 @@ export function taskUser(uid: number | string | undefined): TaskUser {
   return { ...user, become: ['setpriv', '--reuid', String(user.uid), '--regid', String(user.gid), '--init-groups'] };
 }
 
-/** What a user's own processes know of him. */
-export function userEnvironment(user: TaskUser): Record<string, string> {
-  return { HOME: user.home, USER: user.name, LOGNAME: user.name };
+/** The environment of a task, and of the command that asks about its health: the machine's, the user's, who it is, and its own. */
+export function taskEnvironment(
+  base: Record<string, string>,
+  user: TaskUser,
+  { job, copy }: { job: string; copy: string },
+  own: Record<string, string>,
+): Record<string, string> {
+  const his = { HOME: user.home, USER: user.name, LOGNAME: user.name };
+  return { ...base, ...his, CEREBRO_JOB: job, CEREBRO_COPY: copy, ...own };
 }
 
 function lookUp(uid: number | string): Omit<TaskUser, 'become'> | undefined {

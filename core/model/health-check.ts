@@ -1,12 +1,12 @@
 import { z } from 'zod';
 
 const PORT = z.number().int().min(1).max(65_535);
-const HOST_AND_PORT = /^(\[[0-9a-f:.]+\]|[^\s:/[\]]+):(\d{1,5})$/i;
+const HOST_AND_PORT = /^((\[[0-9a-f:.]+\]|[^\s:/[\]]+):)?(\d{1,5})$/i;
 
 /** `8080`, or `host:port`; a bare port is one of this host. */
 const tcpTarget = z
   .union([PORT, z.string().regex(HOST_AND_PORT, 'expected a port, or host:port')], 'expected a port, or host:port')
-  .transform((target) => (typeof target === 'number' ? `127.0.0.1:${target}` : target))
+  .transform((target) => (/^\d+$/.test(String(target)) ? `127.0.0.1:${target}` : String(target)))
   .refine(
     (target) => PORT.safeParse(Number(target.slice(target.lastIndexOf(':') + 1))).success,
     'expected a port from 1 to 65535',
@@ -16,7 +16,8 @@ const tcpTarget = z
 const httpTarget = z
   .string()
   .transform((target) => (target.startsWith(':') ? `http://127.0.0.1${target}` : target))
-  .pipe(z.url({ protocol: /^https?$/, error: 'expected a URL like http://127.0.0.1:8080/health, or :8080/health' }));
+  .pipe(z.url({ protocol: /^https?$/, error: 'expected a URL like http://127.0.0.1:8080/health, or :8080/health' }))
+  .refine((url) => !URL.canParse(url) || new URL(url).port !== '0', 'expected a port from 1 to 65535');
 
 /** How to ask a running task whether it is well. Times are seconds. */
 export const healthCheck = z

@@ -34,12 +34,14 @@ const backoff = z.strictObject({
 });
 export type Backoff = z.infer<typeof backoff>;
 
+const byteRate = byteSize.refine((bytes) => bytes >= 1, 'expected at least 1 byte a second');
+
 /** Bytes a second of one disk; `device` is its file (`/dev/sda`) or its numbers (`8:0`). */
 const ioLimit = z
   .strictObject({
     device: z.string().regex(/^(\/dev\/[^\s]+|\d+:\d+)$/, 'expected a device, like /dev/sda or 8:0'),
-    rbps: byteSize.optional(),
-    wbps: byteSize.optional(),
+    rbps: byteRate.optional(),
+    wbps: byteRate.optional(),
   })
   .refine(
     (limit) => limit.rbps !== undefined || limit.wbps !== undefined,

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import t from 'tap';
 import {
   newTaskLife,
@@ -565,4 +566,145 @@ t.test('what has lived for its time is asked politely', async (t) => {
   const rules = taskConfiguration.parse({ name: 'a', command: 'a' });
   const running: TaskLife = { ...newTaskLife(0), phase: 'running', wanted: 'run', run: 1, startedAt: 0 };
   t.same(stepTask(running, { kind: 'breach', limit: 'time', sentence: 'time' }, rules, 1).effects, ['terminate']);
+});
+
+t.test('a run that is unhealthy', async (t) => {
+  const unhealthy: TaskEvent = { kind: 'unhealthy', sentence: 'health: answered 503 (3 of 3 failures)' };
+  const none = pauses(0, 0, { factor: 1, max: 0 });
+  await t.test('is ended politely where there is one, and nowhere else', async (t) => {
+    for (const phase of taskPhase.options) {
+      const before = inPhase(phase);
+      const step = stepTask(before, unhealthy, rules(), T0 + SECOND);
+      if (phase === 'starting' || phase === 'running') {
+        t.match(step.life, { phase: 'stopping', wanted: 'run', reason: unhealthy.sentence }, phase);
+        t.same(step.effects, ['terminate'], phase);
+      } else {
+        t.equal(step.life, before, phase);
+        t.same(step.effects, [], phase);
+      }
+      t.equal(step.ended, undefined, phase);
+    }
+  });
+  await t.test('is started again whatever the task may do, and however it took its end', async (t) => {
+    for (const settings of [{}, { allow_exit: true }, { restart: false }, { ensure_alive: true }]) {
+      for (const end of [exited(0), exited(1), killed]) {
+        const { life, effects } = tell({ events: [start, spawned, unhealthy, end], settings });
+        t.match(life, { phase: 'starting', run: 2, restarts: 1, totalRestarts: 1 });
+        t.equal(life.reason, `${unhealthy.sentence}; started again at once`);
+        t.same(effects, ['spawn', 'terminate', 'spawn']);
+      }
+    }
+  });
+  await t.test('has a post-mortem that says so, and not the signal that ended it', async (t) => {
+    const { life } = tell({ events: [start, spawned, unhealthy] });
+    const step = stepTask(life, killed, rules(), T0 + 9 * SECOND);
+    t.same(step.ended, { reason: 'health', sentence: unhealthy.sentence });
+    t.equal(step.life.ending, null);
+  });
+  await t.test('is counted against max_restarts', async (t) => {
+    const settings = { allow_exit: true, max_restarts: 2, backoff: none };
+    const ill = [spawned, unhealthy, killed];
+    t.match(tell({ events: [start, ...ill, ...ill], settings }).life, { phase: 'starting', run: 3, restarts: 2 });
+    const { life } = tell({ events: [start, ...ill, ...ill, ...ill], settings });
+    t.match(life, { phase: 'failed', run: 3 });
+    t.match(life.reason, /^health: .*restarted 2 times, as often as max_restarts allows/);
+  });
+  await t.test('has failed in the end though it exits with 0 when asked to', async (t) => {
+    const settings = { allow_exit: true, max_restarts: 0 };
+    t.equal(tell({ events: [start, spawned, unhealthy, exited(0)], settings }).life.phase, 'failed');
+  });
+  await t.test('waits longer and longer', async (t) => {
+    const settings: Settings = { backoff: pauses(0, 1, { factor: 2, max: 3 }) };
+    let life = tell({ events: [start] }).life;
+    let now = T0 + SECOND;
+    const waited: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      for (const event of [spawned, unhealthy, killed]) life = stepTask(life, event, rules(settings), ++now).life;
+      waited.push(life.nextStartAt === null ? 0 : life.nextStartAt - now);
+      if (life.nextStartAt === null) continue;
+      now = life.nextStartAt;
+      life = stepTask(life, due, rules(settings), now).life;
+    }
+    t.same(waited, [0, 1000, 2000, 3000, 3000]);
+  });
+  await t.test('and is stopped by hand meanwhile stays stopped', async (t) => {
+    const { life } = tell({ events: [start, spawned, unhealthy, stop, killed] });
+    t.match(life, { phase: 'stopped', wanted: 'stop' });
+  });
+  await t.test('and is restarted by hand meanwhile is not counted', async (t) => {
+    const { life } = tell({ events: [start, spawned, unhealthy, restart, killed], settings: { max_restarts: 0 } });
+    t.match(life, { phase: 'starting', run: 2, restarts: 0 });
+  });
+});
+
+t.test('a run with more processes than it may have', async (t) => {
+  const pids: TaskEvent = { kind: 'breach', limit: 'pids', sentence: 'pids: 20 of 16 processes and threads' };
+  const after = (settings: Settings): TaskLife => tell({ events: [start, spawned, pids, killed], settings }).life;
+  t.same(tell({ events: [start, spawned, pids] }).effects, ['spawn', 'kill'], 'is not asked: it would fork meanwhile');
+  t.match(after({ restart: true, allow_exit: true }), { phase: 'starting', run: 2, restarts: 1 });
+  t.match(after({ allow_exit: true }), { phase: 'failed', run: 1, reason: pids.sentence });
+  t.match(after({}), { phase: 'backoff', reason: /^pids: .*; it may not exit/ });
+});
+
+t.test('a run that the kernel ended for a limit is over that limit, though nobody was asked before', async (t) => {
+  for (const limit of ['mem', 'pids', 'cpu'] as const) {
+    const event: TaskEvent = {
+      kind: 'ended',
+      code: null,
+      signal: 'SIGKILL',
+      because: limit,
+      why: `${limit}: the kernel says so`,
+      livedMs: 5,
+    };
+    const again = stepTask(inPhase('running'), event, rules({ restart: true, allow_exit: true }), T0 + SECOND);
+    t.same(again.ended, { reason: limit, sentence: `${limit}: the kernel says so` });
+    t.match(again.life, { phase: 'starting', run: 4, restarts: 1 }, `${limit}: restart: true starts it again`);
+    const failed = stepTask(inPhase('running'), event, rules({ allow_exit: true }), T0 + SECOND);
+    t.match(
+      failed.life,
+      { phase: 'failed', reason: `${limit}: the kernel says so` },
+      `${limit}: and nothing else does`,
+    );
+    const kept = stepTask(inPhase('running'), event, rules({ ensure_alive: true }), T0 + SECOND);
+    t.equal(kept.life.phase, 'starting', `${limit}: but being kept alive`);
+    const ending = { reason: 'user', sentence: 'stopped by me' } as const;
+    const stopped = stepTask(inPhase('stopping', { wanted: 'stop', ending }), event, rules(), T0 + SECOND);
+    t.match(stopped.life, { phase: 'stopped', reason: 'stopped by me' }, `${limit}: what was being stopped is stopped`);
+  }
+});
+
+t.test('how long a run lived is told by a clock that nobody sets', async (t) => {
+  const settings: Settings = {
+    ensure_alive: true,
+    allow_exit: true,
+    max_restarts: 5,
+    backoff: pauses(0, 1, { reset_after: 60 }),
+  };
+  const spent = inPhase('running', { restarts: 5, streak: 5 });
+  const endedAfter = (livedMs: number): TaskEvent => ({ kind: 'ended', code: 1, signal: null, livedMs });
+  const DAY = 86_400 * SECOND;
+  for (const [name, jump] of [
+    ['does not jump', 0],
+    ['jumps a day ahead', DAY],
+    ['jumps a day back', -DAY],
+  ] as const) {
+    const short = stepTask(spent, endedAfter(60 * SECOND - 1), rules(settings), T0 + SECOND + jump).life;
+    t.match(short, { phase: 'failed', restarts: 5, streak: 5 }, `the other ${name}: a short run is no stable uptime`);
+    const long = stepTask(spent, endedAfter(60 * SECOND), rules(settings), T0 + SECOND + jump).life;
+    t.match(long, { phase: 'starting', restarts: 1, streak: 1 }, `the other ${name}: a long one is`);
+  }
+  await t.test('so whatever the time of day is, the task does the same', async () => {
+    const time = fc.integer({ min: 0, max: 4_000_000_000_000 });
+    fc.assert(
+      fc.property(time, time, fc.integer({ min: 0, max: 200_000 }), fc.nat(12), (now, other, livedMs, streak) => {
+        const life = inPhase('running', { streak, restarts: streak });
+        const [one, two] = [now, other].map((at) => {
+          const { life: after, effects } = stepTask(life, endedAfter(livedMs), rules(settings), at);
+          const pause = after.nextStartAt === null ? null : after.nextStartAt - at;
+          return { phase: after.phase, reason: after.reason, restarts: after.restarts, pause, effects };
+        });
+        return JSON.stringify(one) === JSON.stringify(two);
+      }),
+    );
+  });
 });
