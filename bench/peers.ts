@@ -1,8 +1,10 @@
 /**
  * Cerebro's machine sitter side by side with runit, s6, supervisord and PM2: those of them that are on PATH.
  *
- *   npx tsx bench/peers.ts [--only restart,memory,idle,logs,breach] [--tasks 500] [--rounds 20] [--log-rounds 5]
+ *   node --import tsx bench/peers.ts [--only restart,memory,idle,logs,breach] [--tasks 500] [--rounds 20] [--log-rounds 5]
  *                          [--window 30] [--settle 10] [--json FILE]
+ *
+ * Not by `npx tsx`: that kills what has not taken notice of a Ctrl-C within a moment, and then nobody ends what was started.
  */
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';

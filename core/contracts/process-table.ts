@@ -13,6 +13,8 @@ export interface ProcessInfo extends ProcessId {
   state: string;
   /** Memory that it has in use, shared pages included. */
   rssBytes: number;
+  /** Processor time that it has used, in clock ticks. */
+  cpuTicks: number;
 }
 
 /** The processes of this host, as one consistent reading. */
@@ -31,6 +33,8 @@ export interface ProcessTable {
   pids(): number[];
   /** The pid that was given last, also to what has ended and to threads: when it stays the same, nobody was born. */
   lastPid(): number;
+  /** Whether a pid is a process's: threads have pids too, and are found by them. */
+  isProcess(pid: number): boolean;
   /** The value that a variable had when the process last called exec; undefined where there is none, or no such process. */
   environment(pid: number, name: string): string | undefined;
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { copyFile, mkdtemp, rm, stat, statfs, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, open, rm, stat, statfs, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CerebroError, messageOf, systemCode } from '../errors.ts';
@@ -52,6 +52,7 @@ export async function blockSize(path: string): Promise<number> {
  * collapse: the rest moves up. punch: a hole, nothing moves. Both lose nothing. Throws `unsupported` where it is not to be had.
  */
 export async function cutHead(path: string, method: 'collapse' | 'punch', from: number, to: number): Promise<void> {
+  await flush(path);
   const how = method === 'collapse' ? '--collapse-range' : '--punch-hole';
   try {
     await run('fallocate', [how, '--offset', String(from), '--length', String(to - from), path], {
@@ -59,6 +60,16 @@ export async function cutHead(path: string, method: 'collapse' | 'punch', from: 
     });
   } catch (error) {
     throw new CerebroError('unsupported', `fallocate ${how} of ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** fallocate waits for what is not on the disk yet, and holds up whoever writes meanwhile: that is got out of the way before, which holds up nobody. */
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
   }
 }
 

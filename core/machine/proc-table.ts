@@ -40,6 +40,11 @@ export class ProcTable implements ProcessTable {
     return Number(text.slice(text.lastIndexOf(' ') + 1));
   }
 
+  isProcess(pid: number): boolean {
+    const status = readProc(`/proc/${pid}/status`);
+    return status !== undefined && Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1]) === pid;
+  }
+
   environment(pid: number, name: string): string | undefined {
     const text = readProc(`/proc/${pid}/environ`);
     if (text === undefined) return undefined;
@@ -66,6 +71,7 @@ function parseStat(line: string): ProcessInfo | undefined {
     session: Number(rest[3]),
     startTime,
     rssBytes: Number(rest[21]) * pageSize(),
+    cpuTicks: Number(rest[11]) + Number(rest[12]),
   };
 }
 

@@ -17,9 +17,9 @@ import type { IndexedRun, ProcessIndex } from './process-index.ts';
 const MB = 1024 * 1024;
 /** The kernel counts a process's memory with a little delay; so much may be missing from the count. */
 const COUNT_SLACK_BYTES = MB;
-/** Memory and cpu of a run that does nothing need not be measured often for the page. */
-const LONGEST_PAUSE_FACTOR = 5;
 const CPU_SAMPLE_MS = 1000;
+/** Processor time is counted in these. */
+const TICK_MS = 10;
 /** Below this share of memory a warning is over: not to come and go with every sample. */
 const WARNING_OVER = 0.95;
 
@@ -51,7 +51,8 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
   #released = false;
   /** When the next sample is due for people, whatever the limits say; monotonic ms. */
   #shownAt = 0;
-  #pauseFactor = 1;
+  /** CPU ticks of all its processes at the last sample. */
+  #ticks = -1;
   /** Processes came that no sample has seen. */
   #grown = true;
   #sampledAt = 0;
@@ -155,8 +156,23 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
     return (memBytes !== null && bytes >= this.#nextThreshold(memBytes)) || (pids !== null && members.length > pids);
   }
 
+  /** Whether nothing of it has run since the last sample: then that still holds, and it need not be measured again. */
+  isUnchanged(members: readonly ProcessInfo[], now: number): boolean {
+    const { cpu, onCpu } = this.#limits;
+    const usage = this.#usage;
+    // An average goes down only when it is taken.
+    if (cpu !== null && onCpu !== 'throttle') return false;
+    if (!usage || members.length !== usage.processes || ticksOf(members) !== this.#ticks) return false;
+    if (now - this.#sampledAt >= 2 * TICK_MS) this.#usage = { ...usage, cpu: 0 };
+    this.#shownLater(now);
+    return true;
+  }
+
+  #shownLater(now: number): void {
+    if (this.#limits.measure) this.#shownAt = now + this.#options.idleMs;
+  }
+
   take(members: readonly ProcessInfo[], stats: Stats, now: number): void {
-    const before = this.#usage;
     const { memBytes, processes, usedMs } = this.#sum(members, stats);
     const seconds = (now - this.#sampledAt) / 1000;
     const cpu = this.#sampledAt === 0 || seconds <= 0 ? 0 : usedMs / 1000 / seconds;
@@ -164,9 +180,8 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
     this.#sampledAt = now;
     this.#peak = Math.max(this.#peak, memBytes);
     this.#usage = { cpu: Math.round(cpu * 1000) / 1000, memBytes, processes, throttledSeconds: 0 };
-    const quiet = before !== null && cpu < 0.01 && Math.abs(memBytes - before.memBytes) < MB;
-    this.#pauseFactor = quiet ? Math.min(LONGEST_PAUSE_FACTOR, this.#pauseFactor * 2) : 1;
-    if (this.#limits.measure) this.#shownAt = now + this.#options.idleMs * this.#pauseFactor;
+    this.#ticks = ticksOf(members);
+    this.#shownLater(now);
     if (!this.#released) this.#judge(memBytes, processes, now);
   }
 
@@ -268,6 +283,12 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
   #calm(limit: Breach['limit']): void {
     if (this.#warned.delete(limit)) this.#listener?.onWarning({ limit, sentence: null });
   }
+}
+
+function ticksOf(members: readonly ProcessInfo[]): number {
+  let ticks = 0;
+  for (const info of members) ticks += info.cpuTicks;
+  return ticks;
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {

@@ -34,6 +34,7 @@ export class ProcEnforcer implements LimitEnforcer {
   readonly #index: ProcessIndex;
   #timer: Timer | null = null;
   #timerAt = 0;
+  #birthsAt = 0;
   #sampling = false;
   #stopped = false;
 
@@ -96,13 +97,18 @@ export class ProcEnforcer implements LimitEnforcer {
     try {
       const now = this.#services.clock.monotonic();
       const allocated = allocatedBytes();
-      this.#index.refresh();
+      // Who could have grown too large may have done so in a child that is not known yet; for the rest, now and then is enough.
+      const suspects = [...this.#runs].filter((run) => run.isSuspect(now, allocated));
+      if (suspects.length > 0 || now - this.#birthsAt >= BIRTHS_MS - 5) {
+        this.#birthsAt = now;
+        this.#index.refresh();
+      }
       const due: { run: ProcEnclosure; members: ProcessInfo[] }[] = [];
       for (const run of this.#runs) {
-        const suspect = run.isSuspect(now, allocated);
-        if (!suspect && !run.isDue(now)) continue;
+        if (!run.isDue(now) && !run.isSuspect(now, allocated)) continue;
         const members = this.#index.members(run);
-        if (run.glance(members, now, allocated) || run.isDue(now)) due.push({ run, members });
+        if (run.glance(members, now, allocated) || (run.isDue(now) && !run.isUnchanged(members, now)))
+          due.push({ run, members });
       }
       const pids = due.flatMap(({ members }) => members.map((info) => info.pid));
       const stats = pids.length === 0 ? {} : await pidusage(pids).catch(() => ({}));

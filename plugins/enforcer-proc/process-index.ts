@@ -4,6 +4,10 @@ import type { ProcessId, ProcessInfo, ProcessTable } from '../../core/contracts/
 /** Younger than this (clock ticks, 1/100 s), a process may still be between fork and exec, and not bear its mark yet. */
 const YOUNG_TICKS = 500;
 
+/** So many newborn are asked for one by one, so often in a row, before the whole list is read. */
+const FEW = 32;
+const MOST_SHORTCUTS = 20;
+
 /** A run as the index knows it. */
 export interface IndexedRun {
   readonly marker: string;
@@ -33,6 +37,8 @@ export class ProcessIndex {
   readonly #runs = new Set<IndexedRun>();
   readonly #members = new Map<IndexedRun, Set<number>>();
   #lastPid = Number.POSITIVE_INFINITY;
+  /** How often in a row only the newborn were asked for. */
+  #shortcuts = 0;
   /** A run came or learnt its leader: strangers may be its own. */
   #runsChanged = false;
 
@@ -87,18 +93,26 @@ export class ProcessIndex {
   }
 
   #readBorn(last: number): void {
-    const cameRound = last < this.#lastPid;
-    const listed = new Set(this.#table.pids());
-    for (const pid of this.#known.keys()) if (!listed.has(pid)) this.#forget(pid);
-    for (const pid of listed) {
-      const known = this.#known.get(pid);
-      if (known && !cameRound && pid <= this.#lastPid) continue;
-      const info = this.#table.read(pid);
-      if (known?.info.startTime === info?.startTime) continue;
-      this.#forget(pid);
-      if (info) this.#known.set(pid, { info, run: null, marker: undefined });
+    const born = last - this.#lastPid;
+    // A few are asked for by their numbers; the whole list is read where there are many, and now and then for who is gone.
+    if (born > 0 && born <= FEW && this.#shortcuts < MOST_SHORTCUTS) {
+      this.#shortcuts += 1;
+      for (let pid = this.#lastPid + 1; pid <= last; pid++) this.#learn(pid, this.#table.isProcess(pid));
+    } else {
+      this.#shortcuts = 0;
+      const cameRound = born < 0;
+      const listed = new Set(this.#table.pids());
+      for (const pid of this.#known.keys()) if (!listed.has(pid)) this.#forget(pid);
+      for (const pid of listed) if (cameRound || pid > this.#lastPid || !this.#known.has(pid)) this.#learn(pid, true);
     }
     this.#lastPid = last;
+  }
+
+  #learn(pid: number, isProcess: boolean): void {
+    const info = isProcess ? this.#table.read(pid) : undefined;
+    if (info && this.#known.get(pid)?.info.startTime === info.startTime) return;
+    this.#forget(pid);
+    if (info) this.#known.set(pid, { info, run: null, marker: undefined });
   }
 
   #forget(pid: number): void {

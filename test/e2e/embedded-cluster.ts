@@ -8,7 +8,7 @@ import { packageRoot } from '../../core/engine/package-root.ts';
 const BIN = join(packageRoot, 'bin', 'cerebro');
 /** tap puts loaders of its own into every Node that a test starts; what is tested here is to run as it does for its users. */
 const PLAIN_NODE = ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath] as const;
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 120_000;
 
 export interface CliResult {
   code: number;
