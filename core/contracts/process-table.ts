@@ -33,8 +33,6 @@ export interface ProcessTable {
   pids(): number[];
   /** The pid that was given last, also to what has ended and to threads: when it stays the same, nobody was born. */
   lastPid(): number;
-  /** Whether a pid is a process's: threads have pids too, and are found by them. */
-  isProcess(pid: number): boolean;
   /** The value that a variable had when the process last called exec; undefined where there is none, or no such process. */
   environment(pid: number, name: string): string | undefined;
 }

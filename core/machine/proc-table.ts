@@ -40,11 +40,6 @@ export class ProcTable implements ProcessTable {
     return Number(text.slice(text.lastIndexOf(' ') + 1));
   }
 
-  isProcess(pid: number): boolean {
-    const status = readProc(`/proc/${pid}/status`);
-    return status !== undefined && Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1]) === pid;
-  }
-
   environment(pid: number, name: string): string | undefined {
     const text = readProc(`/proc/${pid}/environ`);
     if (text === undefined) return undefined;

@@ -81,7 +81,7 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
   attach(leader: ProcessId): void {
     if (this.#released) return;
     this.leader = leader;
-    this.#options.index.led();
+    this.#options.index.led(leader);
     const { measure } = this.#limits;
     this.#shownAt = measure ? this.#options.clock.monotonic() + this.#options.idleMs : Number.POSITIVE_INFINITY;
     this.#options.added(this);

@@ -4,10 +4,6 @@ import type { ProcessId, ProcessInfo, ProcessTable } from '../../core/contracts/
 /** Younger than this (clock ticks, 1/100 s), a process may still be between fork and exec, and not bear its mark yet. */
 const YOUNG_TICKS = 500;
 
-/** So many newborn are asked for one by one, so often in a row, before the whole list is read. */
-const FEW = 32;
-const MOST_SHORTCUTS = 20;
-
 /** A run as the index knows it. */
 export interface IndexedRun {
   readonly marker: string;
@@ -37,8 +33,6 @@ export class ProcessIndex {
   readonly #runs = new Set<IndexedRun>();
   readonly #members = new Map<IndexedRun, Set<number>>();
   #lastPid = Number.POSITIVE_INFINITY;
-  /** How often in a row only the newborn were asked for. */
-  #shortcuts = 0;
   /** A run came or learnt its leader: strangers may be its own. */
   #runsChanged = false;
 
@@ -53,7 +47,8 @@ export class ProcessIndex {
   }
 
   /** The run's leader is known by now. */
-  led(): void {
+  led(leader: ProcessId): void {
+    this.#learn(leader.pid);
     this.#runsChanged = true;
   }
 
@@ -93,23 +88,16 @@ export class ProcessIndex {
   }
 
   #readBorn(last: number): void {
-    const born = last - this.#lastPid;
-    // A few are asked for by their numbers; the whole list is read where there are many, and now and then for who is gone.
-    if (born > 0 && born <= FEW && this.#shortcuts < MOST_SHORTCUTS) {
-      this.#shortcuts += 1;
-      for (let pid = this.#lastPid + 1; pid <= last; pid++) this.#learn(pid, this.#table.isProcess(pid));
-    } else {
-      this.#shortcuts = 0;
-      const cameRound = born < 0;
-      const listed = new Set(this.#table.pids());
-      for (const pid of this.#known.keys()) if (!listed.has(pid)) this.#forget(pid);
-      for (const pid of listed) if (cameRound || pid > this.#lastPid || !this.#known.has(pid)) this.#learn(pid, true);
-    }
+    const cameRound = last < this.#lastPid;
+    const listed = new Set(this.#table.pids());
+    for (const pid of this.#known.keys()) if (!listed.has(pid)) this.#forget(pid);
+    // A number may have been given before its process could be seen: who is not known yet is read in any case.
+    for (const pid of listed) if (cameRound || pid > this.#lastPid || !this.#known.has(pid)) this.#learn(pid);
     this.#lastPid = last;
   }
 
-  #learn(pid: number, isProcess: boolean): void {
-    const info = isProcess ? this.#table.read(pid) : undefined;
+  #learn(pid: number): void {
+    const info = this.#table.read(pid);
     if (info && this.#known.get(pid)?.info.startTime === info.startTime) return;
     this.#forget(pid);
     if (info) this.#known.set(pid, { info, run: null, marker: undefined });

@@ -48,7 +48,6 @@ export class MachineUnderTest {
             scan: () => processes.scan(),
             pids: () => processes.pids(),
             lastPid: () => processes.lastPid(),
-            isProcess: (pid: number) => processes.isProcess(pid),
             environment: (pid: number, name: string) => processes.environment(pid, name),
           };
     const services = { clock, logger: silentLogger, processes, dataDir: this.folder };
