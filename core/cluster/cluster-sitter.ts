@@ -30,6 +30,7 @@ import { ClusterViews } from './cluster-views.ts';
 import { Executor } from './executor.ts';
 import { Intake } from './intake.ts';
 import { MachineClient } from './machine-client.ts';
+import type { MachineLink } from './machine-link.ts';
 import { Observer } from './observer.ts';
 import { planSentences } from './plan-sentences.ts';
 import { RecipeRunner } from './recipe-runner.ts';
@@ -48,13 +49,17 @@ export interface ClusterSitterDeps {
   version: string;
   clock: Clock;
   logger: Logger;
+  /** How machines are reached, when not over the network: for simulations. Commands carry the epoch that is asked for. */
+  link?(epoch: () => number): MachineLink;
+  /** Another planner than `planCluster`: for simulations that show what a wrong one would do. */
+  plan?: typeof planCluster;
 }
 
 /** The cluster side, put together: takes orders, shows what is, and keeps the loop going. */
 export class ClusterSitter implements ClusterApi {
   readonly #deps: ClusterSitterDeps;
   readonly #records: ClusterRecords;
-  readonly #client: MachineClient;
+  readonly #client: MachineLink;
   readonly #observer: Observer;
   readonly #recipes: RecipeRunner;
   readonly #executor: Executor;
@@ -76,10 +81,12 @@ export class ClusterSitter implements ClusterApi {
     this.#deps = deps;
     this.#providers = new Map(deps.providers.map((provider) => [provider.name, provider]));
     this.#records = new ClusterRecords(store, clock);
-    this.#client = new MachineClient(() => this.#lease?.epoch ?? 0);
+    const epoch = (): number => this.#lease?.epoch ?? 0;
+    this.#client = deps.link?.(epoch) ?? new MachineClient(epoch);
     this.#recipes = new RecipeRunner({
       loaders: deps.recipeLoaders,
       deadlineMs: settings.recipe_deadline * 1000,
+      clock,
       logger,
       tell: (events) => this.#records.transact(() => ({ write: [], events })),
     });
@@ -113,6 +120,7 @@ export class ClusterSitter implements ClusterApi {
       clock,
       logger,
       snapshot: (now) => this.#snapshot(now),
+      plan: deps.plan ?? planCluster,
     });
     this.#intake = new Intake({
       records: this.#records,

@@ -8,7 +8,7 @@ import type { NewEvent } from '../model/event.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
-import type { MachineClient } from './machine-client.ts';
+import type { MachineLink } from './machine-link.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
 
 /** Effects under way at a time; the rest wait for the next pass. */
@@ -19,7 +19,7 @@ const RETRY_MAX_MS = 60_000;
 export interface ExecutorDeps {
   records: ClusterRecords;
   providers: ReadonlyMap<string, MachineProvider>;
-  client: MachineClient;
+  client: MachineLink;
   recipes: RecipeRunner;
   clock: Clock;
   logger: Logger;

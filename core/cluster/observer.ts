@@ -9,7 +9,7 @@ import type { MachineContact } from '../model/plan.ts';
 import type { TaskStatus } from '../model/task.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
-import type { MachineClient } from './machine-client.ts';
+import type { MachineLink } from './machine-link.ts';
 
 /** How often providers are asked for their machines, beside what they tell by themselves. */
 const DESCRIBE_MS = 5000;
@@ -24,7 +24,7 @@ const MAX_QUEUED = 5000;
 
 export interface ObserverDeps {
   records: ClusterRecords;
-  client: MachineClient;
+  client: MachineLink;
   providers: readonly MachineProvider[];
   clock: Clock;
   logger: Logger;
