@@ -73,7 +73,7 @@ export class Intake {
         slug,
         version,
         spec,
-        nextSerial: before?.nextSerial ?? 1,
+        nextSerial: before?.nextSerial ?? records.serials.get(`job/${slug}`) ?? 1,
         state: 'active',
         createdAt: before?.createdAt ?? at,
         updatedAt: at,
