@@ -21,6 +21,8 @@ const EVENTS_MS = 50;
 const EVENTS_RETRY_MS = 2000;
 /** Events of one machine that wait for a store that takes nothing; the machine has them all. */
 const MAX_QUEUED = 5000;
+/** Lists of large providers lag behind: a machine that was confirmed only lately, and is not on one yet, is not gone. */
+const LISTED_WITHIN_MS = 60_000;
 
 export interface ObserverDeps {
   records: ClusterRecords;
@@ -118,7 +120,7 @@ export class Observer {
   }
 
   async #describeOne(provider: MachineProvider): Promise<void> {
-    const { records, logger, onNews } = this.#deps;
+    const { records, clock, logger, onNews } = this.#deps;
     // What was confirmed only while the provider was making its list need not be on it.
     const confirmed = new Set(this.#machinesOf(provider).flatMap(({ id, ref }) => (ref === null ? [] : id)));
     let instances: Instance[];
@@ -134,7 +136,7 @@ export class Observer {
     for (const machine of this.#machinesOf(provider)) {
       const instance = byMachine.get(machine.id);
       const contact = this.#contact(machine.id);
-      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance);
+      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance, clock.now());
       if (contact.providerSays !== says) news = true;
       contact.providerSays = says;
       if (instance && (instance.endpoint !== machine.endpoint || instance.address !== machine.address)) {
@@ -329,7 +331,10 @@ export class Observer {
 }
 
 /** Of a machine that was never confirmed, absence says nothing: the order may still be on its way. */
-function saysOf(machine: MachineRecord, instance: Instance | undefined): MachineContact['providerSays'] {
-  if (!instance) return machine.ref === null ? 'unknown' : 'gone';
+function saysOf(machine: MachineRecord, instance: Instance | undefined, now: number): MachineContact['providerSays'] {
+  if (!instance) {
+    const young = machine.state === 'booting' && now - machine.stateSince < LISTED_WITHIN_MS;
+    return machine.ref === null || young ? 'unknown' : 'gone';
+  }
   return instance.state === 'pending' ? 'unknown' : instance.state;
 }

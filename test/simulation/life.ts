@@ -46,6 +46,8 @@ export async function live(seed: number, breakage: Breakage = {}): Promise<Life>
   let commits = 0;
   const store = new SimulatedStore(world, (by, transaction) => {
     commits += 1;
+    for (const operation of transaction.write)
+      if ('put' in operation && operation.put.startsWith('event/')) world.tell(`  * ${messageIn(operation.value)}`);
     recordLaws.check(ledger.take(transaction), by);
   });
   const sitters = new Sitters({ world, cloud, network, store, laws }, breakage);
@@ -91,6 +93,10 @@ export async function live(seed: number, breakage: Breakage = {}): Promise<Life>
     restAfter: ((restFrom ?? ended) - calmFrom) / 1000,
     commits,
   };
+}
+
+function messageIn(event: unknown): string {
+  return typeof event === 'object' && event !== null && 'message' in event ? String(event.message) : '';
 }
 
 /** The defaults, but for deadlines that would only make lives longer. */
