@@ -15,6 +15,8 @@ import type { RecipeRunner } from './recipe-runner.ts';
 const CONCURRENT = 64;
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 60_000;
+/** A machine that took a task has so long to report it before it is told again. */
+const REPORT_MS = 2000;
 
 export interface ExecutorDeps {
   records: ClusterRecords;
@@ -192,7 +194,13 @@ export class Executor {
     });
     await this.#changeCopy(copy.id, (after) =>
       after.version === copy.version
-        ? { ...after, taskVersion: copy.version, attempts: 0, nextAttemptAt: 0, lastError: null }
+        ? {
+            ...after,
+            taskVersion: copy.version,
+            attempts: 0,
+            nextAttemptAt: this.#deps.clock.now() + REPORT_MS,
+            lastError: null,
+          }
         : null,
     );
   }

@@ -1,6 +1,7 @@
 import type { CopyRecord } from '../model/copy.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { ClusterSnapshot } from '../model/plan.ts';
+import type { TaskStatus } from '../model/task.ts';
 
 /**
  * Something to be done in the world because the records say so. Each is idempotent: after a crash the same records ask for it again.
@@ -37,7 +38,7 @@ export function dueEffects(snapshot: Pick<ClusterSnapshot, 'now' | 'machines' | 
     if (!machine || !contact?.connected || !takesCommands(machine)) continue;
     if (copy.wanted === 'stop') {
       if (due(copy)) effects.push({ kind: 'remove-task', key: copy.id, task: copy.id, copy, machine });
-    } else if (copy.taskVersion !== copy.version || isMissing(copy, contact.tasks)) {
+    } else if (copy.taskVersion !== copy.version || isAstray(copy, contact.tasks)) {
       if (due(copy)) effects.push({ kind: 'deploy-copy', key: copy.id, copy, machine });
     }
   }
@@ -56,7 +57,10 @@ function takesCommands(machine: MachineRecord): boolean {
   return machine.state === 'ready' || machine.state === 'draining';
 }
 
-/** The machine has reported, and knows nothing of a task that it was given: it lost its memory and is told again. */
-function isMissing(copy: CopyRecord, tasks: ReadonlyMap<string, unknown> | null): boolean {
-  return copy.taskVersion === copy.version && tasks !== null && !tasks.has(copy.id);
+/**
+ * The machine reports something else than it was given, and is told again: it lost its memory, or an older command came after the
+ * newer one, held up on its way.
+ */
+function isAstray(copy: CopyRecord, tasks: ReadonlyMap<string, TaskStatus> | null): boolean {
+  return tasks !== null && tasks.get(copy.id)?.version !== copy.version;
 }

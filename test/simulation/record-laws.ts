@@ -32,7 +32,7 @@ export class RecordLaws {
   check(commit: Commit, by: SitterProcess): void {
     if (commit.copies.length > 0) {
       this.#capacity(commit);
-      this.#noneTooMany(commit.copies.flatMap(({ before, after }) => (!before && after ? [after] : [])));
+      this.#placements(commit.copies);
       this.#rolling.check(commit);
     }
     if (commit.machines.length > 0) this.#losses(commit.machines, by);
@@ -57,8 +57,13 @@ export class RecordLaws {
   }
 
   /** New copies fill what is missing, and go beyond it only to take the place of those on machines that are being emptied. */
-  #noneTooMany(placed: readonly CopyRecord[]): void {
+  #placements(changed: readonly Changed<CopyRecord>[]): void {
     const { ledger, world } = this.#parts;
+    const placed = changed.flatMap(({ before, after }) => (!before && after ? [after] : []));
+    // A leader that is stopped by the same plan that gave it a follower takes it along with the next.
+    const stoppedJustNow = new Set(
+      changed.flatMap(({ before, after }) => (before?.wanted === 'run' && after ? [after.id] : [])),
+    );
     const staying = (copy: CopyRecord): boolean =>
       copy.wanted === 'run' && STAYS.has(ledger.machines.get(copy.machine)?.state ?? 'lost');
     for (const copy of placed) {
@@ -79,7 +84,9 @@ export class RecordLaws {
       const here = sameJob.filter(({ machine }) => machine === copy.machine).length;
       if (here > 1)
         world.violate('no copy beyond what is wanted', `"${job.name}" has ${here} copies on ${copy.machine}`);
-      const led = ledger.onMachine(copy.machine).some((other) => other.job === leader && other.wanted === 'run');
+      const led = ledger
+        .onMachine(copy.machine)
+        .some((other) => other.job === leader && (other.wanted === 'run' || stoppedJustNow.has(other.id)));
       if (!led)
         world.violate(
           'a linked job runs where its leader runs',

@@ -92,7 +92,7 @@ export class SimulatedTask {
   fall(): boolean {
     const wasWanted = this.runs || this.phase === 'backoff';
     const waiting = this.#atRest.splice(0);
-    this.#become('stopped', 'the machine went down');
+    if (wasWanted) this.#become('stopped', 'the machine went down');
     // A task that was being stopped or removed has got there this way too.
     for (const next of waiting) next();
     return wasWanted && waiting.length === 0;
