@@ -43,7 +43,8 @@ export class People {
   #anything(): void {
     const random = this.#random;
     const draw = random.next();
-    if (draw < 0.6) this.#ask('apply', (api) => this.#apply(api));
+    if (draw < 0.35) this.#ask('apply', (api) => this.#apply(api));
+    else if (draw < 0.6) this.#ask('change', (api) => this.#change(api));
     else if (draw < 0.7) this.#ask('remove', (api) => api.removeJob(random.pick([...PLAIN, 'log']), 'anna'));
     else if (draw < 0.82)
       this.#ask('drain', async (api) => {
@@ -68,8 +69,29 @@ export class People {
       const [name, leader] = random.pick(LINKED);
       jobs.set(name, this.#follower(name, leader));
     }
-    const dryRun = random.chance(0.05);
-    const { changes } = await api.apply(JSON.stringify([...jobs.values()]), { source: 'jobs', dryRun, by: 'anna' });
+    await this.#send(api, [...jobs.values()]);
+  }
+
+  /** As most changes are: one thing of a job that there is. */
+  async #change(api: ClusterApi): Promise<void> {
+    const random = this.#random;
+    const names = api.jobs().map(({ name }) => name);
+    if (names.length === 0) return;
+    const { spec } = api.job(random.pick(names)).record;
+    const change = random.pick(['command', 'command', 'command', 'count', 'size', 'version', 'pace']);
+    const changed = structuredClone(spec);
+    if (change === 'command') changed.task_configuration.command += '.';
+    if (change === 'size') changed.task_configuration.mem = random.pick([128, 512, 1024]);
+    if (change === 'version') changed.version = `1.${random.int(0, 9)}`;
+    if (change === 'pace') changed.update.max_parallel = random.int(1, 3);
+    if (change === 'count')
+      for (const entry of Object.values(changed.deployment_layout)) entry.count = random.int(0, 4);
+    await this.#send(api, [changed]);
+  }
+
+  async #send(api: ClusterApi, jobs: readonly object[]): Promise<void> {
+    const dryRun = this.#random.chance(0.05);
+    const { changes } = await api.apply(JSON.stringify(jobs), { source: 'jobs', dryRun, by: 'anna' });
     const what = changes.map(({ job, change, version }) => `${job} ${change} (version ${version})`).join(', ');
     this.#world.tell(`people: applied${dryRun ? ' for show' : ''}: ${what}`);
   }

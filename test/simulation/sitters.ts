@@ -1,8 +1,6 @@
 import { ClusterSitter, type ClusterSitterDeps } from '../../core/cluster/cluster-sitter.ts';
-import type { MachineLink } from '../../core/cluster/machine-link.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { MachineProvider } from '../../core/contracts/machine-provider.ts';
-import type { StateStore } from '../../core/contracts/state-store.ts';
 import { messageOf } from '../../core/errors.ts';
 import type { Cloud } from './cloud.ts';
 import type { EffectLaws } from './effect-laws.ts';
@@ -18,8 +16,8 @@ import type { World } from './world.ts';
 export interface Breakage {
   plan?: NonNullable<ClusterSitterDeps['plan']>;
   provider?(right: MachineProvider, parts: SitterParts): MachineProvider;
-  link?(right: MachineLink, parts: SitterParts): MachineLink;
-  store?(right: StateStore): StateStore;
+  /** The epoch that its commands say they are of. */
+  epoch?(right: number): number;
 }
 
 export interface SitterParts {
@@ -88,12 +86,11 @@ export class Sitters {
   #make(process: SitterProcess): ClusterSitter {
     const parts = this.#parts;
     const { world } = parts;
-    const { provider, link, store, plan } = this.#breakage;
+    const { provider, epoch: otherEpoch, plan } = this.#breakage;
     const rightProvider = new SimulatedProvider(parts, process);
-    const rightStore = parts.store.seenBy(process);
     return new ClusterSitter({
       settings: world.settings,
-      store: store?.(rightStore) ?? rightStore,
+      store: parts.store.seenBy(process),
       providers: [provider?.(rightProvider, parts) ?? rightProvider],
       recipeLoaders: [simulatedRecipes(world, process)],
       plugins: () => [],
@@ -101,10 +98,7 @@ export class Sitters {
       version: 'simulated',
       clock: process.clock,
       logger: loggerOf(process, world),
-      link: (epoch) => {
-        const right = new SimulatedLink(parts, process, epoch);
-        return link?.(right, parts) ?? right;
-      },
+      link: (epoch) => new SimulatedLink(parts, process, () => otherEpoch?.(epoch()) ?? epoch()),
       ...(plan && { plan }),
     });
   }
