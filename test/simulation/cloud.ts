@@ -63,7 +63,7 @@ export class Cloud {
     if (known) return described(known);
     const inZone = this.live().filter(({ zone }) => zone === order.zone).length;
     if (inZone >= (this.capacity.get(order.zone) ?? Number.POSITIVE_INFINITY))
-      throw new CerebroError('unavailable', `${order.zone} has no capacity just now; try again later`);
+      throw new CerebroError('no_capacity', `${order.zone} has no capacity just now; try again later`);
     const instance = this.#add(order, 'pending');
     if (this.#random.chance(this.hidden))
       instance.listedFrom = this.#world.clock.now() + this.#random.between(1000, 15_000);

@@ -22,6 +22,11 @@ export interface Listener {
   hangUp(): void;
 }
 
+/** What makes a task restart when it is put again. */
+function runKey({ configuration, version, generation }: TaskDefinition): string {
+  return canonical({ configuration, version, generation });
+}
+
 interface About {
   id: string;
   ref: string;
@@ -112,7 +117,7 @@ export class SimulatedMachine {
       task.start('added');
       return task.status();
     }
-    const other = canonical(known.definition) !== canonical(definition);
+    const other = runKey(known.definition) !== runKey(definition);
     known.definition = definition;
     if (other && (known.runs || known.phase === 'backoff')) known.restart(`changed to version ${definition.version}`);
     else if (known.phase === 'stopped' || known.phase === 'failed' || (other && known.phase === 'exited'))

@@ -99,13 +99,14 @@ export class SimulatedTask {
   }
 
   status(): TaskStatus {
-    const { id, job, version, configuration } = this.definition;
+    const { id, job, version, generation, configuration } = this.definition;
     return {
       ...QUIET,
       id,
       job,
       name: configuration.name,
       version,
+      generation,
       phase: this.phase,
       reason: this.#reason,
       since: new Date(this.#since).toISOString(),
