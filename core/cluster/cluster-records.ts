@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Clock } from '../contracts/clock.ts';
 import type { Change, Condition, Operation, StateStore, Watch } from '../contracts/state-store.ts';
 import { CerebroError } from '../errors.ts';
+import { type AlertRecord, alertRecord } from '../model/alert.ts';
 import { type CopyRecord, copyRecord } from '../model/copy.ts';
 import { type ClusterEvent, clusterEvent, type NewEvent } from '../model/event.ts';
 import { type JobRecord, type JobVersion, jobRecord, jobVersion } from '../model/job.ts';
@@ -22,6 +23,7 @@ export const keys = {
   cursor: (machine: string): string => `cursor/${machine}`,
   runtime: 'settings/runtime',
   cluster: 'meta/cluster',
+  alert: (key: string): string => `alert/${key}`,
   event: (seq: number): string => `event/${String(seq).padStart(12, '0')}`,
 };
 
@@ -43,6 +45,7 @@ export class ClusterRecords {
   readonly copies = new Map<string, CopyRecord>();
   readonly serials = new Map<string, number>();
   readonly cursors = new Map<string, number>();
+  readonly alerts = new Map<string, AlertRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
   clusterId = '';
   /** Oldest first. */
@@ -168,6 +171,9 @@ export class ClusterRecords {
         return;
       case 'copy':
         keep(this.copies, rest, value, copyRecord, key);
+        return;
+      case 'alert':
+        keep(this.alerts, rest, value, alertRecord, key);
         return;
       case 'serial':
         this.serials.set(rest, Number(value ?? 1));
