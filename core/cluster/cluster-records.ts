@@ -52,6 +52,8 @@ export class ClusterRecords {
   events: ClusterEvent[] = [];
   readonly #store: StateStore;
   readonly #clock: Clock;
+  /** The ids of the copies on each machine. */
+  readonly #byMachine = new Map<string, Set<string>>();
   readonly #revisions = new Map<string, number>();
   readonly #listeners = new Set<(changes: readonly Change[]) => void>();
   #turn: Promise<unknown> = Promise.resolve();
@@ -90,6 +92,15 @@ export class ClusterRecords {
     const turn = this.#turn.then(() => this.#commit(build));
     this.#turn = turn.catch(() => undefined); // the next one's turn comes whatever became of this one
     return turn;
+  }
+
+  /** Whether a machine has copies of jobs that may not run twice. */
+  singletonsOn(machine: string): boolean {
+    return this.copiesOn(machine).some((copy) => this.jobs.get(copy.job)?.spec.singleton);
+  }
+
+  copiesOn(machine: string): CopyRecord[] {
+    return [...(this.#byMachine.get(machine) ?? [])].flatMap((id) => this.copies.get(id) ?? []);
   }
 
   spec(job: string, version: number): JobVersion['spec'] | undefined {
@@ -170,7 +181,9 @@ export class ClusterRecords {
         keep(this.machines, rest, value, machineRecord, key);
         return;
       case 'copy':
+        this.#unseat(rest);
         keep(this.copies, rest, value, copyRecord, key);
+        this.#seat(rest);
         return;
       case 'alert':
         keep(this.alerts, rest, value, alertRecord, key);
@@ -192,6 +205,21 @@ export class ClusterRecords {
         if (value !== null) this.#takeEvent(clusterEvent.parse(value));
         return;
     }
+  }
+
+  #seat(copy: string): void {
+    const machine = this.copies.get(copy)?.machine;
+    if (machine === undefined) return;
+    const there = this.#byMachine.get(machine);
+    if (there) there.add(copy);
+    else this.#byMachine.set(machine, new Set([copy]));
+  }
+
+  #unseat(copy: string): void {
+    const machine = this.copies.get(copy)?.machine;
+    const there = machine === undefined ? undefined : this.#byMachine.get(machine);
+    there?.delete(copy);
+    if (machine !== undefined && there?.size === 0) this.#byMachine.delete(machine);
   }
 
   #takeEvent(event: ClusterEvent): void {
