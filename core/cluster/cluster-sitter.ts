@@ -16,17 +16,20 @@ import type {
 } from '../contracts/cluster-api.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
+import type { Notifier } from '../contracts/notifier.ts';
 import type { RecipeLoader } from '../contracts/recipe.ts';
 import type { Lease, StateStore } from '../contracts/state-store.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
 import { CerebroError } from '../errors.ts';
+import type { AlertView } from '../model/alert.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
 import { providerOf } from '../model/zone.ts';
+import { Alerts } from './alerts.ts';
 import { ClusterRecords, keys } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
 import { Executor } from './executor.ts';
@@ -48,6 +51,7 @@ export interface ClusterSitterDeps {
   store: StateStore;
   providers: readonly MachineProvider[];
   recipeLoaders: readonly RecipeLoader[];
+  notifiers: readonly Notifier[];
   plugins(): PluginView[];
   setLogLevel(level: string): void;
   version: string;
@@ -70,6 +74,7 @@ export class ClusterSitter implements ClusterApi {
   readonly #reconciler: Reconciler;
   readonly #intake: Intake;
   readonly #views: ClusterViews;
+  readonly #alerts: Alerts;
   readonly #jobOrders: JobOrders;
   readonly #machineOrders: MachineOrders;
   readonly #empty = new EmptyMachines();
@@ -142,6 +147,15 @@ export class ClusterSitter implements ClusterApi {
       providers: this.#providers,
       drainDeadline: settings.drain_deadline,
     });
+    this.#alerts = new Alerts({
+      records: this.#records,
+      notifiers: deps.notifiers,
+      clock,
+      logger,
+      snapshot: (now) => this.#snapshot(now),
+      complaints: () => this.#reconciler.complaints,
+      others: () => [],
+    });
     this.#views = new ClusterViews({
       records: this.#records,
       contacts: this.#observer.contacts,
@@ -160,9 +174,13 @@ export class ClusterSitter implements ClusterApi {
     this.#beat();
     await this.#records.load();
     await this.#prepareRecords();
-    this.#records.onChange(() => this.#changed());
+    this.#records.onChange(() => {
+      this.#changed();
+      this.#alerts.poke();
+    });
     await this.#observer.start();
     this.#reconciler.start();
+    this.#alerts.start();
     logger.info(
       { epoch: this.#lease.epoch, jobs: this.#records.jobs.size, machines: this.#records.machines.size },
       'the cluster sitter leads',
@@ -171,6 +189,7 @@ export class ClusterSitter implements ClusterApi {
 
   async stop(): Promise<void> {
     this.#tick?.cancel();
+    await this.#alerts.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#executor.stop(STOP_MS);
@@ -244,6 +263,10 @@ export class ClusterSitter implements ClusterApi {
 
   async explain(about: string): Promise<Explanation> {
     return this.#views.explain(about);
+  }
+
+  alerts(): AlertView[] {
+    return this.#alerts.list();
   }
 
   plugins(): PluginView[] {

@@ -45,6 +45,11 @@ export class MachineClient {
     await this.#call(machine, 'POST', `/api/v1/tasks/${encodeURIComponent(id)}/actions`, { action: 'restart', by });
   }
 
+  /** Lets tasks that may not run twice go on. */
+  async leash(machine: MachineRecord): Promise<void> {
+    await this.#call(machine, 'POST', '/api/v1/leash', {}, READ_MS);
+  }
+
   async runs(machine: MachineRecord, id: string): Promise<RunEnd[]> {
     const path = `/api/v1/tasks/${encodeURIComponent(id)}/runs`;
     return z.array(runEnd).parse(await this.#call(machine, 'GET', path, undefined, READ_MS));

@@ -19,6 +19,8 @@ const RECONNECT_MS = [50, 100, 200, 500, 1000];
 /** Events of machines are put on the timeline together, at most this late. */
 const EVENTS_MS = 50;
 const EVENTS_RETRY_MS = 2000;
+/** How often a machine is told that tasks which may not run twice may go on. */
+const LEASH_MS = 1000;
 /** Events of one machine that wait for a store that takes nothing; the machine has them all. */
 const MAX_QUEUED = 5000;
 /** Lists of large providers lag behind: a machine that was confirmed only lately, and is not on one yet, is not gone. */
@@ -41,6 +43,8 @@ interface Contact extends MachineContact {
   connected: boolean;
   providerSays: MachineContact['providerSays'];
   trouble: string | null;
+  /** When it was last told that its tasks may go on. */
+  leashedAt: number;
   tasks: Map<string, TaskStatus> | null;
 }
 
@@ -194,7 +198,7 @@ export class Observer {
   #contact(id: string): Contact {
     let contact = this.contacts.get(id);
     if (!contact) {
-      contact = { heardAt: 0, connected: false, providerSays: 'unknown', trouble: null, tasks: null };
+      contact = { heardAt: 0, connected: false, providerSays: 'unknown', trouble: null, leashedAt: 0, tasks: null };
       this.contacts.set(id, contact);
     }
     return contact;
@@ -266,6 +270,7 @@ export class Observer {
   #take(id: string, message: MachineMessage): void {
     const contact = this.#contact(id);
     contact.heardAt = this.#deps.clock.now();
+    this.#leash(id, contact);
     switch (message.type) {
       case 'hello':
         contact.connected = true;
@@ -296,6 +301,23 @@ export class Observer {
       case 'beat':
         return;
     }
+  }
+
+  /**
+   * Answers a machine that was heard, where it has tasks that may not run twice. Only then: a machine that we do not hear will be
+   * given up, and must not go on because it hears us.
+   */
+  #leash(id: string, contact: Contact): void {
+    const { records, client, logger } = this.#deps;
+    if (contact.heardAt - contact.leashedAt < LEASH_MS) return;
+    const machine = records.machines.get(id);
+    if (!machine || machine.state === 'lost' || !records.singletonsOn(id)) return;
+    contact.leashedAt = contact.heardAt;
+    client
+      .leash(machine)
+      .catch((error: unknown) =>
+        logger.debug({ machine: id, reason: messageOf(error) }, 'a machine did not take our word'),
+      );
   }
 
   // --- the machines' events ---

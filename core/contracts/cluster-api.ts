@@ -1,3 +1,4 @@
+import type { AlertView } from '../model/alert.ts';
 import type {
   ApplyResult,
   ClusterStatus,
@@ -55,6 +56,8 @@ export interface ClusterApi {
   postMortems(copy: string): Promise<RunEnd[]>;
   events(query: EventQuery): Promise<ClusterEvent[]>;
   explain(about: string): Promise<Explanation>;
+  /** The alerts that last, the newest first. */
+  alerts(): AlertView[];
   plugins(): PluginView[];
   machineTypes(zone: string): readonly MachineType[];
   apply(text: string, options: ApplyOptions): Promise<ApplyResult>;

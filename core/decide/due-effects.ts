@@ -48,7 +48,7 @@ export function dueEffects(
     if (!machine || !contact?.connected || !takesCommands(machine)) continue;
     if (copy.wanted === 'stop') {
       if (due(copy)) effects.push({ kind: 'remove-task', key: copy.id, task: copy.id, copy, machine });
-    } else if (isBehind(copy) || isAstray(copy, contact.tasks)) {
+    } else if (isBehind(copy) || isAstray(copy, contact.tasks) || wasLetGo(snapshot, copy)) {
       if (due(copy) && !leaders.awaited(copy)) effects.push({ kind: 'deploy-copy', key: copy.id, copy, machine });
     }
   }
@@ -75,6 +75,13 @@ function isAstray(copy: CopyRecord, tasks: ReadonlyMap<string, TaskStatus> | nul
   if (isBehind(copy) || copy.outcome !== null || tasks === null) return false;
   const task = tasks.get(copy.id);
   return task?.version !== copy.version || task.generation !== copy.generation;
+}
+
+/** A copy that may not run twice ended itself while its machine was out of touch, and may go on: it was not given up. */
+function wasLetGo(snapshot: Linked, copy: CopyRecord): boolean {
+  if (!snapshot.jobs.get(copy.job)?.spec.singleton) return false;
+  const task = snapshot.contacts.get(copy.machine)?.tasks?.get(copy.id);
+  return task?.phase === 'stopped' && task.lastEnd?.reason !== 'user';
 }
 
 /** Its machine was not told yet what it is to run now. */

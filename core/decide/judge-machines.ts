@@ -130,6 +130,7 @@ function loseTheSilent(work: WorkingState, silent: readonly MachineRecord[]): vo
     work.complain(
       { machine: machine.id, zone: machine.zone },
       `${machine.id} is not replaced: ${what} at once, which looks like the network and not like machines`,
+      `brake/${everywhere ? '*' : machine.zone}`,
     );
   }
 }

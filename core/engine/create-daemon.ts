@@ -110,6 +110,7 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
           store,
           providers: pluginsFor(plugins, 'machine-provider'),
           recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
+          notifiers: pluginsFor(plugins, 'notifier'),
           plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
           setLogLevel: (level) => {
             pino.level = level;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ClusterApi } from '../contracts/cluster-api.ts';
 import { CerebroError } from '../errors.ts';
+import { alertView } from '../model/alert.ts';
 import {
   applyResult,
   clusterStatus,
@@ -151,6 +152,13 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
       params: byId,
       answer: explanation,
       handle: ({ params }) => api.explain(params.id),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/alerts',
+      summary: 'The alerts that last, the newest first',
+      answer: z.array(alertView),
+      handle: () => api.alerts(),
     }),
     apiRoute({
       method: 'get',

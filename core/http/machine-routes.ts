@@ -124,6 +124,16 @@ export function machineRoutes(
       },
     }),
     apiRoute({
+      method: 'post',
+      path: '/api/v1/leash',
+      summary: 'A word from the cluster sitter: tasks that may not run twice go on',
+      answer: done,
+      handle: (_input, ctx) => {
+        command(ctx);
+        return { done: true };
+      },
+    }),
+    apiRoute({
       method: 'get',
       path: '/api/v1/events',
       summary: 'The events after number `since`, oldest first',

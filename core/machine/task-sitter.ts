@@ -429,7 +429,7 @@ export class TaskSitter {
     const { life } = step;
     if (step.ended) {
       this.#recordEnd(before, step.ended);
-      const expected = step.ended.reason === 'user' || step.ended.reason === 'deploy' || life.phase === 'exited';
+      const expected = ['user', 'deploy'].includes(step.ended.reason) || life.phase === 'exited';
       this.#event(expected ? 'info' : 'warn', 'task-ended', `${this.id} run ${before.run}: ${life.reason}`);
     } else if (life.phase === 'running' && before.phase !== 'running') {
       this.#event('info', 'task-running', `${this.id} runs as pid ${this.#run?.pid ?? '?'} (run ${life.run})`);

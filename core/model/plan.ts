@@ -123,6 +123,8 @@ export type Action =
 export interface Complaint {
   about: { job?: string; machine?: string; zone?: string };
   sentence: string;
+  /** Set where people are to be alerted: the key of that story. */
+  alert?: string;
 }
 
 export interface Plan {

@@ -30,6 +30,7 @@ export const endReason = z.enum([
   'health',
   'user',
   'deploy',
+  'leash',
   'spawn',
   'shim',
   'reboot',

@@ -11,6 +11,7 @@ import type {
   RollOutAction,
 } from '../../core/contracts/cluster-api.ts';
 import { CerebroError } from '../../core/errors.ts';
+import type { AlertView } from '../../core/model/alert.ts';
 import type { ClusterEvent } from '../../core/model/event.ts';
 import { type JobRecord, type JobRun, type JobVersion, jobSpec } from '../../core/model/job.ts';
 import type { MachineType } from '../../core/model/plan.ts';
@@ -27,6 +28,7 @@ export class FakeClusterApi implements ClusterApi {
   copyViews: CopyView[] = [];
   timeline: ClusterEvent[] = [];
   attention: string[] = [];
+  alertViews: AlertView[] = [];
   ends: RunEnd[] = [];
   /** What `apply` throws, and what `postMortems` throws. */
   applyError: CerebroError | null = null;
@@ -148,6 +150,10 @@ export class FakeClusterApi implements ClusterApi {
 
   async setIdleLimit(limit: number, zone: string | null, by: string): Promise<void> {
     this.calls.push(`idle limit ${limit} in ${zone ?? 'each zone'} by ${by}`);
+  }
+
+  alerts(): AlertView[] {
+    return this.alertViews;
   }
 
   async stopJob(name: string, by: string): Promise<void> {

@@ -15,6 +15,7 @@ import type { World } from './world.ts';
 const ANSWER_MS = 10_000;
 const REMOVE_MS = 120_000;
 const CONNECT_MS = 5000;
+const LEASH_MS = 3000;
 
 export interface LinkParts {
   world: World;
@@ -56,6 +57,9 @@ export class SimulatedLink implements MachineLink {
   restartTask: MachineLink['restartTask'] = (machine, id) =>
     this.#command(machine, `restart ${id}`, ANSWER_MS, (there, command) => there.restart(id, command));
 
+  leash: MachineLink['leash'] = (machine) =>
+    this.#command(machine, 'go on', LEASH_MS, (there, command) => there.hear(command), false);
+
   runs: MachineLink['runs'] = (machine, id) => this.#command(machine, `runs of ${id}`, ANSWER_MS, () => []);
 
   log: MachineLink['log'] = async () => Readable.from([]);
@@ -89,6 +93,7 @@ export class SimulatedLink implements MachineLink {
     what: string,
     timeoutMs: number,
     act: (there: SimulatedMachine, command: Command) => T | Promise<T>,
+    told = true,
   ): Promise<T> {
     // What is said when it is sent, however late it arrives.
     const command = { token: machine.token, epoch: this.#epoch(), trueEpoch: this.#process.epoch };
@@ -97,6 +102,7 @@ export class SimulatedLink implements MachineLink {
       timeoutMs,
       reachable: () => this.#wayTo(machine),
       act: () => act(this.#instance(machine).machine, command),
+      told,
     });
   }
 

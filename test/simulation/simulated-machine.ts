@@ -22,6 +22,9 @@ export interface Listener {
   hangUp(): void;
 }
 
+/** How often a machine looks whether it has been out of touch for too long. */
+const LEASH_LOOK_MS = 2000;
+
 /** What makes a task restart when it is put again. */
 function runKey({ configuration, version, generation }: TaskDefinition): string {
   return canonical({ configuration, version, generation });
@@ -54,6 +57,9 @@ export class SimulatedMachine {
   /** The newest epoch that it was told, and the newest that it really obeyed. */
   #epoch = 0;
   #trueEpoch = 0;
+  /** When it last had a word from the cluster sitter. */
+  #heardAt = 0;
+  #leashed = false;
 
   constructor(world: World, about: About) {
     this.#world = world;
@@ -72,6 +78,7 @@ export class SimulatedMachine {
     if (this.#dead || this.up) return;
     this.up = true;
     this.powered = true;
+    this.#heardAt = this.#world.clock.now();
     this.#world.tell(`${this.#name}: ${why}`);
     for (const id of this.#fallen) this.tasks.get(id)?.start('started with its machine');
     this.#fallen.clear();
@@ -108,6 +115,7 @@ export class SimulatedMachine {
 
   put(definition: TaskDefinition, command: Command): TaskStatus {
     this.#obey(command);
+    if (definition.leash !== null && !this.#leashed) this.#world.after(0, () => this.#holdToLeash());
     const known = this.tasks.get(definition.id);
     if (!known || this.#removing.has(definition.id)) {
       if (known) throw new CerebroError('unavailable', `"${definition.id}" is just being removed`);
@@ -147,6 +155,11 @@ export class SimulatedMachine {
     task.restart('restarted by somebody');
   }
 
+  /** A word of the cluster sitter: tasks on a leash may go on. */
+  hear(command: Command): void {
+    this.#obey(command);
+  }
+
   /** Says everything, then every change, until the returned function is called. */
   listen(listener: Listener, since: number, token: string): () => void {
     this.#answer(token);
@@ -167,12 +180,25 @@ export class SimulatedMachine {
     if (epoch < this.#epoch)
       throw new CerebroError('forbidden', `this command is of epoch ${epoch}, but epoch ${this.#epoch} leads by now`);
     this.#epoch = epoch;
+    this.#heardAt = this.#world.clock.now();
     if (trueEpoch < this.#trueEpoch)
       this.#world.violate(
         'no command of an older epoch is obeyed',
         `${this.#name} obeyed a cluster sitter of epoch ${trueEpoch} after one of epoch ${this.#trueEpoch}`,
       );
     this.#trueEpoch = Math.max(this.#trueEpoch, trueEpoch);
+  }
+
+  /** Ends tasks that may run elsewhere by now, for as long as there are any. */
+  #holdToLeash(): void {
+    const leashed = [...this.tasks.values()].filter(({ definition }) => definition.leash !== null);
+    this.#leashed = leashed.length > 0;
+    if (!this.#leashed) return;
+    const silence = this.#world.clock.now() - this.#heardAt;
+    for (const task of this.up ? leashed : [])
+      if (silence >= (task.definition.leash ?? 0) * 1000 && (task.runs || task.phase === 'backoff'))
+        task.stop('nothing heard from the cluster sitter');
+    this.#world.after(LEASH_LOOK_MS, () => this.#holdToLeash());
   }
 
   #answer(token: string): void {
