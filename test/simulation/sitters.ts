@@ -93,6 +93,7 @@ export class Sitters {
       store: parts.store.seenBy(process),
       providers: [provider?.(rightProvider, parts) ?? rightProvider],
       recipeLoaders: [simulatedRecipes(world, process)],
+      notifiers: [],
       plugins: () => [],
       setLogLevel: () => undefined,
       version: 'simulated',
