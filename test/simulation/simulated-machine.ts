@@ -67,11 +67,6 @@ export class SimulatedMachine {
     this.#random = world.random.fork(`machine ${about.ref}`);
   }
 
-  /** Runs `version` of the task well, in truth and just now. */
-  runsWell(id: string, version: number): boolean {
-    return !this.#dead && this.tasks.get(id)?.isWell(version) === true;
-  }
-
   // --- its life ---
 
   comeUp(why: string): void {
@@ -119,14 +114,16 @@ export class SimulatedMachine {
     const known = this.tasks.get(definition.id);
     if (!known || this.#removing.has(definition.id)) {
       if (known) throw new CerebroError('unavailable', `"${definition.id}" is just being removed`);
-      const task = new SimulatedTask(this.#world, this.#random.fork(definition.id), definition, () => this.#tell(task));
+      const task: SimulatedTask = new SimulatedTask(this.#world, this.#random.fork(definition.id), definition, () =>
+        this.#tell(task),
+      );
       this.tasks.set(definition.id, task);
       this.#event(`${definition.id} was added`);
       task.start('added');
       return task.status();
     }
     const other = runKey(known.definition) !== runKey(definition);
-    known.definition = definition;
+    if (other) known.definition = definition;
     if (other && (known.runs || known.phase === 'backoff')) known.restart(`changed to version ${definition.version}`);
     else if (known.phase === 'stopped' || known.phase === 'failed' || (other && known.phase === 'exited'))
       known.start('started again');
