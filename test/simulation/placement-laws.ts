@@ -15,7 +15,8 @@ export class PlacementLaws implements Law {
   }
 
   check({ copies }: Commit): void {
-    for (const id of new Set(copies.flatMap(({ after }) => after?.machine ?? []))) this.#capacity(id);
+    const held = copies.flatMap(({ after }) => (after && after.outcome === null ? [after.machine] : []));
+    for (const id of new Set(held)) this.#capacity(id);
     for (const copy of copies.flatMap(({ before, after }) => (!before && after ? [after] : []))) {
       const job = this.#parts.ledger.jobs.get(copy.job);
       if (job?.spec.linked_job !== undefined) this.#follower(copy, job.spec.linked_job, copies);
