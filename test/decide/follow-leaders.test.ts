@@ -57,7 +57,7 @@ t.test('a follower that is restarted before its leader is updated restarts once 
   fixture.copy('web.1', 'local-a-1', { version: 1, linked: { log: 1 } });
   t.match(planCluster(fixture.snapshot()).actions, [{ kind: 'restart-copy', copy: 'log.1', linked: { web: 1 } }]);
   fixture.copy('log.1', 'local-a-1', { linked: { web: 1 }, jobRestarts: 1 });
-  fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 1 } });
+  fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 1 } }).jobIs('web', { rollout: null });
   t.same(plan(fixture), ['restart log.1: "web" was updated to version 2 beside it']);
 });
 
