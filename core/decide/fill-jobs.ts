@@ -124,9 +124,12 @@ function leave(
   for (const copy of patient.slice(hold)) work.stopCopy(copy, `moved away from ${copy.machine}`);
 }
 
-/** A cordoned machine gets nothing new, but what it has stays and counts; from a draining one it leaves. */
+/**
+ * A cordoned machine gets nothing new, but what it has stays and counts; from a draining one it leaves, but for what has done its part
+ * of a run and is not to do it again elsewhere.
+ */
 function isLeaving(work: WorkingState, copy: CopyRecord): boolean {
-  return work.snapshot.machines.get(copy.machine)?.state === 'draining';
+  return copy.outcome === null && work.snapshot.machines.get(copy.machine)?.state === 'draining';
 }
 
 function isOverdue(work: WorkingState, copy: CopyRecord): boolean {

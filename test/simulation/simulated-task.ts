@@ -164,6 +164,7 @@ export class SimulatedTask {
     this.#reason = why;
     this.#since = this.#world.clock.now();
     if (phase !== 'running') this.health = null;
+    this.#world.tell(`    ${this.definition.id} v${this.definition.version} is ${phase}: ${why}`);
     this.#onChange(this);
   }
 
