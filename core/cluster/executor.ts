@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../contracts/clock.ts';
+import type { IdentityIssuer } from '../contracts/identity-issuer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { Effect } from '../decide/due-effects.ts';
@@ -21,6 +22,7 @@ export interface ExecutorDeps {
   providers: ReadonlyMap<string, MachineProvider>;
   client: MachineClient;
   recipes: RecipeRunner;
+  identities: IdentityIssuer;
   clock: Clock;
   logger: Logger;
   /** An effect ended, well or not: there may be more to do. */
@@ -129,7 +131,7 @@ export class Executor {
   }
 
   async #createMachine(machine: MachineRecord): Promise<void> {
-    const { records } = this.#deps;
+    const { records, identities } = this.#deps;
     const instance = await this.#provider(machine).create({
       clusterId: records.clusterId,
       machineId: machine.id,
@@ -137,6 +139,7 @@ export class Executor {
       type: { name: machine.type, cpu: machine.cpu, mem: machine.mem },
       intent: machine.intent,
       token: machine.token,
+      identity: await identities.issue(machine.id),
     });
     await this.#changeMachine(machine.id, (now) =>
       now.state === 'requested'

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { createAuthority, issueCertificate } from '../../core/cluster/issue-certificate.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
@@ -63,6 +64,12 @@ async function runningMachine(under: ProviderUnderTest, machineId: string): Prom
     type,
     intent: 'intent',
     token: 'token',
+    identity: await issueCertificate(
+      await createAuthority(Date.now()),
+      { kind: 'machine', id: machineId },
+      Date.now(),
+      3600_000,
+    ),
   });
   await eventually(async () => (await under.provider.describe(CLUSTER))[0]?.state === 'running', 'it runs', 60_000);
   const remote = await under.provider.remote({ machineId, address: null });
