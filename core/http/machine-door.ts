@@ -97,11 +97,12 @@ export class MachineDoor implements Door {
 }
 
 /** Whoever came in over TLS showed a certificate of our authority; only the cluster sitter's commands a machine. */
-export function isClusterSitter(socket: TLSSocket): boolean {
+function isClusterSitter(socket: TLSSocket): boolean {
   return socket.authorized && bearsName(socket.getPeerCertificate().subjectaltname, CLUSTER_SITTER_NAME);
 }
 
-function isThisHost(address: string | undefined): boolean {
+/** An address of loopback. */
+export function isThisHost(address: string | undefined): boolean {
   return address !== undefined && /^(?:127\.|::1$|::ffff:127\.)/.test(address);
 }
 
