@@ -5,7 +5,7 @@ import { CerebroError, messageOf } from '../errors.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { MachineMessage } from '../model/machine-stream.ts';
-import type { MachineContact } from '../model/plan.ts';
+import type { MachineContact, Orphan } from '../model/plan.ts';
 import type { TaskStatus } from '../model/task.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
@@ -38,6 +38,7 @@ interface Contact extends MachineContact {
   heardAt: number;
   connected: boolean;
   providerSays: MachineContact['providerSays'];
+  trouble: string | null;
   tasks: Map<string, TaskStatus> | null;
 }
 
@@ -53,6 +54,8 @@ interface Line {
  */
 export class Observer {
   readonly contacts = new Map<string, Contact>();
+  /** By machine id. */
+  readonly orphans = new Map<string, Orphan>();
   readonly #deps: ObserverDeps;
   readonly #lines = new Map<string, Line>();
   readonly #queued = new Map<string, ClusterEvent[]>();
@@ -139,17 +142,37 @@ export class Observer {
       const instance = byMachine.get(machine.id);
       const contact = this.#contact(machine.id);
       const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance);
-      if (contact.providerSays !== says) news = true;
+      const trouble = instance?.trouble ?? null;
+      if (contact.providerSays !== says || contact.trouble !== trouble) news = true;
       contact.providerSays = says;
+      contact.trouble = trouble;
       if (instance && (instance.endpoint !== machine.endpoint || instance.address !== machine.address)) {
         news = true;
         await this.#takeAddress(machine.id, instance);
       }
     }
+    if (this.#noteOrphans(provider, instances)) news = true;
     if (news && !this.#stopped) {
       this.follow();
       onNews();
     }
+  }
+
+  /** Instances that bear our tag and that no record knows: an order whose record was lost with its store. Seen again and again, they are ended. */
+  #noteOrphans(provider: MachineProvider, instances: readonly Instance[]): boolean {
+    const { records, clock } = this.#deps;
+    const found = new Set<string>();
+    let fresh = false;
+    for (const { machineId, zone, state, ref } of instances) {
+      if (state === 'gone' || records.machines.has(machineId)) continue;
+      found.add(machineId);
+      if (this.orphans.has(machineId)) continue;
+      this.orphans.set(machineId, { machineId, provider: provider.name, zone, ref, since: clock.now() });
+      fresh = true;
+    }
+    for (const [id, orphan] of this.orphans)
+      if (orphan.provider === provider.name && !found.has(id)) this.orphans.delete(id);
+    return fresh;
   }
 
   async #takeAddress(id: string, instance: Instance): Promise<void> {
@@ -173,7 +196,7 @@ export class Observer {
   #contact(id: string): Contact {
     let contact = this.contacts.get(id);
     if (!contact) {
-      contact = { heardAt: 0, connected: false, providerSays: 'unknown', tasks: null };
+      contact = { heardAt: 0, connected: false, providerSays: 'unknown', trouble: null, tasks: null };
       this.contacts.set(id, contact);
     }
     return contact;

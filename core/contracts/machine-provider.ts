@@ -31,6 +31,8 @@ export interface Instance {
   address: string | null;
   /** The machine sitter's base URL, https://ADDRESS:PORT; null until known. */
   endpoint: string | null;
+  /** What the provider knows that bodes ill, in a sentence: a spot notice, a failed status check. The machine is emptied. */
+  trouble?: string | null;
 }
 
 /** Something that only this provider can do to its machines, offered to people by name. */

@@ -82,7 +82,7 @@ export async function createTaskHarness(options: TaskHarnessOptions): Promise<Ta
         if (event.level !== 'info' && !byItself) say(event.message);
       },
     },
-    { id: configuration.name, job: configuration.name, version: 1, configuration },
+    { id: configuration.name, job: configuration.name, version: 1, generation: 0, leash: null, configuration },
     null,
   );
   const task: MonitoredTask = {

@@ -132,7 +132,8 @@ export class MachineSitter {
     if (canonical(known.definition) !== canonical(definition)) {
       runsOther =
         canonical(known.definition.configuration) !== canonical(definition.configuration) ||
-        known.definition.version !== definition.version;
+        known.definition.version !== definition.version ||
+        known.definition.generation !== definition.generation;
       known.redefine(definition);
       if (runsOther && !['stopped', 'exited', 'failed'].includes(known.phase)) {
         known.dispatch({ kind: 'restart', reason: 'deploy', why: `changed to version ${definition.version}` });

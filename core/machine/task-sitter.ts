@@ -178,7 +178,7 @@ export class TaskSitter {
   }
 
   status(): TaskStatus {
-    const { configuration, id, job, version } = this.definition;
+    const { configuration, id, job, version, generation } = this.definition;
     const life = this.#life;
     const { memBytes, cpu, pids } = limitsOf(configuration);
     // A run goes on in the walls that it was begun in, whatever the daemon uses by now.
@@ -188,6 +188,7 @@ export class TaskSitter {
       job,
       name: configuration.name,
       version,
+      generation,
       phase: life.phase,
       reason: life.reason,
       since: iso(life.since),

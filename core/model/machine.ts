@@ -29,6 +29,11 @@ export const machineRecord = z.object({
   endpoint: z.string().nullable(),
   replaces: z.string().nullable(),
   cordoned: z.boolean(),
+  labels: z.record(z.string(), z.string()),
+  /** Per hour, as it was ordered; null: the provider names none. */
+  price: z.number().nullable(),
+  /** When the copies of a draining machine are stopped although none elsewhere is ready yet (ms since the epoch); null: never. */
+  drainUntil: z.number().nullable(),
   reason: z.string(),
   createdAt: z.number(),
   stateSince: z.number(),
