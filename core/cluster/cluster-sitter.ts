@@ -14,6 +14,7 @@ import type {
   PluginView,
   RollOutAction,
 } from '../contracts/cluster-api.ts';
+import type { IdentityIssuer } from '../contracts/identity-issuer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { Notifier } from '../contracts/notifier.ts';
@@ -30,11 +31,14 @@ import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
 import { providerOf } from '../model/zone.ts';
 import { Alerts } from './alerts.ts';
+import { type Authority, CertificateAuthority } from './certificate-authority.ts';
+import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterRecords, keys } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
 import { Executor } from './executor.ts';
 import { Intake } from './intake.ts';
 import { JobOrders } from './job-orders.ts';
+import { MachineAgents } from './machine-agents.ts';
 import { MachineClient } from './machine-client.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
@@ -51,6 +55,8 @@ export interface ClusterSitterDeps {
   providers: readonly MachineProvider[];
   recipeLoaders: readonly RecipeLoader[];
   notifiers: readonly Notifier[];
+  /** Another than the one that is kept in the store. */
+  authority?: Authority;
   plugins(): PluginView[];
   setLogLevel(level: string): void;
   version: string;
@@ -64,6 +70,8 @@ export class ClusterSitter implements ClusterApi {
   readonly #records: ClusterRecords;
   readonly #client: MachineClient;
   readonly #observer: Observer;
+  readonly #authority: Authority;
+  readonly #certificates: CertificateKeeper;
   readonly #recipes: RecipeRunner;
   readonly #executor: Executor;
   readonly #reconciler: Reconciler;
@@ -84,10 +92,27 @@ export class ClusterSitter implements ClusterApi {
 
   constructor(deps: ClusterSitterDeps) {
     const { settings, store, clock, logger } = deps;
+    const lifetimeMs = settings.certificate_lifetime * 1000;
+    const authority = deps.authority ?? new CertificateAuthority({ store, clock, lifetimeMs });
+    this.#authority = authority;
     this.#deps = deps;
     this.#providers = new Map(deps.providers.map((provider) => [provider.name, provider]));
     this.#records = new ClusterRecords(store, clock);
-    this.#client = new MachineClient(() => this.#lease?.epoch ?? 0);
+    const agents = new MachineAgents({
+      issue: () => authority.issueForClusterSitter(),
+      lifetimeMs: authority.lifetimeMs,
+      clock,
+    });
+    this.#client = new MachineClient(() => this.#lease?.epoch ?? 0, agents);
+    this.#certificates = new CertificateKeeper({
+      records: this.#records,
+      providers: this.#providers,
+      authority,
+      agents,
+      client: this.#client,
+      clock,
+      logger,
+    });
     this.#recipes = new RecipeRunner({
       loaders: deps.recipeLoaders,
       deadlineMs: settings.recipe_deadline * 1000,
@@ -111,6 +136,7 @@ export class ClusterSitter implements ClusterApi {
       providers: this.#providers,
       client: this.#client,
       recipes: this.#recipes,
+      identities: authority,
       clock,
       logger,
       leashSeconds: settings.lost_after,
@@ -153,7 +179,7 @@ export class ClusterSitter implements ClusterApi {
       contacts: this.#observer.contacts,
       clock,
       snapshot: () => this.#snapshot(clock.now()),
-      complaints: () => this.#reconciler.complaints,
+      complaints: () => [...this.#reconciler.complaints, ...this.#certificates.complaints],
     });
   }
 
@@ -173,6 +199,7 @@ export class ClusterSitter implements ClusterApi {
     await this.#observer.start();
     this.#reconciler.start();
     this.#alerts.start();
+    this.#certificates.start();
     logger.info(
       { epoch: this.#lease.epoch, jobs: this.#records.jobs.size, machines: this.#records.machines.size },
       'the cluster sitter leads',
@@ -182,6 +209,7 @@ export class ClusterSitter implements ClusterApi {
   async stop(): Promise<void> {
     this.#tick?.cancel();
     await this.#alerts.stop();
+    await this.#certificates.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#executor.stop(STOP_MS);
@@ -200,6 +228,11 @@ export class ClusterSitter implements ClusterApi {
       events: [{ level: 'info', kind: 'cluster-down', message: 'everything is stopped, until the next start', by }],
     }));
     for (const provider of this.#deps.providers) await provider.suspend?.(this.#records.clusterId);
+  }
+
+  /** Certificates for machines, for providers that deploy sitters by themselves. */
+  get identities(): IdentityIssuer {
+    return this.#authority;
   }
 
   // --- what is ---

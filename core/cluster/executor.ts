@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../contracts/clock.ts';
+import type { IdentityIssuer } from '../contracts/identity-issuer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { Effect } from '../decide/due-effects.ts';
@@ -24,6 +25,7 @@ export interface ExecutorDeps {
   providers: ReadonlyMap<string, MachineProvider>;
   client: MachineClient;
   recipes: RecipeRunner;
+  identities: IdentityIssuer;
   clock: Clock;
   logger: Logger;
   /** For tasks of jobs that may not run twice. */
@@ -140,7 +142,7 @@ export class Executor {
   }
 
   async #createMachine(machine: MachineRecord): Promise<void> {
-    const { records } = this.#deps;
+    const { records, identities } = this.#deps;
     const instance = await this.#provider(machine).create({
       clusterId: records.clusterId,
       machineId: machine.id,
@@ -148,6 +150,7 @@ export class Executor {
       type: { name: machine.type, cpu: machine.cpu, mem: machine.mem, labels: machine.labels },
       intent: machine.intent,
       token: machine.token,
+      identity: await identities.issue(machine.id),
     });
     await this.#changeMachine(machine.id, (now) =>
       now.state === 'requested'

@@ -104,7 +104,11 @@ export class Observer {
       this.#lines.set(machine.id, line);
       void this.#keepLine(machine.id, line);
     }
-    for (const id of this.contacts.keys()) if (!machines.has(id)) this.contacts.delete(id);
+    for (const id of this.contacts.keys()) {
+      if (machines.has(id)) continue;
+      this.contacts.delete(id);
+      this.#deps.client.forget(id);
+    }
   }
 
   /** Asks every provider for its machines and takes up what it says: addresses, and which are gone. */

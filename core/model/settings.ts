@@ -38,6 +38,8 @@ export const settings = z.strictObject({
   recipe_deadline: seconds.default(600),
   /** Folders that relative recipe paths are looked for in, after the working directory. */
   recipe_path: z.array(z.string()).default([]),
+  /** Seconds that a certificate between cluster sitter and machines is good; renewed when a third of it is left. Default: 90 days. */
+  certificate_lifetime: z.number().min(60).default(7_776_000),
 });
 export type Settings = z.infer<typeof settings>;
 
