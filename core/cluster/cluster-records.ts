@@ -19,6 +19,8 @@ export const keys = {
   copy: (id: string): string => `copy/${id}`,
   /** The number of the next machine of a zone. */
   serial: (zone: string): string => `serial/${zone}`,
+  /** The number of the next copy of a job that is gone: should it come back, no old command may mean one of its new copies. */
+  jobSerial: (slug: string): string => `serial/job/${slug}`,
   /** The last event of a machine that stands on the timeline. */
   cursor: (machine: string): string => `cursor/${machine}`,
   runtime: 'settings/runtime',

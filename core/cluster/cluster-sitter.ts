@@ -40,6 +40,7 @@ import { Intake } from './intake.ts';
 import { JobOrders } from './job-orders.ts';
 import { MachineAgents } from './machine-agents.ts';
 import { MachineClient } from './machine-client.ts';
+import type { MachineLink } from './machine-link.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { planSentences } from './plan-sentences.ts';
@@ -62,13 +63,17 @@ export interface ClusterSitterDeps {
   version: string;
   clock: Clock;
   logger: Logger;
+  /** How machines are reached, when not over the network: for simulations. Commands carry the epoch that is asked for. */
+  link?(epoch: () => number): MachineLink;
+  /** Another planner than `planCluster`: for simulations that show what a wrong one would do. */
+  plan?: typeof planCluster;
 }
 
 /** The cluster side, put together: takes orders, shows what is, and keeps the loop going. */
 export class ClusterSitter implements ClusterApi {
   readonly #deps: ClusterSitterDeps;
   readonly #records: ClusterRecords;
-  readonly #client: MachineClient;
+  readonly #client: MachineLink;
   readonly #observer: Observer;
   readonly #authority: Authority;
   readonly #certificates: CertificateKeeper;
@@ -103,7 +108,8 @@ export class ClusterSitter implements ClusterApi {
       lifetimeMs: authority.lifetimeMs,
       clock,
     });
-    this.#client = new MachineClient(() => this.#lease?.epoch ?? 0, agents);
+    const epoch = (): number => this.#lease?.epoch ?? 0;
+    this.#client = deps.link?.(epoch) ?? new MachineClient(epoch, agents);
     this.#certificates = new CertificateKeeper({
       records: this.#records,
       providers: this.#providers,
@@ -116,6 +122,7 @@ export class ClusterSitter implements ClusterApi {
     this.#recipes = new RecipeRunner({
       loaders: deps.recipeLoaders,
       deadlineMs: settings.recipe_deadline * 1000,
+      clock,
       logger,
       tell: (events) => this.#records.transact(() => ({ write: [], events })),
     });
@@ -151,6 +158,7 @@ export class ClusterSitter implements ClusterApi {
       clock,
       logger,
       snapshot: (now) => this.#snapshot(now),
+      plan: deps.plan ?? planCluster,
     });
     this.#intake = new Intake({
       records: this.#records,

@@ -81,7 +81,7 @@ export class Intake {
         runs: before?.runs ?? [],
         scheduledUntil: scheduledUntil(before, spec, now),
         spec,
-        nextSerial: before?.nextSerial ?? 1,
+        nextSerial: before?.nextSerial ?? records.serials.get(`job/${slug}`) ?? 1,
         state: 'active',
         createdAt: before?.createdAt ?? at,
         updatedAt: at,

@@ -52,10 +52,6 @@ export class MachineClient {
     await this.#call(machine, 'DELETE', `/api/v1/tasks/${encodeURIComponent(id)}`, undefined, REMOVE_MS);
   }
 
-  async restartTask(machine: MachineRecord, id: string, by: string): Promise<void> {
-    await this.#call(machine, 'POST', `/api/v1/tasks/${encodeURIComponent(id)}/actions`, { action: 'restart', by });
-  }
-
   /** Lets tasks that may not run twice go on. */
   async leash(machine: MachineRecord): Promise<void> {
     await this.#call(machine, 'POST', '/api/v1/leash', {}, READ_MS);

@@ -9,7 +9,7 @@ import type { MachineContact, Orphan } from '../model/plan.ts';
 import type { TaskStatus } from '../model/task.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
-import type { MachineClient } from './machine-client.ts';
+import type { MachineLink } from './machine-link.ts';
 
 /** How often providers are asked for their machines, beside what they tell by themselves. */
 const DESCRIBE_MS = 5000;
@@ -23,10 +23,12 @@ const EVENTS_RETRY_MS = 2000;
 const LEASH_MS = 1000;
 /** Events of one machine that wait for a store that takes nothing; the machine has them all. */
 const MAX_QUEUED = 5000;
+/** Lists of large providers lag behind: a machine that was confirmed only lately, and is not on one yet, is not gone. */
+const LISTED_WITHIN_MS = 60_000;
 
 export interface ObserverDeps {
   records: ClusterRecords;
-  client: MachineClient;
+  client: MachineLink;
   providers: readonly MachineProvider[];
   clock: Clock;
   logger: Logger;
@@ -129,7 +131,7 @@ export class Observer {
   }
 
   async #describeOne(provider: MachineProvider): Promise<void> {
-    const { records, logger, onNews } = this.#deps;
+    const { records, clock, logger, onNews } = this.#deps;
     // What was confirmed only while the provider was making its list need not be on it.
     const confirmed = new Set(this.#machinesOf(provider).flatMap(({ id, ref }) => (ref === null ? [] : id)));
     let instances: Instance[];
@@ -145,7 +147,7 @@ export class Observer {
     for (const machine of this.#machinesOf(provider)) {
       const instance = byMachine.get(machine.id);
       const contact = this.#contact(machine.id);
-      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance);
+      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance, clock.now());
       const trouble = instance?.trouble ?? null;
       if (contact.providerSays !== says || contact.trouble !== trouble) news = true;
       contact.providerSays = says;
@@ -378,7 +380,10 @@ export class Observer {
 }
 
 /** Of a machine that was never confirmed, absence says nothing: the order may still be on its way. */
-function saysOf(machine: MachineRecord, instance: Instance | undefined): MachineContact['providerSays'] {
-  if (!instance) return machine.ref === null ? 'unknown' : 'gone';
+function saysOf(machine: MachineRecord, instance: Instance | undefined, now: number): MachineContact['providerSays'] {
+  if (!instance) {
+    const young = machine.state === 'booting' && now - machine.stateSince < LISTED_WITHIN_MS;
+    return machine.ref === null || young ? 'unknown' : 'gone';
+  }
   return instance.state === 'pending' ? 'unknown' : instance.state;
 }

@@ -1,6 +1,7 @@
 import type { CopyRecord } from '../model/copy.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { ClusterSnapshot, Orphan } from '../model/plan.ts';
+import type { TaskStatus } from '../model/task.ts';
 import { isReady } from './copy-ready.ts';
 
 /**
@@ -47,7 +48,7 @@ export function dueEffects(
     if (!machine || !contact?.connected || !takesCommands(machine)) continue;
     if (copy.wanted === 'stop') {
       if (due(copy)) effects.push({ kind: 'remove-task', key: copy.id, task: copy.id, copy, machine });
-    } else if (isBehind(copy) || isMissing(copy, contact.tasks) || wasLetGo(snapshot, copy)) {
+    } else if (isBehind(copy) || isAstray(copy, contact.tasks) || wasLetGo(snapshot, copy)) {
       if (due(copy) && !leaders.awaited(copy)) effects.push({ kind: 'deploy-copy', key: copy.id, copy, machine });
     }
   }
@@ -66,9 +67,14 @@ function takesCommands(machine: MachineRecord): boolean {
   return machine.state === 'ready' || machine.state === 'draining';
 }
 
-/** The machine has reported, and knows nothing of a task that it was given: it lost its memory and is told again. */
-function isMissing(copy: CopyRecord, tasks: ReadonlyMap<string, unknown> | null): boolean {
-  return !isBehind(copy) && copy.outcome === null && tasks !== null && !tasks.has(copy.id);
+/**
+ * The machine reports something else than it was given, and is told again: it lost its memory, or an older command came after the
+ * newer one, held up on its way.
+ */
+function isAstray(copy: CopyRecord, tasks: ReadonlyMap<string, TaskStatus> | null): boolean {
+  if (isBehind(copy) || copy.outcome !== null || tasks === null) return false;
+  const task = tasks.get(copy.id);
+  return task?.version !== copy.version || task.generation !== copy.generation;
 }
 
 /** A copy that may not run twice ended itself while its machine was out of touch, and may go on: it was not given up. */
