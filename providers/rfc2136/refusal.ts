@@ -26,10 +26,11 @@ export function isStale(reply: DnsReply): boolean {
 export function refusal(reply: DnsReply, what: string, server: DnsServer, nowMs: number): CerebroError {
   const who = `the DNS server ${server.host} port ${server.port}`;
   const key = `the TSIG key "${server.key.name}"`;
+  // Knot says this of a key that it knows and that may not do this, too.
   if (reply.tsigError === 'BADKEY')
     return new CerebroError(
       'forbidden',
-      `${who} does not know ${key} with ${server.key.algorithm}: name and algorithm must be the server's`,
+      `${who} does not accept ${key} with ${server.key.algorithm} for ${what}: name and algorithm must be the server's, and it must be allowed there (docs/dns.md says how)`,
     );
   if (reply.tsigError === 'BADSIG' || reply.tsigError === 'BADTRUNC')
     return new CerebroError(

@@ -33,7 +33,8 @@ export class ZoneReader {
   async zoneOf(name: string): Promise<string | null> {
     for (let asked = name; asked !== ''; asked = asked.split('.').slice(1).join('.')) {
       const reply = await this.#client.ask(asked, 'SOA');
-      if (reply.signed && reply.tsigError === null && (reply.rcode === RCODE.REFUSED || reply.rcode === RCODE.NOTAUTH))
+      // A zone that it does not have. Knot does not sign that; a key that is not accepted is NOTAUTH with all of them.
+      if (reply.rcode === RCODE.REFUSED || (reply.rcode === RCODE.NOTAUTH && reply.signed && reply.tsigError === null))
         return null;
       this.#expectAnswer(reply, `questions about ${asked}`);
       if (!reply.authoritative) return null;
@@ -52,8 +53,9 @@ export class ZoneReader {
       if (isWithin(record.name.toLowerCase(), name)) sets.add(record);
     });
     if (reply.rcode === RCODE.NOERROR) return sets.all();
-    const forbidden = reply.rcode === RCODE.REFUSED || reply.rcode === RCODE.NOTAUTH;
-    if (!forbidden || reply.tsigError !== null) this.#expectAnswer(reply, `the transfer of ${zone}`);
+    // Knot calls it BADKEY; a key that is not good for anything is found out by the questions.
+    if (reply.rcode !== RCODE.REFUSED && reply.rcode !== RCODE.NOTAUTH)
+      throw this.#refusal(reply, `the transfer of ${zone}`);
     if (!this.#warned.has(zone)) {
       this.#warned.add(zone);
       this.#logger.warn(
