@@ -71,6 +71,18 @@ export function isWithin(name: string, parent: string): boolean {
   return name === parent || name.endsWith(`.${parent}`);
 }
 
+/** The longest name that all of these are at or below. */
+export function commonParent(names: readonly string[]): string {
+  const [first, ...others] = names.map((name) => name.split('.').reverse());
+  let length = first?.length ?? 0;
+  for (const other of others) {
+    let same = 0;
+    while (same < length && first?.[same] === other[same]) same += 1;
+    length = same;
+  }
+  return (first ?? []).slice(0, length).reverse().join('.');
+}
+
 function problemOf(wanted: WantedSet, zone: string, maxValues: number | null): string | null {
   const { name, type, ttl, values } = wanted;
   if (!isWithin(name, zone)) return `is not in the zone ${zone}`;

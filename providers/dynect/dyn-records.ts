@@ -39,18 +39,6 @@ export function dynRecord(set: WantedSet, value: string): object {
   return { rdata: set.type === 'A' ? { address: value } : { txtdata: value }, ttl: set.ttl };
 }
 
-/** The longest name that all of these are at or below. */
-export function commonParent(names: readonly string[]): string {
-  const [first, ...others] = names.map((name) => name.split('.').reverse());
-  let length = first?.length ?? 0;
-  for (const other of others) {
-    let same = 0;
-    while (same < length && first?.[same] === other[same]) same += 1;
-    length = same;
-  }
-  return (first ?? []).slice(0, length).reverse().join('.');
-}
-
 function plainName(fqdn: string): string {
   return fqdn.toLowerCase().replace(/\.$/, '');
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Clock } from '../../core/contracts/clock.ts';
 import {
+  commonParent,
   foreignSets,
   isWithin,
   judgeSet,
@@ -11,7 +12,7 @@ import {
 import type { DnsChange, DnsProvider, DnsRecordSet } from '../../core/contracts/dns-provider.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
-import { commonParent, dynRecord, readDynRecords } from './dyn-records.ts';
+import { dynRecord, readDynRecords } from './dyn-records.ts';
 import { type Call, DynSession } from './dyn-session.ts';
 import type { Config } from './schema.ts';
 
