@@ -73,6 +73,8 @@ export class TsigCheck {
     body.writeUInt16BE(tsig.originalId, 0);
     body.writeUInt16BE(body.readUInt16BE(10) - 1, 10);
     if (tsig.mac.length === 0) return { kind: 'unsigned', body, error: tsig.error };
+    // Both are covered by the signature, which is checked with what they have to be.
+    if (record.class !== CLASS.ANY || record.ttl !== 0) return { kind: 'bad', reason: 'its signature is malformed' };
     if (record.name !== this.#key.name || tsig.algorithm !== this.#key.algorithm)
       return { kind: 'bad', reason: 'it is signed with another key' };
 
