@@ -99,6 +99,8 @@ function readTsig(data: Buffer) {
   const macLength = data.readUInt16BE(at + 8);
   const afterMac = at + 10 + macLength;
   const errorCode = data.readUInt16BE(afterMac + 2);
+  if (afterMac + 6 + data.readUInt16BE(afterMac + 4) !== data.length)
+    throw new RangeError('the TSIG record is not as long as it says');
   return {
     algorithm: nameOf(data.subarray(0, at)),
     /** Time and fudge, as they are signed. */
@@ -107,7 +109,7 @@ function readTsig(data: Buffer) {
     originalId: data.readUInt16BE(afterMac),
     errorCode,
     error: errorCode === 0 ? null : (TSIG_ERRORS[errorCode] ?? `TSIG error ${errorCode}`),
-    other: data.subarray(afterMac + 6, afterMac + 6 + data.readUInt16BE(afterMac + 4)),
+    other: data.subarray(afterMac + 6),
   };
 }
 
