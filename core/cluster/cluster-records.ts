@@ -3,6 +3,7 @@ import type { Clock } from '../contracts/clock.ts';
 import type { Change, Condition, Operation, StateStore, Watch } from '../contracts/state-store.ts';
 import { CerebroError } from '../errors.ts';
 import { type CopyRecord, copyRecord } from '../model/copy.ts';
+import { type DnsRecord, dnsRecord } from '../model/dns.ts';
 import { type ClusterEvent, clusterEvent, type NewEvent } from '../model/event.ts';
 import { type JobRecord, type JobVersion, jobRecord, jobVersion } from '../model/job.ts';
 import { type MachineRecord, machineRecord } from '../model/machine.ts';
@@ -20,6 +21,8 @@ export const keys = {
   serial: (zone: string): string => `serial/${zone}`,
   /** The last event of a machine that stands on the timeline. */
   cursor: (machine: string): string => `cursor/${machine}`,
+  /** The A record set of a name. */
+  dns: (name: string): string => `dns/${name}/A`,
   runtime: 'settings/runtime',
   cluster: 'meta/cluster',
   event: (seq: number): string => `event/${String(seq).padStart(12, '0')}`,
@@ -43,6 +46,8 @@ export class ClusterRecords {
   readonly copies = new Map<string, CopyRecord>();
   readonly serials = new Map<string, number>();
   readonly cursors = new Map<string, number>();
+  /** By NAME/TYPE. */
+  readonly dns = new Map<string, DnsRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
   clusterId = '';
   /** Oldest first. */
@@ -175,6 +180,9 @@ export class ClusterRecords {
       case 'cursor':
         if (value === null) this.cursors.delete(rest);
         else this.cursors.set(rest, Number(value));
+        return;
+      case 'dns':
+        keep(this.dns, rest, value, dnsRecord, key);
         return;
       case 'settings':
         this.runtime = runtimeSettings.parse(value ?? { maxIdlePerZone: {} });

@@ -12,6 +12,7 @@ import type {
   MachineView,
   PluginView,
 } from '../contracts/cluster-api.ts';
+import type { DnsProvider } from '../contracts/dns-provider.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { RecipeLoader } from '../contracts/recipe.ts';
@@ -19,6 +20,7 @@ import type { Lease, StateStore } from '../contracts/state-store.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
 import { CerebroError } from '../errors.ts';
+import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { JobRecord, JobSpec } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
@@ -27,6 +29,7 @@ import type { RunEnd } from '../model/task.ts';
 import { providerOf } from '../model/zone.ts';
 import { ClusterRecords, keys } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
+import { DnsPublisher } from './dns-publisher.ts';
 import { Executor } from './executor.ts';
 import { Intake } from './intake.ts';
 import { MachineClient } from './machine-client.ts';
@@ -42,6 +45,7 @@ export interface ClusterSitterDeps {
   settings: Settings;
   store: StateStore;
   providers: readonly MachineProvider[];
+  dnsProviders?: readonly DnsProvider[];
   recipeLoaders: readonly RecipeLoader[];
   plugins(): PluginView[];
   setLogLevel(level: string): void;
@@ -59,6 +63,7 @@ export class ClusterSitter implements ClusterApi {
   readonly #recipes: RecipeRunner;
   readonly #executor: Executor;
   readonly #reconciler: Reconciler;
+  readonly #dns: DnsPublisher;
   readonly #intake: Intake;
   readonly #views: ClusterViews;
   readonly #empty = new EmptyMachines();
@@ -91,6 +96,7 @@ export class ClusterSitter implements ClusterApi {
       logger,
       onNews: () => {
         this.#reconciler.poke();
+        this.#dns.poke();
         this.#changed();
       },
       onVitals: () => this.#changed(),
@@ -114,11 +120,21 @@ export class ClusterSitter implements ClusterApi {
       logger,
       snapshot: (now) => this.#snapshot(now),
     });
+    this.#dns = new DnsPublisher({
+      settings,
+      records: this.#records,
+      providers: deps.dnsProviders ?? [],
+      clock,
+      logger,
+      snapshot: (now) => this.#snapshot(now),
+      onChange: () => this.#reconciler.poke(),
+    });
     this.#intake = new Intake({
       records: this.#records,
       recipes: this.#recipes,
       providers: [...this.#providers.keys()],
       types: (zone) => this.machineTypes(zone),
+      dnsScope: settings.dns_scope,
     });
     this.#views = new ClusterViews({
       records: this.#records,
@@ -141,6 +157,7 @@ export class ClusterSitter implements ClusterApi {
     this.#records.onChange(() => this.#changed());
     await this.#observer.start();
     this.#reconciler.start();
+    this.#dns.start();
     logger.info(
       { epoch: this.#lease.epoch, jobs: this.#records.jobs.size, machines: this.#records.machines.size },
       'the cluster sitter leads',
@@ -149,6 +166,7 @@ export class ClusterSitter implements ClusterApi {
 
   async stop(): Promise<void> {
     this.#tick?.cancel();
+    await this.#dns.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#executor.stop(STOP_MS);
@@ -160,6 +178,7 @@ export class ClusterSitter implements ClusterApi {
 
   /** Stops everything that runs on this host's own machines, to be taken up by the next start. */
   async suspend(by: string): Promise<void> {
+    await this.#dns.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#records.transact(() => ({
@@ -172,12 +191,14 @@ export class ClusterSitter implements ClusterApi {
   // --- what is ---
 
   status(): ClusterStatus {
+    const summary = this.#views.summary();
     return {
       clusterId: this.#records.clusterId,
       version: this.#deps.version,
       startedAt: new Date(this.#startedAt).toISOString(),
       epoch: this.#lease?.epoch ?? 0,
-      ...this.#views.summary(),
+      ...summary,
+      attention: [...summary.attention, ...this.#dns.attention],
       maxIdlePerZone: { '*': this.#deps.settings.max_idle_per_zone, ...this.#records.runtime.maxIdlePerZone },
     };
   }
@@ -232,6 +253,14 @@ export class ClusterSitter implements ClusterApi {
     return this.#providers.get(providerOf(zone))?.types(zone) ?? [];
   }
 
+  dns(): DnsView {
+    return this.#dns.view();
+  }
+
+  async checkDns(): Promise<DnsView> {
+    return this.#dns.check();
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -241,7 +270,7 @@ export class ClusterSitter implements ClusterApi {
 
   async apply(text: string, options: { source: string; dryRun: boolean; by: string }): Promise<ApplyResult> {
     const specs = await this.#intake.read(text, options.source);
-    const plan = this.#preview(specs);
+    const plan = [...this.#preview(specs), ...(await this.#dns.forecast(specs))];
     const draft = this.#intake.draft(specs, this.#deps.clock.now());
     if (options.dryRun) return { dryRun: true, changes: draft.changes, plan };
     const changes = await this.#intake.apply(specs, options.by, this.#deps.clock.now());
@@ -367,7 +396,7 @@ export class ClusterSitter implements ClusterApi {
 
   #snapshot(now: number): ReturnType<typeof snapshotOf> {
     this.#noticePause(now);
-    return snapshotOf(
+    const snapshot = snapshotOf(
       {
         records: this.#records,
         contacts: this.#observer.contacts,
@@ -378,6 +407,7 @@ export class ClusterSitter implements ClusterApi {
       },
       now,
     );
+    return { ...snapshot, dnsHolds: this.#dns.holds(snapshot) };
   }
 
   /** What would follow if these jobs were in force. */

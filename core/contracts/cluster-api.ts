@@ -7,6 +7,7 @@ import type {
   MachineView,
   PluginView,
 } from '../model/cluster-view.ts';
+import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { JobRecord } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
@@ -23,6 +24,8 @@ export type {
   PluginView,
   ZoneCounts,
 } from '../model/cluster-view.ts';
+
+export type { DnsAliasView, DnsNameView, DnsView } from '../model/dns.ts';
 
 export interface EventQuery {
   since?: number | undefined;
@@ -46,6 +49,10 @@ export interface ClusterApi {
   explain(about: string): Promise<Explanation>;
   plugins(): PluginView[];
   machineTypes(zone: string): readonly MachineType[];
+  /** Every name, as it was last known. */
+  dns(): DnsView;
+  /** Looks at every name, and whether people's own CNAMEs are there, before it answers. */
+  checkDns(): Promise<DnsView>;
   /** `text` is a job file; `source` is what it is called in messages. */
   apply(text: string, options: { source: string; dryRun: boolean; by: string }): Promise<ApplyResult>;
   removeJob(name: string, by: string): Promise<void>;

@@ -14,7 +14,7 @@ export type Effect =
   | { kind: 'remove-task'; key: string; task: string; copy: CopyRecord | null; machine: MachineRecord };
 
 /** What the records ask for at this moment, and when (without news) they will ask for more. */
-export function dueEffects(snapshot: Pick<ClusterSnapshot, 'now' | 'machines' | 'copies' | 'contacts'>): {
+export function dueEffects(snapshot: Pick<ClusterSnapshot, 'now' | 'machines' | 'copies' | 'contacts' | 'dnsHolds'>): {
   effects: Effect[];
   wakeAt: number | null;
 } {
@@ -25,6 +25,13 @@ export function dueEffects(snapshot: Pick<ClusterSnapshot, 'now' | 'machines' | 
     if (wakeAt === null || record.nextAttemptAt < wakeAt) wakeAt = record.nextAttemptAt;
     return false;
   };
+  /** Names still lead to it: its process, where it has one, goes on for a while. */
+  const held = (copy: CopyRecord): boolean => {
+    const until = snapshot.dnsHolds?.get(copy.id);
+    if (until === undefined || until <= snapshot.now) return false;
+    if (wakeAt === null || until < wakeAt) wakeAt = until;
+    return true;
+  };
   for (const machine of snapshot.machines.values()) {
     if (machine.state === 'requested' && due(machine))
       effects.push({ kind: 'create-machine', key: machine.id, machine });
@@ -34,7 +41,7 @@ export function dueEffects(snapshot: Pick<ClusterSnapshot, 'now' | 'machines' | 
   for (const copy of snapshot.copies.values()) {
     const machine = snapshot.machines.get(copy.machine);
     const contact = snapshot.contacts.get(copy.machine);
-    if (!machine || !contact?.connected || !takesCommands(machine)) continue;
+    if (!machine || !contact?.connected || !takesCommands(machine) || held(copy)) continue;
     if (copy.wanted === 'stop') {
       if (due(copy)) effects.push({ kind: 'remove-task', key: copy.id, task: copy.id, copy, machine });
     } else if (copy.taskVersion !== copy.version || isMissing(copy, contact.tasks)) {

@@ -109,6 +109,7 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
           settings,
           store,
           providers: pluginsFor(plugins, 'machine-provider'),
+          dnsProviders: pluginsFor(plugins, 'dns-provider'),
           recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
           plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
           setLogLevel: (level) => {
