@@ -41,15 +41,11 @@ export class DnsLane {
   #running: Promise<void> | null = null;
   #failures = 0;
   #nextAt = 0;
-  #trouble: string | null = null;
+  /** What was told to go wrong, by what was being done. */
+  readonly #told = { look: '', send: '' };
 
   constructor(deps: DnsLaneDeps) {
     this.#deps = deps;
-  }
-
-  /** What the last call came to, if it failed. */
-  get trouble(): string | null {
-    return this.#trouble;
   }
 
   get idle(): Promise<void> {
@@ -125,7 +121,7 @@ export class DnsLane {
 
   /** Takes up what stands at and below a basename. */
   async #look(basename: string): Promise<void> {
-    const { records, clock, place } = this.#deps;
+    const { records, clock } = this.#deps;
     try {
       const sets = await this.#call('list', () => this.#provider().list(basename));
       const find = findings(sets, records.clusterId);
@@ -142,13 +138,13 @@ export class DnsLane {
         return { write, events };
       });
       this.#looked(basename);
-      this.#succeeded();
+      this.#succeeded('look');
     } catch (error) {
       // Others first, the next time; and nothing at all is asked for a while.
       this.#looked(basename);
       this.#toLookAt.set(basename, []);
       this.#pause();
-      await this.#failed(error, (record) => record.basename === basename, `${place.provider} cannot be read`);
+      await this.#failed('look', error, (record) => record.basename === basename);
     }
   }
 
@@ -180,11 +176,11 @@ export class DnsLane {
       const sent = new Set(batch.map((record) => record.name));
       if (batch.length > 1 && !isAway(error)) for (const name of sent) this.#suspects.add(name);
       if (isAway(error)) this.#pause();
-      await this.#failed(error, (record) => sent.has(record.name), `${place.provider} cannot be changed`);
+      await this.#failed('send', error, (record) => sent.has(record.name));
       return;
     }
     for (const record of batch) this.#suspects.delete(record.name);
-    this.#succeeded();
+    this.#succeeded('send');
     await records.transact(() => {
       const now = clock.now();
       const write: { put: string; value: unknown }[] = [];
@@ -204,10 +200,10 @@ export class DnsLane {
     return withDeadline(clock, CALL_MS, `${place.provider} did not answer a ${what} of ${place.zone}`, call);
   }
 
-  #succeeded(): void {
+  #succeeded(step: 'look' | 'send'): void {
     this.#failures = 0;
     this.#nextAt = 0;
-    this.#trouble = null;
+    this.#told[step] = '';
   }
 
   #pause(): void {
@@ -216,14 +212,14 @@ export class DnsLane {
   }
 
   /** Notes a failure on the records that it held up; a conflict is looked into at once, everything else waits longer and longer. */
-  async #failed(error: unknown, concerns: (record: DnsRecord) => boolean, what: string): Promise<void> {
+  async #failed(step: 'look' | 'send', error: unknown, concerns: (record: DnsRecord) => boolean): Promise<void> {
     const { records, logger, place, clock } = this.#deps;
     const now = clock.now();
     const sentence = messageOf(error);
     const conflict = error instanceof CerebroError && error.code === 'conflict';
-    logger.warn({ place, err: error }, what);
-    const isNew = this.#trouble !== sentence;
-    this.#trouble = sentence;
+    logger.warn({ place, err: error }, step === 'look' ? 'a zone cannot be read' : 'a zone cannot be changed');
+    const isNew = this.#told[step] !== sentence;
+    this.#told[step] = sentence;
     await records.transact(() => {
       const held = this.#records().filter((record) => concerns(record) && isDue(record, now));
       const write = held.map((record) => ({

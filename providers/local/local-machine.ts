@@ -10,6 +10,7 @@ import type { ProcessTable } from '../../core/contracts/process-table.ts';
 import { messageOf } from '../../core/errors.ts';
 import { sitterFile } from '../../core/model/sitter-file.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
+import { ownAddress, SHARED_ADDRESS } from './own-address.ts';
 
 const LOOK_MS = 250;
 const SUSPEND_DEADLINE_MS = 60_000;
@@ -32,6 +33,7 @@ export interface LocalMachineServices {
   processes: ProcessTable;
   selfCommand: readonly string[];
   maxRestartsPerMinute: number;
+  ownAddresses: boolean;
   onChange(): void;
 }
 
@@ -98,7 +100,7 @@ export class LocalMachine {
       zone,
       intent,
       state,
-      address: '127.0.0.1',
+      address: this.#address,
       endpoint: endpoint ?? this.#lastUrl(),
     };
   }
@@ -211,7 +213,7 @@ export class LocalMachine {
           cwd: this.folder,
           detached: true,
           stdio: ['ignore', log, log],
-          env: { ...process.env, [MACHINE_MARKER]: this.#marker },
+          env: { ...process.env, [MACHINE_MARKER]: this.#marker, CEREBRO_ADDRESS: this.#address },
         },
       );
       child.once('exit', (code, signal) => this.#sitterEnded(code, signal));
@@ -261,6 +263,10 @@ export class LocalMachine {
     } catch {
       return undefined; // not written yet, or by a sitter that was cut down while writing
     }
+  }
+
+  get #address(): string {
+    return this.#services.ownAddresses ? ownAddress(this.#file.clusterId, this.#file.machineId) : SHARED_ADDRESS;
   }
 
   get #marker(): string {
