@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { packageVersion } from '../engine/package-root.ts';
 import type { CliContext } from './context.ts';
 import { type DaemonFlags, modeCommand } from './daemon.ts';
+import { dns } from './dns.ts';
 import { doctor } from './doctor.ts';
 import { down } from './down.ts';
 import { events } from './events.ts';
@@ -60,6 +61,7 @@ export function program(context: CliContext): Command {
   status(root, context);
   events(root, context);
   explain(root, context);
+  dns(root, context);
   plugins(root, context);
   jobCommands(root, context);
   machineCommands(root, context);

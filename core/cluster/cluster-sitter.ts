@@ -14,6 +14,7 @@ import type {
   PluginView,
   RollOutAction,
 } from '../contracts/cluster-api.ts';
+import type { DnsProvider } from '../contracts/dns-provider.ts';
 import type { IdentityIssuer } from '../contracts/identity-issuer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
@@ -24,6 +25,7 @@ import { didYouMean } from '../decide/nearest-names.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
 import { CerebroError } from '../errors.ts';
 import type { AlertView } from '../model/alert.ts';
+import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
@@ -35,6 +37,7 @@ import { type Authority, CertificateAuthority } from './certificate-authority.ts
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterRecords, keys } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
+import { DnsPublisher } from './dns-publisher.ts';
 import { Executor } from './executor.ts';
 import { Intake } from './intake.ts';
 import { JobOrders } from './job-orders.ts';
@@ -54,6 +57,7 @@ export interface ClusterSitterDeps {
   settings: Settings;
   store: StateStore;
   providers: readonly MachineProvider[];
+  dnsProviders?: readonly DnsProvider[];
   recipeLoaders: readonly RecipeLoader[];
   notifiers: readonly Notifier[];
   /** Another than the one that is kept in the store. */
@@ -80,6 +84,7 @@ export class ClusterSitter implements ClusterApi {
   readonly #recipes: RecipeRunner;
   readonly #executor: Executor;
   readonly #reconciler: Reconciler;
+  readonly #dns: DnsPublisher;
   readonly #intake: Intake;
   readonly #views: ClusterViews;
   readonly #alerts: Alerts;
@@ -134,6 +139,7 @@ export class ClusterSitter implements ClusterApi {
       logger,
       onNews: () => {
         this.#reconciler.poke();
+        this.#dns.poke();
         this.#changed();
       },
       onVitals: () => this.#changed(),
@@ -160,11 +166,21 @@ export class ClusterSitter implements ClusterApi {
       snapshot: (now) => this.#snapshot(now),
       plan: deps.plan ?? planCluster,
     });
+    this.#dns = new DnsPublisher({
+      settings,
+      records: this.#records,
+      providers: deps.dnsProviders ?? [],
+      clock,
+      logger,
+      snapshot: (now) => this.#snapshot(now),
+      onChange: () => this.#reconciler.poke(),
+    });
     this.#intake = new Intake({
       records: this.#records,
       recipes: this.#recipes,
       providers: [...this.#providers.keys()],
       types: (zone) => this.machineTypes(zone),
+      dnsScope: settings.dns_scope,
     });
     const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
     this.#jobOrders = new JobOrders(orders);
@@ -208,6 +224,7 @@ export class ClusterSitter implements ClusterApi {
     this.#reconciler.start();
     this.#alerts.start();
     this.#certificates.start();
+    this.#dns.start();
     logger.info(
       { epoch: this.#lease.epoch, jobs: this.#records.jobs.size, machines: this.#records.machines.size },
       'the cluster sitter leads',
@@ -218,6 +235,7 @@ export class ClusterSitter implements ClusterApi {
     this.#tick?.cancel();
     await this.#alerts.stop();
     await this.#certificates.stop();
+    await this.#dns.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#executor.stop(STOP_MS);
@@ -229,6 +247,7 @@ export class ClusterSitter implements ClusterApi {
 
   /** Stops everything that runs on this host's own machines, to be taken up by the next start. */
   async suspend(by: string): Promise<void> {
+    await this.#dns.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#records.transact(() => ({
@@ -246,12 +265,14 @@ export class ClusterSitter implements ClusterApi {
   // --- what is ---
 
   status(): ClusterStatus {
+    const summary = this.#views.summary();
     return {
       clusterId: this.#records.clusterId,
       version: this.#deps.version,
       startedAt: new Date(this.#startedAt).toISOString(),
       epoch: this.#lease?.epoch ?? 0,
-      ...this.#views.summary(),
+      ...summary,
+      attention: [...summary.attention, ...this.#dns.attention],
       maxIdlePerZone: { '*': this.#deps.settings.max_idle_per_zone, ...this.#records.runtime.maxIdlePerZone },
     };
   }
@@ -310,6 +331,14 @@ export class ClusterSitter implements ClusterApi {
     return this.#providers.get(providerOf(zone))?.types(zone) ?? [];
   }
 
+  dns(): DnsView {
+    return this.#dns.view();
+  }
+
+  async checkDns(): Promise<DnsView> {
+    return this.#dns.check();
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -319,7 +348,7 @@ export class ClusterSitter implements ClusterApi {
 
   async apply(text: string, options: ApplyOptions): Promise<ApplyResult> {
     const specs = await this.#intake.read(text, options.source);
-    const plan = this.#preview(specs);
+    const plan = [...this.#preview(specs), ...(await this.#dns.forecast(specs))];
     const draft = this.#intake.draft(specs, options.by, this.#deps.clock.now());
     if (options.dryRun) return { dryRun: true, changes: draft.changes, plan };
     const changes = await this.#intake.apply(specs, options.by, this.#deps.clock.now(), options.ifUpdatedAt);
@@ -430,7 +459,7 @@ export class ClusterSitter implements ClusterApi {
 
   #snapshot(now: number): ReturnType<typeof snapshotOf> {
     this.#noticePause(now);
-    return snapshotOf(
+    const snapshot = snapshotOf(
       {
         records: this.#records,
         contacts: this.#observer.contacts,
@@ -443,6 +472,7 @@ export class ClusterSitter implements ClusterApi {
       },
       now,
     );
+    return { ...snapshot, dnsHolds: this.#dns.holds(snapshot) };
   }
 
   /** What would follow if these jobs were in force. */

@@ -8,6 +8,7 @@ import type {
   MachineView,
   PluginView,
 } from '../model/cluster-view.ts';
+import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
@@ -24,6 +25,8 @@ export type {
   PluginView,
   ZoneCounts,
 } from '../model/cluster-view.ts';
+
+export type { DnsAliasView, DnsNameView, DnsView } from '../model/dns.ts';
 
 export interface EventQuery {
   since?: number | undefined;
@@ -60,6 +63,10 @@ export interface ClusterApi {
   alerts(): AlertView[];
   plugins(): PluginView[];
   machineTypes(zone: string): readonly MachineType[];
+  /** Every name, as it was last known. */
+  dns(): DnsView;
+  /** Looks at every name, and whether people's own CNAMEs are there, before it answers. */
+  checkDns(): Promise<DnsView>;
   apply(text: string, options: ApplyOptions): Promise<ApplyResult>;
   removeJob(name: string, by: string): Promise<void>;
   /** A copy at once, or all of a job by and by; resolves to their ids when that is ordered. */

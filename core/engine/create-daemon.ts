@@ -9,6 +9,7 @@ import { CerebroError } from '../errors.ts';
 import { Auth } from '../http/auth.ts';
 import { clusterRoutes } from '../http/cluster-routes.ts';
 import { daemonApp } from '../http/daemon-app.ts';
+import { dnsRoutes } from '../http/dns-routes.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { clusterLogRoute } from '../http/log-route.ts';
 import { MachineDoor } from '../http/machine-door.ts';
@@ -117,6 +118,7 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
           settings,
           store,
           providers: pluginsFor(plugins, 'machine-provider'),
+          dnsProviders: pluginsFor(plugins, 'dns-provider'),
           recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
           notifiers: pluginsFor(plugins, 'notifier'),
           plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
@@ -214,7 +216,7 @@ function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness
     version: packageVersion,
     auth,
     logger,
-    routes: [...clusterRoutes(clusterSitter, { down }), clusterLogRoute(clusterSitter)],
+    routes: [...clusterRoutes(clusterSitter, { down }), ...dnsRoutes(clusterSitter), clusterLogRoute(clusterSitter)],
     errorPage: (ctx, answer) => pages.errorPage(ctx, answer),
     before: [pages.middleware()],
     ready: () => readiness.ready,

@@ -339,7 +339,7 @@ export class MachineSitter {
 /** What every task may know of the host: never the daemon's own variables, where there may be credentials. */
 export function baseEnvironment(): Record<string, string> {
   const env: Record<string, string> = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
-  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE']) {
+  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE', 'CEREBRO_ADDRESS']) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }

@@ -40,6 +40,20 @@ export const settings = z.strictObject({
   recipe_path: z.array(z.string()).default([]),
   /** Seconds that a certificate between cluster sitter and machines is good; renewed when a third of it is left. Default: 90 days. */
   certificate_lifetime: z.number().min(60).default(7_776_000),
+  /** Seconds for which others may remember a name's addresses; a copy that is to end waits for so long when it has left them. */
+  dns_ttl: z.number().int().min(1).max(86_400).default(30),
+  /** `region`: names go by the zone without its letter (aws-us-west-2); `zone`: with it. */
+  dns_scope: z.enum(['region', 'zone']).default('region'),
+  /** Whether a pool's name may lead nowhere because no copy is ready; false keeps its last answer. */
+  dns_allow_empty: z.boolean().default(false),
+  /** Whether a TXT record beside each name says that it is this cluster's. */
+  dns_owner_txt: z.boolean().default(true),
+  /** Seconds between two looks at whether the names stand as they should. */
+  dns_check_interval: z.number().min(1).default(300),
+  /** Seconds beyond the TTL that a copy waits at most for its names to be gone, should the DNS provider not answer. */
+  dns_removal_patience: seconds.default(30),
+  /** Name servers (ADDRESS or ADDRESS:PORT) that are asked whether people's own CNAMEs are there; empty: this host's. */
+  dns_resolvers: z.array(z.string().min(1)).default([]),
 });
 export type Settings = z.infer<typeof settings>;
 

@@ -12,6 +12,7 @@ import type {
 } from '../../core/contracts/cluster-api.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { AlertView } from '../../core/model/alert.ts';
+import type { DnsView } from '../../core/model/dns.ts';
 import type { ClusterEvent } from '../../core/model/event.ts';
 import { type JobRecord, type JobRun, type JobVersion, jobSpec } from '../../core/model/job.ts';
 import type { MachineType } from '../../core/model/plan.ts';
@@ -30,6 +31,7 @@ export class FakeClusterApi implements ClusterApi {
   attention: string[] = [];
   alertViews: AlertView[] = [];
   ends: RunEnd[] = [];
+  dnsView: DnsView = { providers: [], names: [], aliases: [], attention: [], checkedAt: null };
   /** What `apply` throws, and what `postMortems` throws. */
   applyError: CerebroError | null = null;
   endsError: CerebroError | null = null;
@@ -118,6 +120,15 @@ export class FakeClusterApi implements ClusterApi {
 
   plugins(): PluginView[] {
     return [{ id: 'ui-dashboard', point: 'ui', use: './plugins/ui-dashboard', state: 'running' }];
+  }
+
+  dns(): DnsView {
+    return this.dnsView;
+  }
+
+  async checkDns(): Promise<DnsView> {
+    this.calls.push('check dns');
+    return this.dnsView;
   }
 
   machineTypes(): readonly MachineType[] {
