@@ -3,6 +3,7 @@ import type { Clock } from './contracts/clock.ts';
 import type { DnsProvider } from './contracts/dns-provider.ts';
 import type { LimitEnforcer } from './contracts/limit-enforcer.ts';
 import type { Logger } from './contracts/logger.ts';
+import type { MachineApi } from './contracts/machine-api.ts';
 import type { MachineProvider } from './contracts/machine-provider.ts';
 import type { Notifier } from './contracts/notifier.ts';
 import type { ProcessTable } from './contracts/process-table.ts';
@@ -20,7 +21,10 @@ export interface ExtensionPoints {
   'limit-enforcer': LimitEnforcer;
   'recipe-loader': RecipeLoader;
   'state-store': StateStore;
+  /** Pages of a cluster sitter. */
   ui: UiPlugin;
+  /** Pages of a machine sitter. */
+  'machine-ui': UiPlugin<MachineApi>;
   notifier: Notifier;
 }
 export type ExtensionPoint = keyof ExtensionPoints;

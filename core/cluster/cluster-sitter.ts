@@ -20,10 +20,12 @@ import { didYouMean } from '../decide/nearest-names.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
 import { CerebroError } from '../errors.ts';
 import type { ClusterEvent } from '../model/event.ts';
+import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobSpec } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
+import type { WorkCounts } from '../model/work-counts.ts';
 import { providerOf } from '../model/zone.ts';
 import { ClusterRecords, keys } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
@@ -35,6 +37,7 @@ import { planSentences } from './plan-sentences.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
+import { WorkCounter } from './work-counter.ts';
 
 const STOP_MS = 5000;
 
@@ -61,6 +64,7 @@ export class ClusterSitter implements ClusterApi {
   readonly #reconciler: Reconciler;
   readonly #intake: Intake;
   readonly #views: ClusterViews;
+  readonly #work = new WorkCounter();
   readonly #empty = new EmptyMachines();
   readonly #providers: ReadonlyMap<string, MachineProvider>;
   readonly #listeners = new Set<() => void>();
@@ -100,6 +104,7 @@ export class ClusterSitter implements ClusterApi {
       providers: this.#providers,
       client: this.#client,
       recipes: this.#recipes,
+      work: this.#work,
       clock,
       logger,
       onDone: () => {
@@ -110,6 +115,7 @@ export class ClusterSitter implements ClusterApi {
     this.#reconciler = new Reconciler({
       records: this.#records,
       executor: this.#executor,
+      work: this.#work,
       clock,
       logger,
       snapshot: (now) => this.#snapshot(now),
@@ -214,6 +220,16 @@ export class ClusterSitter implements ClusterApi {
   async postMortems(copy: string): Promise<RunEnd[]> {
     const { machine } = this.copy(copy);
     return this.#client.runs(this.#machineRecord(machine), copy);
+  }
+
+  async history(of: { machine: string } | { copy: string }, span: HistorySpan): Promise<History> {
+    if ('machine' in of) return this.#client.history(this.#machineRecord(of.machine), MACHINE_SUBJECT, span);
+    const { machine, copy } = this.copy(of.copy);
+    return this.#client.history(this.#machineRecord(machine), `${TASK_PREFIX}${copy}`, span);
+  }
+
+  work(): WorkCounts {
+    return { ...this.#work.counts(), events: this.#records.events.at(-1)?.seq ?? 0 };
   }
 
   async events(query: EventQuery): Promise<ClusterEvent[]> {

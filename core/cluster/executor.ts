@@ -10,6 +10,7 @@ import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
 import type { MachineClient } from './machine-client.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
+import type { WorkCounter } from './work-counter.ts';
 
 /** Effects under way at a time; the rest wait for the next pass. */
 const CONCURRENT = 64;
@@ -21,6 +22,7 @@ export interface ExecutorDeps {
   providers: ReadonlyMap<string, MachineProvider>;
   client: MachineClient;
   recipes: RecipeRunner;
+  work: WorkCounter;
   clock: Clock;
   logger: Logger;
   /** An effect ended, well or not: there may be more to do. */
@@ -86,8 +88,10 @@ export class Executor {
     try {
       await this.#act(effect, signal);
       this.#forgetPause(effect);
+      this.#deps.work.effect(effect.kind, 'done');
     } catch (error) {
       if (this.#stopped || signal.aborted) return;
+      this.#deps.work.effect(effect.kind, 'failed');
       this.#pause(effect);
       this.#deps.logger.warn(
         { effect: effect.kind, key: effect.key, err: error },

@@ -7,14 +7,20 @@ import type { Logger } from '../contracts/logger.ts';
 import type { Mode, PluginServices } from '../define-plugin.ts';
 import { CerebroError } from '../errors.ts';
 import { Auth } from '../http/auth.ts';
+import { clusterMetricsRoute } from '../http/cluster-metrics.ts';
 import { clusterRoutes } from '../http/cluster-routes.ts';
 import { daemonApp } from '../http/daemon-app.ts';
+import { historyRoutes } from '../http/history-routes.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { clusterLogRoute } from '../http/log-route.ts';
+import { machineMetricsRoute } from '../http/machine-metrics.ts';
 import { machineRoutes } from '../http/machine-routes.ts';
-import { Pages } from '../http/pages.ts';
+import { type PagedApi, Pages, type PagesParts } from '../http/pages.ts';
+import { vitalsRoutes } from '../http/vitals-routes.ts';
 import { MachineSitter } from '../machine/machine-sitter.ts';
 import { ProcTable } from '../machine/proc-table.ts';
+import { ServedMachine } from '../machine/served-machine.ts';
+import { Vitals } from '../machine/vitals.ts';
 import type { Settings } from '../model/settings.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { Cradle, Registrations } from './cradle.ts';
@@ -102,6 +108,17 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
         new MachineSitter({ dataDir, enforcer, clock, logger, processes }),
     ).singleton(),
 
+    vitals: asFunction(
+      ({ machineSitter: sitter, clock, logger }: Cradle) => new Vitals({ dataDir, sitter, clock, logger }),
+    ).singleton(),
+    servedMachine: asFunction(
+      ({ machineSitter: sitter, vitals, enforcer }: Cradle) =>
+        new ServedMachine({ version: packageVersion, sitter, vitals, enforcer }),
+    ).singleton(),
+    machinePages: asFunction(
+      (cradle: Cradle) => new Pages(pagesParts(cradle, pluginsFor(cradle.plugins, 'machine-ui'), cradle.servedMachine)),
+    ).singleton(),
+
     store: asFunction(({ plugins }: Cradle) => onlyOne(plugins)).singleton(),
     clusterSitter: asFunction(
       ({ settings, store, plugins, clock, logger, pino }: Cradle) =>
@@ -120,15 +137,7 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
         }),
     ).singleton(),
     pages: asFunction(
-      ({ plugins, clusterSitter, auth, logger }: Cradle) =>
-        new Pages({
-          plugins: pluginsFor(plugins, 'ui'),
-          api: clusterSitter,
-          auth,
-          logger,
-          templates: join(packageRoot, 'templates'),
-          assets: assets(),
-        }),
+      (cradle: Cradle) => new Pages(pagesParts(cradle, pluginsFor(cradle.plugins, 'ui'), cradle.clusterSitter)),
     ).singleton(),
   };
   container.register(registrations);
@@ -160,7 +169,15 @@ function onlyOne(plugins: readonly PluginInstance[]): Cradle['store'] {
   return store;
 }
 
-function assets(): ConstructorParameters<typeof Pages>[0]['assets'] {
+function pagesParts<Api extends PagedApi>(
+  { auth, logger }: Cradle,
+  plugins: PagesParts<Api>['plugins'],
+  api: Api,
+): PagesParts<Api> {
+  return { plugins, api, auth, logger, templates: join(packageRoot, 'templates'), assets: assets() };
+}
+
+function assets(): PagesParts<PagedApi>['assets'] {
   const folder = join(packageRoot, 'templates', 'assets');
   const { resolve: find } = createRequire(import.meta.url);
   return {
@@ -171,14 +188,21 @@ function assets(): ConstructorParameters<typeof Pages>[0]['assets'] {
   };
 }
 
-function machineApp({ machineSitter, enforcer, auth, logger, requestStop, readiness }: Cradle): Cradle['app'] {
-  const about = { version: packageVersion, enforcer, suspend: requestStop };
+function machineApp(cradle: Cradle): Cradle['app'] {
+  const { machineSitter, vitals, machinePages: pages, enforcer, auth, logger, requestStop, readiness } = cradle;
+  const about = { version: packageVersion, enforcer, vitals, suspend: requestStop };
   return daemonApp({
     title: 'Cerebro machine sitter',
     version: packageVersion,
     auth,
     logger,
-    routes: machineRoutes(machineSitter, about),
+    routes: [
+      ...machineRoutes(machineSitter, about),
+      ...vitalsRoutes(vitals),
+      machineMetricsRoute(machineSitter, vitals, packageVersion),
+    ],
+    errorPage: (ctx, answer) => pages.errorPage(ctx, answer),
+    before: [pages.middleware()],
     ready: () => readiness.ready,
   });
 }
@@ -195,7 +219,12 @@ function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness
     version: packageVersion,
     auth,
     logger,
-    routes: [...clusterRoutes(clusterSitter, { down }), clusterLogRoute(clusterSitter)],
+    routes: [
+      ...clusterRoutes(clusterSitter, { down }),
+      clusterLogRoute(clusterSitter),
+      ...historyRoutes(clusterSitter),
+      clusterMetricsRoute(clusterSitter),
+    ],
     errorPage: (ctx, answer) => pages.errorPage(ctx, answer),
     before: [pages.middleware()],
     ready: () => readiness.ready,
@@ -259,7 +288,25 @@ class WiredDaemon implements Daemon {
       start: () => cradle.machineSitter.start(),
       stop: () => cradle.machineSitter.stop(),
     });
+    this.#lifecycle.add('vitals', { start: () => cradle.vitals.start(), stop: () => cradle.vitals.stop() });
+    this.#addMachinePages();
     this.#lifecycle.add('http', { start: () => this.#listen(), stop: () => cradle.httpServer.close() });
+  }
+
+  /** The machine's own pages; limit enforcers, the other plugins of this mode, are started by who chooses among them. */
+  #addMachinePages(): void {
+    const cradle = this.#cradle;
+    this.#lifecycle.add('plugins', {
+      start: async () => {
+        for (const plugin of cradle.plugins) if (plugin.point === 'machine-ui') this.#addPlugin(plugin);
+        await this.#plugins.start();
+      },
+      stop: () => this.#plugins.stop(),
+    });
+    this.#lifecycle.add('pages', {
+      start: () => cradle.machinePages.start(),
+      stop: () => cradle.machinePages.stop(),
+    });
   }
 
   #clusterParts(): void {

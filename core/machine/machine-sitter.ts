@@ -166,6 +166,16 @@ export class MachineSitter {
     return sitter.status();
   }
 
+  /** Sends a signal to every process of a task. Throws `conflict` when nothing of it runs. */
+  signal(id: string, signal: NodeJS.Signals, by: string): TaskStatus {
+    const sitter = this.#sitter(id);
+    if (sitter.held() === null) throw new CerebroError('conflict', `"${id}" does not run, so it takes no ${signal}`);
+    sitter.signal(signal);
+    const { job } = sitter.definition;
+    this.#addEvent({ level: 'info', kind: 'task-signal', message: `${id} was sent ${signal}`, job, copy: id, by });
+    return sitter.status();
+  }
+
   postMortems(id: string): RunEnd[] {
     const files = this.#files(this.#sitter(id).id);
     return files.runs().flatMap((run) => files.end(run) ?? []);
