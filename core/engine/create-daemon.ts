@@ -183,6 +183,7 @@ function assets(): PagesParts<PagedApi>['assets'] {
   return {
     'app.css': { path: join(folder, 'app.css'), type: 'text/css' },
     'app.js': { path: join(folder, 'app.js'), type: 'text/javascript' },
+    'log.js': { path: join(folder, 'log.js'), type: 'text/javascript' },
     'icon.svg': { path: join(folder, 'icon.svg'), type: 'image/svg+xml' },
     'htmx.min.js': { path: find('htmx.org/dist/htmx.min.js'), type: 'text/javascript' },
   };

@@ -7,6 +7,7 @@ import nunjucks from 'nunjucks';
 import type { Logger } from '../contracts/logger.ts';
 import type { Page, PageRequest, UiPlugin } from '../contracts/ui.ts';
 import type { Auth } from './auth.ts';
+import { chartOf } from './chart.ts';
 import { type ErrorAnswer, errorAnswer } from './error-response.ts';
 import { pageFilters } from './page-filters.ts';
 
@@ -49,6 +50,7 @@ export class Pages<Api extends PagedApi> {
     const folders = [...parts.plugins.flatMap((plugin) => plugin.templates ?? []), parts.templates];
     this.#nunjucks = new nunjucks.Environment(new nunjucks.FileSystemLoader(folders), { autoescape: true });
     for (const [name, filter] of Object.entries(pageFilters)) this.#nunjucks.addFilter(name, filter);
+    this.#nunjucks.addGlobal('chartOf', chartOf);
     this.#routes();
   }
 

@@ -13,6 +13,7 @@ import {
   TASK_SERIES,
   taskOfSubject,
 } from '../model/history.ts';
+import type { TaskPhase } from '../model/task.ts';
 import type { HostVitals, MachineVitals, TaskVitals } from '../model/vitals.ts';
 import { HistoryFile } from './history-file.ts';
 import type { MachineSitter } from './machine-sitter.ts';
@@ -22,6 +23,7 @@ import { taskFolderName } from './task-files.ts';
 const STEP_MS = HISTORY_SPANS.hour.stepSeconds * 1000;
 /** Who asks sooner than this after a sample is told that sample: a shorter time says little. */
 const FRESH_MS = 1000;
+const AT_REST: ReadonlySet<TaskPhase> = new Set(['stopped', 'exited', 'failed']);
 
 export interface VitalsDeps {
   dataDir: string;
@@ -125,7 +127,8 @@ export class Vitals {
   #keep(atMs: number, { host, tasks }: MachineVitals): void {
     const failures = [failureOf(() => this.#machineFile.add(atMs, machinePoint(host)))];
     for (const task of tasks) {
-      if (task.memBytes === null) continue;
+      // What is at rest takes nothing, and its restarts stay what they were.
+      if (AT_REST.has(task.phase)) continue;
       const failure = failureOf(() => this.#taskFile(task.id).add(atMs, taskPoint(task)));
       // Its folder goes before it is off the list.
       if (systemCode(failure) !== 'ENOENT') failures.push(failure);

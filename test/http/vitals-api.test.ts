@@ -46,7 +46,7 @@ t.test('vitals, history and metrics need the token', async (t) => {
     t.equal((await fetch(`${daemon.url}${path}`)).status, 401, path);
 });
 
-t.test('vitals are those of this host and of its tasks', async (t) => {
+t.test('vitals are those of this host and of its tasks', async () => {
   await eventually(async () => {
     const { tasks } = machineVitals.parse(await (await call('/api/v1/vitals')).json());
     return tasks.some(({ id, cpu, memBytes }) => id === 'Portal "Server"' && (cpu ?? 0) > 0 && (memBytes ?? 0) > 0);
@@ -80,7 +80,7 @@ t.test('metrics are in the form of Prometheus, and hold whatever a task is calle
   for (const line of lines) t.match(line, /^cerebro_[a-z_]+(\{.*\})? -?[\d.e+-]+$/);
 });
 
-t.test('the watch tells how the machine is doing', async (t) => {
+t.test('the watch tells how the machine is doing', async () => {
   const abort = new AbortController();
   const response = await call('/api/v1/watch', { signal: abort.signal });
   let text = '';

@@ -117,10 +117,14 @@ t.test('every five seconds there is a point of the machine and of each task; a s
   t.strictSame(known(vitals.history('Portal Server', 'hour').series.cpu), [0.12, 0.12, 0.12, 0.12]);
   t.equal(known(vitals.history('task:Portal Server', 'hour').series.writeRate).length, 4);
   const [task] = all.tasks;
-  if (task) task.usage = null;
-  all.clock.advance(10_000);
+  // Between two runs nothing is taken, but how often it was started again is known.
+  if (task) Object.assign(task, { usage: null, phase: 'backoff', restarts: 3 });
+  all.clock.advance(5000);
+  if (task) task.phase = 'stopped';
+  all.clock.advance(5000);
   const { series } = vitals.history('Portal Server', 'hour');
   t.strictSame(series.cpu?.slice(-3), [0.12, null, null]);
+  t.strictSame(series.restarts?.slice(-3), [2, 3, null]);
   t.throws(() => vitals.history('nobody', 'hour'), { code: 'not_found' });
 });
 
