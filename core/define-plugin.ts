@@ -37,6 +37,8 @@ export interface PluginServices {
   processes: ProcessTable;
   /** The daemon's data folder, absolute. A plugin keeps its files in a folder of its own in there. */
   dataDir: string;
+  /** The group of cgroup v2 in which tasks are to live (the setting `tasks_group`); empty: none was named. */
+  tasksGroup: string;
   /** Where relative recipe paths are looked for, in order, absolute. */
   recipePath: readonly string[];
   /** How to start another `cerebro` process with the same code: program and first arguments. */

@@ -104,8 +104,15 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
         new ChosenEnforcer(pluginsFor(plugins, 'limit-enforcer'), settings.enforcer, logger),
     ).singleton(),
     machineSitter: asFunction(
-      ({ enforcer, clock, logger, processes }: Cradle) =>
-        new MachineSitter({ dataDir, enforcer, clock, logger, processes }),
+      ({ enforcer, clock, logger, processes, settings }: Cradle) =>
+        new MachineSitter({
+          dataDir,
+          enforcer,
+          clock,
+          logger,
+          processes,
+          tasksGroup: settings.tasks_group || undefined,
+        }),
     ).singleton(),
 
     vitals: asFunction(
@@ -150,6 +157,7 @@ function pluginServices(cradle: Cradle, options: DaemonOptions, id: string): Plu
     logger: cradle.pino.child({ plugin: id }),
     processes: cradle.processes,
     dataDir: cradle.dataDir,
+    tasksGroup: cradle.settings.tasks_group,
     recipePath: [
       ...new Set([process.cwd(), ...cradle.settings.recipe_path.map((folder) => resolve(folder)), packageRoot]),
     ],

@@ -143,6 +143,7 @@ async function startEnforcer(
   const plugins = createPlugins(loaded, () => ({
     ...services,
     dataDir: folder,
+    tasksGroup: '',
     recipePath: [],
     selfCommand: selfCommand(pluginsFile),
   }));

@@ -65,7 +65,14 @@ async function enforcers(pluginsFile: string | undefined): Promise<Finding[]> {
   const loaded = (await loadPlugins(pluginsFile ?? join(packageRoot, 'plugins.json'), 'machine')).filter(
     ({ definition }) => definition.point === 'limit-enforcer',
   );
-  const services = { clock: new SystemClock(), logger, processes: new ProcTable(), dataDir: tmpdir(), recipePath: [] };
+  const services = {
+    clock: new SystemClock(),
+    logger,
+    processes: new ProcTable(),
+    dataDir: tmpdir(),
+    tasksGroup: '',
+    recipePath: [],
+  };
   const plugins = createPlugins(loaded, () => ({ ...services, selfCommand: selfCommand(pluginsFile) }));
   const findings: Finding[] = [];
   let chosen = false;

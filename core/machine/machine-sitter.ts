@@ -13,6 +13,7 @@ import { EventLog } from './event-log.ts';
 import type { LogSource } from './log-file.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { Shims } from './shim.ts';
+import { makeShimGroup, SHIM_GROUP, shimGroupOf } from './shim-group.ts';
 import { TaskFiles, taskFolderName } from './task-files.ts';
 import { TaskSitter } from './task-sitter.ts';
 import { taskUser } from './task-user.ts';
@@ -23,6 +24,8 @@ export interface MachineSitterDeps {
   clock: Clock;
   logger: Logger;
   processes: ProcessTable;
+  /** The group of cgroup v2 that tasks and shims live in, where it is not the daemon's own; absent: there is none. */
+  tasksGroup?: string | undefined;
 }
 
 export type MachineChange = { kind: 'task'; task: TaskStatus } | { kind: 'task-gone'; id: string };
@@ -49,7 +52,7 @@ export class MachineSitter {
     this.#deps = deps;
     this.events = new EventLog(deps.dataDir, deps.clock, deps.logger);
     const { dataDir, clock, processes } = deps;
-    this.#shims = new Shims({ folder: dataDir, env: baseEnvironment(), clock, processes });
+    this.#shims = new Shims({ folder: dataDir, env: shimEnvironment(deps.tasksGroup), clock, processes });
     this.#logKeeper = new LogKeeper({
       clock,
       logger: deps.logger,
@@ -60,6 +63,7 @@ export class MachineSitter {
   async start(): Promise<void> {
     const folder = this.#tasksFolder;
     mkdirSync(folder, { recursive: true, mode: 0o750 });
+    if (this.#deps.tasksGroup !== undefined) makeShimGroup(this.#deps.tasksGroup);
     this.#shims.start();
     this.events.load();
     for (const name of readdirSync(folder)) this.#load(join(folder, name));
@@ -327,6 +331,11 @@ export class MachineSitter {
     if (this.#suspended)
       throw new CerebroError('unavailable', 'this machine is being stopped and takes no more orders');
   }
+}
+
+function shimEnvironment(tasksGroup: string | undefined): Record<string, string> {
+  const env = baseEnvironment();
+  return tasksGroup === undefined ? env : { ...env, [SHIM_GROUP]: shimGroupOf(tasksGroup) };
 }
 
 /** What every task may know of the host: never the daemon's own variables, where there may be credentials. */

@@ -30,6 +30,14 @@ export const settings = z.strictObject({
   recipe_deadline: seconds.default(600),
   /** Folders that relative recipe paths are looked for in, after the working directory. */
   recipe_path: z.array(z.string()).default([]),
+  /**
+   * Machine sitter: the group of cgroup v2 in which tasks live, as an absolute path; empty: in the daemon's own. With one of
+   * another service's, tasks outlive a restart of the daemon's service (docs/systemd.md).
+   */
+  tasks_group: z
+    .string()
+    .regex(/^(\/.*)?$/, 'expected the absolute path of a group')
+    .default(''),
 });
 export type Settings = z.infer<typeof settings>;
 
