@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { request } from 'undici';
 import { z } from 'zod';
 import { CerebroError, type ErrorCode, messageOf, systemCode } from '../errors.ts';
+import { type History, type HistorySpan, history } from '../model/history.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import { EPOCH_HEADER, type MachineMessage, machineMessage } from '../model/machine-stream.ts';
 import { type RunEnd, runEnd, type TaskDefinition, type TaskStatus, taskStatus } from '../model/task.ts';
@@ -60,6 +61,12 @@ export class MachineClient {
   async runs(machine: MachineRecord, id: string): Promise<RunEnd[]> {
     const path = `/api/v1/tasks/${encodeURIComponent(id)}/runs`;
     return z.array(runEnd).parse(await this.#call(machine, 'GET', path, undefined, READ_MS));
+  }
+
+  /** `of`: `machine`, or `task:ID`. */
+  async history(machine: MachineRecord, of: string, span: HistorySpan): Promise<History> {
+    const query = new URLSearchParams({ of, span });
+    return history.parse(await this.#call(machine, 'GET', `/api/v1/history?${query}`, undefined, READ_MS));
   }
 
   /** What a task wrote, as the machine sends it. The caller destroys the stream, or aborts. */

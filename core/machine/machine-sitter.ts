@@ -14,6 +14,7 @@ import { Leash } from './leash.ts';
 import type { LogSource } from './log-file.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { Shims } from './shim.ts';
+import { makeShimGroup, SHIM_GROUP, shimGroupOf } from './shim-group.ts';
 import { TaskFiles, taskFolderName } from './task-files.ts';
 import { TaskSitter } from './task-sitter.ts';
 import { taskUser } from './task-user.ts';
@@ -24,6 +25,8 @@ export interface MachineSitterDeps {
   clock: Clock;
   logger: Logger;
   processes: ProcessTable;
+  /** The group of cgroup v2 that tasks and shims live in, where it is not the daemon's own; absent: there is none. */
+  tasksGroup?: string | undefined;
 }
 
 export type MachineChange = { kind: 'task'; task: TaskStatus } | { kind: 'task-gone'; id: string };
@@ -52,7 +55,7 @@ export class MachineSitter {
     this.#leash = new Leash(deps.processes);
     this.events = new EventLog(deps.dataDir, deps.clock, deps.logger);
     const { dataDir, clock, processes } = deps;
-    this.#shims = new Shims({ folder: dataDir, env: baseEnvironment(), clock, processes });
+    this.#shims = new Shims({ folder: dataDir, env: shimEnvironment(deps.tasksGroup), clock, processes });
     this.#logKeeper = new LogKeeper({
       clock,
       logger: deps.logger,
@@ -63,6 +66,7 @@ export class MachineSitter {
   async start(): Promise<void> {
     const folder = this.#tasksFolder;
     mkdirSync(folder, { recursive: true, mode: 0o750 });
+    if (this.#deps.tasksGroup !== undefined) makeShimGroup(this.#deps.tasksGroup);
     this.#shims.start();
     this.events.load();
     for (const name of readdirSync(folder)) this.#load(join(folder, name));
@@ -169,6 +173,16 @@ export class MachineSitter {
     if (action === 'start') sitter.dispatch({ kind: 'start', why });
     else if (action === 'stop') sitter.dispatch({ kind: 'stop', reason: 'user', why });
     else sitter.dispatch({ kind: 'restart', reason: 'user', why });
+    return sitter.status();
+  }
+
+  /** Sends a signal to every process of a task. Throws `conflict` when nothing of it runs. */
+  signal(id: string, signal: NodeJS.Signals, by: string): TaskStatus {
+    const sitter = this.#sitter(id);
+    if (sitter.held() === null) throw new CerebroError('conflict', `"${id}" does not run, so it takes no ${signal}`);
+    sitter.signal(signal);
+    const { job } = sitter.definition;
+    this.#addEvent({ level: 'info', kind: 'task-signal', message: `${id} was sent ${signal}`, job, copy: id, by });
     return sitter.status();
   }
 
@@ -334,6 +348,11 @@ export class MachineSitter {
     if (this.#suspended)
       throw new CerebroError('unavailable', 'this machine is being stopped and takes no more orders');
   }
+}
+
+function shimEnvironment(tasksGroup: string | undefined): Record<string, string> {
+  const env = baseEnvironment();
+  return tasksGroup === undefined ? env : { ...env, [SHIM_GROUP]: shimGroupOf(tasksGroup) };
 }
 
 /** What every task may know of the host: never the daemon's own variables, where there may be credentials. */

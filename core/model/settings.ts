@@ -54,6 +54,14 @@ export const settings = z.strictObject({
   dns_removal_patience: seconds.default(30),
   /** Name servers (ADDRESS or ADDRESS:PORT) that are asked whether people's own CNAMEs are there; empty: this host's. */
   dns_resolvers: z.array(z.string().min(1)).default([]),
+  /**
+   * Machine sitter: the group of cgroup v2 in which tasks live, as an absolute path; empty: in the daemon's own. With one of
+   * another service's, tasks outlive a restart of the daemon's service (docs/systemd.md).
+   */
+  tasks_group: z
+    .string()
+    .regex(/^(\/.*)?$/, 'expected the absolute path of a group')
+    .default(''),
 });
 export type Settings = z.infer<typeof settings>;
 

@@ -69,6 +69,14 @@ export class SimulatedLink implements MachineLink {
 
   runs: MachineLink['runs'] = (machine, id) => this.#command(machine, `runs of ${id}`, ANSWER_MS, () => []);
 
+  history: MachineLink['history'] = async (_machine, of, span) => ({
+    of,
+    span,
+    from: new Date(this.#parts.world.clock.now()).toISOString(),
+    stepSeconds: 5,
+    series: {},
+  });
+
   log: MachineLink['log'] = async () => Readable.from([]);
 
   async *watch(machine: MachineRecord, since: number, signal: AbortSignal): AsyncGenerator<MachineMessage> {
