@@ -13,7 +13,9 @@ import { HttpServer } from '../http/http-server.ts';
 import { clusterLogRoute } from '../http/log-route.ts';
 import { machineRoutes } from '../http/machine-routes.ts';
 import { Pages } from '../http/pages.ts';
+import { offeredRoom } from '../machine/capacity.ts';
 import { MachineSitter } from '../machine/machine-sitter.ts';
+import { OomShield } from '../machine/oom-shield.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import type { Settings } from '../model/settings.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
@@ -98,9 +100,10 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
         new ChosenEnforcer(pluginsFor(plugins, 'limit-enforcer'), settings.enforcer, logger),
     ).singleton(),
     machineSitter: asFunction(
-      ({ enforcer, clock, logger, processes }: Cradle) =>
-        new MachineSitter({ dataDir, enforcer, clock, logger, processes }),
+      ({ enforcer, clock, logger, processes, settings, oomShield }: Cradle) =>
+        new MachineSitter({ dataDir, enforcer, clock, logger, processes, oomShield, offered: offeredRoom(settings) }),
     ).singleton(),
+    oomShield: asFunction(({ logger }: Cradle) => new OomShield(logger)).singleton(),
 
     store: asFunction(({ plugins }: Cradle) => onlyOne(plugins)).singleton(),
     clusterSitter: asFunction(
@@ -254,6 +257,10 @@ class WiredDaemon implements Daemon {
 
   #machineParts(): void {
     const cradle = this.#cradle;
+    this.#lifecycle.add('oom shield', {
+      start: async () => cradle.oomShield.start(),
+      stop: async () => cradle.oomShield.stop(),
+    });
     this.#lifecycle.add('limit enforcer', { start: () => cradle.enforcer.start(), stop: () => cradle.enforcer.stop() });
     this.#lifecycle.add('machine sitter', {
       start: () => cradle.machineSitter.start(),

@@ -4,10 +4,12 @@ import type { Enclosure, Warning } from '../contracts/limit-enforcer.ts';
 import { newTaskLife, stepTask, type TaskEvent, type TaskLife, type TaskStep } from '../decide/task-life.ts';
 import { messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
-import type { EndReason, LimitHold, RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
+import { canonical } from '../model/job.ts';
+import type { EndReason, LimitHold, RunEnd, TaskDefinition, TaskPhase, TaskStatus } from '../model/task.ts';
 import type { HeldRun } from './dead-mans-switch.ts';
 import { lastLines } from './log-file.ts';
-import type { KeptLogs, LogKeeper } from './log-keeper.ts';
+import type { KeptLogs, LogKeeper, LogPlace } from './log-keeper.ts';
+import { LogTimes } from './log-times.ts';
 import { RunHealth } from './run-health.ts';
 import { readExitFile } from './shim.ts';
 import { exitOf, limitsOf, type RunEnding, TaskRun, type TaskRunDeps, type TaskRunHost } from './task-run.ts';
@@ -18,6 +20,8 @@ const FLAPPING_STARTS = 6;
 const FLAPPING_MS = 5000;
 /** Looking through all processes for what a run left behind takes milliseconds, which the start of the next run is not to wait for. */
 const SWEEP_AFTER_MS = 25;
+
+const AT_REST: ReadonlySet<TaskPhase> = new Set(['stopped', 'exited', 'failed']);
 
 /** How a cpu limit is held where it is not left to the enforcer. */
 const CPU_HOLDS: Partial<Record<string, LimitHold>> = { restart: 'polled', warn: 'measured' };
@@ -43,6 +47,7 @@ export class TaskSitter {
   #stopSignal: NodeJS.Signals | null = null;
   #health: RunHealth | null = null;
   #logs: KeptLogs | null = null;
+  #times: LogTimes | null = null;
   /** Limits that the present run comes near to. */
   readonly #warnings = new Map<string, string>();
   /** The walls of the run that ended last, for its post-mortem. */
@@ -55,6 +60,7 @@ export class TaskSitter {
   #stopped = false;
   readonly #deps: TaskSitterDeps;
   readonly #waiters = new Set<() => void>();
+  readonly #listeners = new Set<() => void>();
   readonly #work = new Set<Promise<unknown>>();
 
   constructor(deps: TaskSitterDeps, definition: TaskDefinition, state: { revision: number; life: TaskLife } | null) {
@@ -72,6 +78,20 @@ export class TaskSitter {
 
   get phase(): TaskLife['phase'] {
     return this.#life.phase;
+  }
+
+  get life(): Readonly<TaskLife> {
+    return this.#life;
+  }
+
+  /** Whether this sitter holds the task no more. */
+  get letGo(): boolean {
+    return this.#stopped;
+  }
+
+  /** Whether it reserves room: it runs, or is to run. */
+  get takesRoom(): boolean {
+    return !AT_REST.has(this.#life.phase) || this.#life.suspended;
   }
 
   /** The number of the newest run. */
@@ -103,6 +123,30 @@ export class TaskSitter {
     if (step.life === before && step.effects.length === 0) return;
     this.#life = step.life;
     this.save();
+    this.#carryOut(before, step);
+  }
+
+  /**
+   * Takes a definition and what is to become of the task, and writes both as one: a daemon that is killed at any moment leaves
+   * the whole order or nothing of it. Throws `no_space` or `unavailable` where it cannot be kept; then nothing has changed.
+   */
+  order(definition: TaskDefinition, event: TaskEvent | null): void {
+    if (this.#stopped) return;
+    this.#tellAll();
+    const before = this.#life;
+    const step: TaskStep = event
+      ? stepTask(before, event, definition.configuration, this.#deps.clock.now())
+      : { life: before, effects: [] };
+    const differs = canonical(definition) !== canonical(this.definition);
+    const revision = differs ? this.revision + 1 : this.revision;
+    this.#deps.files.order({ definition, revision, life: step.life });
+    this.definition = definition;
+    this.revision = revision;
+    this.#life = step.life;
+    this.#carryOut(before, step);
+  }
+
+  #carryOut(before: TaskLife, step: TaskStep): void {
     for (const effect of step.effects) {
       if (effect === 'spawn') this.#spawn();
       else if (effect === 'kill') this.#kill();
@@ -125,6 +169,11 @@ export class TaskSitter {
     this.#run?.signal(signal);
   }
 
+  /** Sends a signal to the task's own process; false: there is none. */
+  signalLeader(signal: NodeJS.Signals): boolean {
+    return this.#run?.signalLeader(signal) ?? false;
+  }
+
   /** Stops it with another signal than its stop_signal. */
   stopWith(signal: NodeJS.Signals, why: string): void {
     this.#stopSignal = signal;
@@ -145,17 +194,19 @@ export class TaskSitter {
     return { leader, marker, killFile: cgroupProcs && join(dirname(cgroupProcs), 'cgroup.kill') };
   }
 
-  /** A new configuration; the caller restarts it if it runs with anything that changed. */
-  redefine(definition: TaskDefinition): void {
-    this.definition = definition;
-    this.revision += 1;
-    this.save();
-    this.#changed();
+  /** Calls back whenever the task has changed, a new run among that; returns how to stop. */
+  onRing(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  ring(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   /** Resolves when the task is at rest: stopped, exited or failed (or this sitter lets go). */
   async atRest(): Promise<void> {
-    while (!this.#stopped && !['stopped', 'exited', 'failed'].includes(this.#life.phase)) {
+    while (!this.#stopped && !AT_REST.has(this.#life.phase)) {
       await new Promise<void>((resolve) => this.#waiters.add(resolve));
     }
     await Promise.all(this.#work);
@@ -167,6 +218,7 @@ export class TaskSitter {
     this.#disarmBackoff();
     this.#killTimer?.cancel();
     this.#health?.stop();
+    this.#times?.stop();
     this.#logs?.stop();
     const run = this.#run;
     if (run) {
@@ -259,6 +311,19 @@ export class TaskSitter {
     const places = (['stdout', 'stderr'] as const).flatMap((stream) => files.logPlace(run, stream) ?? []);
     this.#logs?.stop();
     this.#logs = places.length > 0 ? logKeeper.keep(places, this.definition.configuration.logs.max_bytes) : null;
+    this.#times?.stop();
+    this.#times = places.length > 0 ? this.#timesOf(run, places) : null;
+    this.#times?.start();
+  }
+
+  #timesOf(run: number, places: readonly LogPlace[]): LogTimes {
+    const { files, logKeeper, clock } = this.#deps;
+    const end = (stream: 'stdout' | 'stderr'): number => {
+      const place = files.logPlace(run, stream);
+      return (place && logKeeper.log(place).end()) ?? 0;
+    };
+    const ends = (): { stdout: number; stderr: number } => ({ stdout: end('stdout'), stderr: end('stderr') });
+    return new LogTimes({ path: files.timesPath(run), logs: places.map(({ path }) => path), ends, clock });
   }
 
   /** One at a time: a task that ends at once, again and again, must not pile up sweepers that all look at the same folders. */
@@ -368,6 +433,8 @@ export class TaskSitter {
     this.#killTimer = null;
     this.#health?.stop();
     this.#health = null;
+    this.#times?.stop();
+    this.#times = null;
     this.#logs?.stop();
     this.#logs = null;
     this.#warnings.clear();
