@@ -12,6 +12,7 @@ import type { HttpServer } from '../http/http-server.ts';
 import type { Pages } from '../http/pages.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
 import type { OomShield } from '../machine/oom-shield.ts';
+import type { TasksFile } from '../machine/tasks-file.ts';
 import type { Settings } from '../model/settings.ts';
 import type { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { DataFolder } from './data-folder.ts';
@@ -40,6 +41,7 @@ export interface Cradle {
   enforcer: ChosenEnforcer;
   machineSitter: MachineSitter;
   oomShield: OomShield;
+  tasksFile: TasksFile;
 
   store: StateStore;
   clusterSitter: ClusterSitter;

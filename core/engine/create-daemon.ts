@@ -17,6 +17,7 @@ import { offeredRoom } from '../machine/capacity.ts';
 import { MachineSitter } from '../machine/machine-sitter.ts';
 import { OomShield } from '../machine/oom-shield.ts';
 import { ProcTable } from '../machine/proc-table.ts';
+import { TasksFile } from '../machine/tasks-file.ts';
 import type { Settings } from '../model/settings.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { Cradle, Registrations } from './cradle.ts';
@@ -45,6 +46,10 @@ export interface Daemon {
   start(): Promise<void>;
   /** Stops everything in reverse; tasks run on. */
   stop(): Promise<void>;
+  /** Reads again what can be changed while it runs (SIGHUP): the file of tasks of a machine sitter. */
+  reload(): Promise<void>;
+  /** Ends the tasks of a machine sitter in order, to be started again by its next start. */
+  endTasks(): Promise<void>;
   readonly url: string;
   /** The link that signs a browser in. */
   readonly signInUrl: string;
@@ -102,6 +107,15 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
     machineSitter: asFunction(
       ({ enforcer, clock, logger, processes, settings, oomShield }: Cradle) =>
         new MachineSitter({ dataDir, enforcer, clock, logger, processes, oomShield, offered: offeredRoom(settings) }),
+    ).singleton(),
+    tasksFile: asFunction(
+      ({ settings, machineSitter, logger }: Cradle) =>
+        new TasksFile({
+          path: settings.tasks_file === undefined ? undefined : resolve(settings.tasks_file),
+          dataDir,
+          sitter: machineSitter,
+          logger,
+        }),
     ).singleton(),
     oomShield: asFunction(({ logger }: Cradle) => new OomShield(logger)).singleton(),
 
@@ -174,8 +188,16 @@ function assets(): ConstructorParameters<typeof Pages>[0]['assets'] {
   };
 }
 
-function machineApp({ machineSitter, enforcer, auth, logger, requestStop, readiness }: Cradle): Cradle['app'] {
-  const about = { version: packageVersion, enforcer, suspend: requestStop };
+function machineApp({
+  machineSitter,
+  tasksFile,
+  enforcer,
+  auth,
+  logger,
+  requestStop,
+  readiness,
+}: Cradle): Cradle['app'] {
+  const about = { version: packageVersion, enforcer, tasksFile, suspend: requestStop };
   return daemonApp({
     title: 'Cerebro machine sitter',
     version: packageVersion,
@@ -250,6 +272,16 @@ class WiredDaemon implements Daemon {
     return this.#lifecycle.start();
   }
 
+  async reload(): Promise<void> {
+    const { mode, tasksFile, logger } = this.#cradle;
+    if (mode === 'machine') await tasksFile.reload('SIGHUP');
+    else logger.info({ mode }, 'there is nothing to read again');
+  }
+
+  async endTasks(): Promise<void> {
+    if (this.#cradle.mode === 'machine') await this.#cradle.machineSitter.suspend();
+  }
+
   async stop(): Promise<void> {
     await this.#lifecycle.stop();
     this.#cradle.pino.flush();
@@ -266,6 +298,7 @@ class WiredDaemon implements Daemon {
       start: () => cradle.machineSitter.start(),
       stop: () => cradle.machineSitter.stop(),
     });
+    this.#lifecycle.add('tasks file', { start: () => cradle.tasksFile.start(), stop: () => cradle.tasksFile.stop() });
     this.#lifecycle.add('http', { start: () => this.#listen(), stop: () => cradle.httpServer.close() });
   }
 

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { Context } from 'koa';
 import { z } from 'zod';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
+import type { TasksFile } from '../machine/tasks-file.ts';
 import { machineCapacity } from '../model/capacity.ts';
 import { BEAT_MS, EPOCH_HEADER, type MachineMessage } from '../model/machine-stream.ts';
 import { type LimitHolds, limitHolds } from '../model/task.ts';
@@ -9,6 +10,7 @@ import { type ApiRoute, apiRoute } from './api-route.ts';
 import { machineEventRoute } from './event-routes.ts';
 import { machineLogRoutes } from './log-routes.ts';
 import { taskRoutes } from './task-routes.ts';
+import { tasksFileRoutes } from './tasks-file-routes.ts';
 
 /** A watcher that has this much waiting unread is cut off: it may come back and is told everything. */
 const MAX_BACKLOG_BYTES = 8 * 1024 * 1024;
@@ -25,7 +27,7 @@ interface EnforcerInForce {
 /** The API of a machine sitter. Commands carry the leader's epoch where a cluster sitter gives them. */
 export function machineRoutes(
   sitter: MachineSitter,
-  about: { version: string; enforcer: EnforcerInForce; suspend: () => void },
+  about: { version: string; enforcer: EnforcerInForce; tasksFile: TasksFile; suspend: () => void },
 ): ApiRoute[] {
   const command = (ctx: Context): void => sitter.checkEpoch(epochOf(ctx));
   return [
@@ -63,6 +65,7 @@ export function machineRoutes(
       }),
     }),
     ...taskRoutes(sitter, command),
+    ...tasksFileRoutes(about.tasksFile, command),
     machineEventRoute(sitter),
     apiRoute({
       method: 'get',

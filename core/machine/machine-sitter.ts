@@ -157,13 +157,12 @@ export class MachineSitter {
     return sitter.status();
   }
 
-  /** What `put` would do. Throws what it would throw for the definition. */
+  /** What `put` would do. Throws what it would throw for the definition; `others`: tasks that will be gone, or there, by then. */
   check(
     definition: TaskDefinition,
     start: boolean,
-    /** Tasks that will be gone by then. */
-    without: ReadonlySet<string> = new Set(),
-  ): { event: TaskEvent | null; change: OrderChange } {
+    others: { without: ReadonlySet<string>; beside: readonly TaskDefinition[] } = { without: new Set(), beside: [] },
+  ): { event: TaskEvent | null; change: OrderChange; takesRoom: boolean } {
     const known = this.#sitters.get(definition.id);
     taskUser(definition.configuration.uid);
     this.#damaged.refuse(definition.id);
@@ -171,9 +170,10 @@ export class MachineSitter {
     const life = known?.life ?? newTaskLife(this.#deps.clock.now());
     const starts = start || (!known && definition.configuration.auto_start);
     const event = eventOfOrder(life, { change, start: starts, version: definition.version });
-    if (event !== null || (change !== 'same' && known?.takesRoom))
-      this.#checkFits(definition, new Set([...without, definition.id]));
-    return { event, change };
+    const takesRoom = event !== null || known?.takesRoom === true;
+    if (takesRoom && (event !== null || change !== 'same'))
+      this.#checkFits(definition, new Set([...others.without, definition.id]), others.beside);
+    return { event, change, takesRoom };
   }
 
   /** Ends the task in order and forgets it, with its logs. Removing what is not there is fine, unless it was `expected`. */
@@ -242,6 +242,8 @@ export class MachineSitter {
   async #remove(sitter: TaskSitter): Promise<void> {
     sitter.dispatch({ kind: 'stop', reason: 'user', why: 'removed' });
     await sitter.atRest();
+    // The daemon is ending, and has let go of a task that still runs: with its files the next one would lose it.
+    if (sitter.letGo) throw new CerebroError('unavailable', `"${sitter.id}" was not removed: the daemon is ending`);
     await sitter.stop();
     await this.#files(sitter.id).remove();
     this.#sitters.delete(sitter.id);
@@ -274,9 +276,9 @@ export class MachineSitter {
     return sitter;
   }
 
-  #checkFits(definition: TaskDefinition, without: ReadonlySet<string>): void {
+  #checkFits(definition: TaskDefinition, without: ReadonlySet<string>, beside: readonly TaskDefinition[] = []): void {
     const { offered } = this.#deps;
-    if (offered !== undefined) checkFits(offered, definition, this.#takers(without));
+    if (offered !== undefined) checkFits(offered, definition, [...this.#takers(without), ...beside]);
   }
 
   /** Whoever reserves room. */
