@@ -44,7 +44,13 @@ const runRecord = z.object({
 /** What is known of a run when it starts; where its logs are is fixed here, whatever the configuration says later. */
 export type RunRecord = z.infer<typeof runRecord>;
 
-const taskFile = z.object({ definition: taskDefinition, revision: z.number().int(), life: taskLife });
+const taskFile = z.object({
+  definition: taskDefinition,
+  revision: z.number().int(),
+  life: taskLife,
+  /** Ends whose post-mortems are still being written: an end must not be on disk without its exit code. */
+  ends: z.array(runEnd).default([]),
+});
 export type TaskFile = z.infer<typeof taskFile>;
 
 /**

@@ -18,6 +18,8 @@ const LAST_LINES = 20;
 /** So many starts without a stable uptime between, and less than this since the last: it is not to be called ready. */
 const FLAPPING_STARTS = 6;
 const FLAPPING_MS = 5000;
+/** Of a task that ends again and again faster than its post-mortems are written, only so many are kept to be written. */
+const MAX_UNWRITTEN_ENDS = 50;
 /** Looking through all processes for what a run left behind takes milliseconds, which the start of the next run is not to wait for. */
 const SWEEP_AFTER_MS = 25;
 
@@ -42,6 +44,8 @@ export class TaskSitter {
   #life: TaskLife;
   #run: TaskRun | null = null;
   #lastEnd: RunEnd | null = null;
+  /** Ends whose post-mortems are not written yet. */
+  #ends: RunEnd[] = [];
   #backoff: Timer | null = null;
   #killTimer: Timer | null = null;
   #stopSignal: NodeJS.Signals | null = null;
@@ -63,11 +67,16 @@ export class TaskSitter {
   readonly #listeners = new Set<() => void>();
   readonly #work = new Set<Promise<unknown>>();
 
-  constructor(deps: TaskSitterDeps, definition: TaskDefinition, state: { revision: number; life: TaskLife } | null) {
+  constructor(
+    deps: TaskSitterDeps,
+    definition: TaskDefinition,
+    state: { revision: number; life: TaskLife; ends?: RunEnd[] } | null,
+  ) {
     this.#deps = deps;
     this.definition = definition;
     this.revision = state?.revision ?? 1;
     this.#life = state?.life ?? newTaskLife(deps.clock.now());
+    this.#ends = state?.ends ?? [];
     if (this.#life.run > 0)
       this.#lastEnd = deps.files.end(this.#life.run) ?? deps.files.end(this.#life.run - 1) ?? null;
   }
@@ -102,6 +111,7 @@ export class TaskSitter {
   /** Takes up what was left by an earlier daemon: adopts a living run, learns the end of one that ended, starts what should run. */
   async recover(): Promise<void> {
     const life = this.#life;
+    await this.#finishPostMortems();
     if (life.phase === 'starting' || life.phase === 'running' || life.phase === 'stopping') {
       // A suspension that was cut short is over now: what ran is to run.
       if (life.suspended) this.#life = { ...life, suspended: false };
@@ -122,6 +132,8 @@ export class TaskSitter {
     const step = stepTask(before, event, this.definition.configuration, this.#deps.clock.now());
     if (step.life === before && step.effects.length === 0) return;
     this.#life = step.life;
+    // With the new life, in one write: nobody else knows how that run has ended.
+    if (step.ended) this.#noteEnd(before, step.ended);
     this.save();
     this.#carryOut(before, step);
   }
@@ -139,7 +151,7 @@ export class TaskSitter {
       : { life: before, effects: [] };
     const differs = canonical(definition) !== canonical(this.definition);
     const revision = differs ? this.revision + 1 : this.revision;
-    this.#deps.files.order({ definition, revision, life: step.life });
+    this.#deps.files.order({ definition, revision, life: step.life, ends: this.#ends });
     this.definition = definition;
     this.revision = revision;
     this.#life = step.life;
@@ -268,7 +280,8 @@ export class TaskSitter {
   /** Keeps the state on disk. A full disk does not stop a task: it is reported once, and tried again with each change. */
   save(): void {
     try {
-      this.#deps.files.save({ definition: this.definition, revision: this.revision, life: this.#life });
+      const { definition, revision } = this;
+      this.#deps.files.save({ definition, revision, life: this.#life, ends: this.#ends });
       this.#saveFailed = false;
     } catch (error) {
       if (this.#saveFailed) return;
@@ -494,7 +507,7 @@ export class TaskSitter {
   #report(before: TaskLife, step: TaskStep): void {
     const { life } = step;
     if (step.ended) {
-      this.#recordEnd(before, step.ended);
+      this.#writePostMortem(before.run);
       const expected = step.ended.reason === 'user' || step.ended.reason === 'deploy' || life.phase === 'exited';
       this.#event(expected ? 'info' : 'warn', 'task-ended', `${this.id} run ${before.run}: ${life.reason}`);
     } else if (life.phase === 'running' && before.phase !== 'running') {
@@ -504,10 +517,10 @@ export class TaskSitter {
     }
   }
 
-  #recordEnd(before: TaskLife, ended: { reason: EndReason; sentence: string }): void {
-    const { files, clock, logger } = this.#deps;
-    const record = files.run(before.run);
-    const status = record ? readExitFile(join(files.runFolder(before.run), 'exit')) : undefined;
+  #noteEnd(before: TaskLife, ended: { reason: EndReason; sentence: string }): void {
+    const { files, clock } = this.#deps;
+    const known = files.run(before.run) !== undefined;
+    const status = known ? readExitFile(join(files.runFolder(before.run), 'exit')) : undefined;
     const exit = status === undefined ? { code: null, signal: null } : exitOf(status);
     const enclosure = this.#ended;
     const account = enclosure?.account();
@@ -529,19 +542,37 @@ export class TaskSitter {
       lastLines: [],
     };
     this.#lastEnd = end;
-    if (!record) return;
-    // The lines are read and the record written after the new run was started: nobody waits for them.
-    this.#track(
-      (async () => {
-        for (const stream of ['stderr', 'stdout'] as const) {
-          const place = files.logPlace(end.run, stream);
-          if (place && end.lastLines.length === 0)
-            end.lastLines = await lastLines(this.#deps.logKeeper.log(place), LAST_LINES);
-        }
-        files.endRun(end);
-        this.#changed();
-      })().catch((error: unknown) => logger.error({ task: this.id, err: error }, 'a post-mortem could not be written')),
-    );
+    if (known) this.#ends = [...this.#ends, end].slice(-MAX_UNWRITTEN_ENDS);
+  }
+
+  /** The lines are read and the record written after the new run was started: nobody waits for them. */
+  #writePostMortem(run: number): void {
+    const end = this.#ends.find((one) => one.run === run);
+    if (!end) return;
+    this.#track(this.#finishPostMortem(end).then(() => this.#changed()));
+  }
+
+  async #finishPostMortem(end: RunEnd): Promise<void> {
+    const { files, logKeeper, logger } = this.#deps;
+    try {
+      for (const stream of ['stderr', 'stdout'] as const) {
+        const place = files.logPlace(end.run, stream);
+        if (place && end.lastLines.length === 0) end.lastLines = await lastLines(logKeeper.log(place), LAST_LINES);
+      }
+      files.endRun(end);
+      this.#ends = this.#ends.filter((one) => one !== end);
+    } catch (error) {
+      // It stays among those that are not written, for the next daemon.
+      logger.error({ task: this.id, err: error }, 'a post-mortem could not be written');
+    }
+  }
+
+  /** Those that an earlier daemon had no time to write. */
+  async #finishPostMortems(): Promise<void> {
+    for (const end of this.#ends) {
+      await this.#finishPostMortem(end);
+      if (end.run >= (this.#lastEnd?.run ?? 0)) this.#lastEnd = end;
+    }
   }
 
   #event(level: NewEvent['level'], kind: string, message: string): void {

@@ -126,3 +126,38 @@ t.test('a signal goes to the task, or to all its processes, and is no stop', asy
     message: /"ears" does not run; it is stopped/,
   });
 });
+
+t.test('an end is never on disk without its exit code, wherever the daemon was killed', async (t) => {
+  const machine = await withMachine(t);
+  const { endRun } = TaskFiles.prototype;
+  // As a daemon that is killed before it has written the post-mortem.
+  TaskFiles.prototype.endRun = () => {
+    throw new Error('killed');
+  };
+  t.teardown(() => {
+    TaskFiles.prototype.endRun = endRun;
+  });
+  await machine.add('job', { command: 'echo last words; exit 7', allow_exit: true });
+  await machine.phase('job', 'failed');
+  await machine.add('again', {
+    command: 'exit 3',
+    max_restarts: 2,
+    ensure_alive: true,
+    allow_exit: true,
+    backoff: { then: 0 },
+  });
+  await machine.phase('again', 'failed');
+  await machine.letGo();
+  TaskFiles.prototype.endRun = endRun;
+  await machine.start();
+  t.match(machine.sitter.postMortems('job'), [{ run: 1, code: 7, reason: 'exit', lastLines: ['last words'] }]);
+  t.match(
+    machine.sitter.postMortems('again').map(({ run, code }) => [run, code]),
+    [
+      [1, 3],
+      [2, 3],
+      [3, 3],
+    ],
+  );
+  t.match(machine.task('job').lastEnd, { code: 7 });
+});
