@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../contracts/clock.ts';
+import type { IdentityIssuer } from '../contracts/identity-issuer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { Effect } from '../decide/due-effects.ts';
@@ -11,6 +12,7 @@ import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
 import type { MachineLink } from './machine-link.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
+import type { WorkCounter } from './work-counter.ts';
 
 /** Effects under way at a time; the rest wait for the next pass. */
 const CONCURRENT = 64;
@@ -26,6 +28,8 @@ export interface ExecutorDeps {
   providers: ReadonlyMap<string, MachineProvider>;
   client: MachineLink;
   recipes: RecipeRunner;
+  identities: IdentityIssuer;
+  work: WorkCounter;
   clock: Clock;
   logger: Logger;
   /** For tasks of jobs that may not run twice. */
@@ -95,8 +99,10 @@ export class Executor {
     try {
       await this.#act(effect, signal);
       this.#forgetPause(effect);
+      this.#deps.work.effect(effect.kind, 'done');
     } catch (error) {
       if (this.#stopped || signal.aborted) return;
+      this.#deps.work.effect(effect.kind, 'failed');
       this.#pause(effect);
       this.#deps.logger.warn(
         { effect: effect.kind, key: effect.key, err: error },
@@ -142,7 +148,7 @@ export class Executor {
   }
 
   async #createMachine(machine: MachineRecord): Promise<void> {
-    const { records } = this.#deps;
+    const { records, identities } = this.#deps;
     const instance = await this.#provider(machine).create({
       clusterId: records.clusterId,
       machineId: machine.id,
@@ -150,6 +156,7 @@ export class Executor {
       type: { name: machine.type, cpu: machine.cpu, mem: machine.mem, labels: machine.labels },
       intent: machine.intent,
       token: machine.token,
+      identity: await identities.issue(machine.id),
     });
     await this.#changeMachine(machine.id, (now) =>
       now.state === 'requested'

@@ -143,11 +143,15 @@ export class Cloud {
   }
 }
 
+/** Certificates are tested elsewhere: making real ones takes real time. */
+export const NO_IDENTITY = { authority: 'none', certificate: 'none', key: 'none' };
+
 const FOREIGN: Omit<MachineOrder, 'machineId' | 'zone'> = {
   clusterId: 'somebody else',
   type: { name: 'huge', cpu: 64, mem: 262_144 },
   intent: 'none of ours',
   token: 'none of ours',
+  identity: NO_IDENTITY,
 };
 
 export function isForeign(instance: Pick<Instance, 'clusterId'>): boolean {

@@ -42,6 +42,11 @@ export class SimulatedLink implements MachineLink {
     await Promise.resolve();
   }
 
+  /** There is nothing to forget: no connection outlives its call. */
+  forget(): void {
+    return;
+  }
+
   putTask: MachineLink['putTask'] = (machine, definition) => {
     this.#parts.laws.onPut(machine.id, definition, this.#process);
     return this.#command(machine, `start ${definition.id} v${definition.version}`, ANSWER_MS, (there, command) =>
@@ -54,15 +59,25 @@ export class SimulatedLink implements MachineLink {
     return this.#command(machine, `remove ${id}`, REMOVE_MS, (there, command) => there.remove(id, command));
   };
 
-  restartTask: MachineLink['restartTask'] = (machine, id) =>
-    this.#command(machine, `restart ${id}`, ANSWER_MS, (there, command) => there.restart(id, command));
+  putIdentity: MachineLink['putIdentity'] = async () => {
+    // The authority of the simulation makes what never ends.
+    await Promise.resolve();
+  };
 
   leash: MachineLink['leash'] = (machine) =>
     this.#command(machine, 'go on', LEASH_MS, (there, command) => there.hear(command), false);
 
   runs: MachineLink['runs'] = (machine, id) => this.#command(machine, `runs of ${id}`, ANSWER_MS, () => []);
 
-  log: MachineLink['log'] = async () => Readable.from([]);
+  history: MachineLink['history'] = async (_machine, of, span) => ({
+    of,
+    span,
+    from: new Date(this.#parts.world.clock.now()).toISOString(),
+    stepSeconds: 5,
+    series: {},
+  });
+
+  log: MachineLink['log'] = async () => ({ status: 200, headers: {}, body: Readable.from([]) });
 
   async *watch(machine: MachineRecord, since: number, signal: AbortSignal): AsyncGenerator<MachineMessage> {
     const { world, network } = this.#parts;

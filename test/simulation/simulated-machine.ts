@@ -144,14 +144,6 @@ export class SimulatedMachine {
     await removal;
   }
 
-  restart(id: string, command: Command): void {
-    this.#obey(command);
-    const task = this.tasks.get(id);
-    if (!task || this.#removing.has(id))
-      throw new CerebroError('not_found', `there is no task "${id}" on this machine`);
-    task.restart('restarted by somebody');
-  }
-
   /** A word of the cluster sitter: tasks on a leash may go on. */
   hear(command: Command): void {
     this.#obey(command);

@@ -1,8 +1,9 @@
+import type { Authority } from '../../core/cluster/certificate-authority.ts';
 import { ClusterSitter, type ClusterSitterDeps } from '../../core/cluster/cluster-sitter.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { MachineProvider } from '../../core/contracts/machine-provider.ts';
 import { messageOf } from '../../core/errors.ts';
-import type { Cloud } from './cloud.ts';
+import { type Cloud, NO_IDENTITY } from './cloud.ts';
 import type { EffectLaws } from './effect-laws.ts';
 import type { Network } from './network.ts';
 import { simulatedRecipes } from './recipes.ts';
@@ -94,6 +95,7 @@ export class Sitters {
       providers: [provider?.(rightProvider, parts) ?? rightProvider],
       recipeLoaders: [simulatedRecipes(world, process)],
       notifiers: [],
+      authority: AUTHORITY,
       plugins: () => [],
       setLogLevel: () => undefined,
       version: 'simulated',
@@ -104,6 +106,13 @@ export class Sitters {
     });
   }
 }
+
+const AUTHORITY: Authority = {
+  lifetimeMs: Number.MAX_SAFE_INTEGER,
+  issue: async () => NO_IDENTITY,
+  issueForClusterSitter: async () => NO_IDENTITY,
+  end: async () => Number.MAX_SAFE_INTEGER,
+};
 
 /** What the daemon logs goes onto the timeline; a plan that does not come to rest is wrong. */
 function loggerOf(process: SitterProcess, world: World): Logger {
