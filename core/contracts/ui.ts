@@ -1,4 +1,5 @@
 import type { ClusterApi } from './cluster-api.ts';
+import type { MachinePage } from './machine-api.ts';
 
 export interface PageRequest {
   method: 'GET' | 'POST';
@@ -40,4 +41,6 @@ export interface UiPlugin {
   stop(): Promise<void>;
   readonly templates: string | null;
   readonly pages: readonly Page[];
+  /** Endpoints on a machine sitter, where the plugin is loaded there. */
+  readonly machinePages?: readonly MachinePage[];
 }

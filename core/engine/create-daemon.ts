@@ -11,6 +11,7 @@ import { clusterRoutes } from '../http/cluster-routes.ts';
 import { daemonApp } from '../http/daemon-app.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { clusterLogRoute } from '../http/log-route.ts';
+import { machineApiOf, machinePages } from '../http/machine-pages.ts';
 import { machineRoutes } from '../http/machine-routes.ts';
 import { Pages } from '../http/pages.ts';
 import { offeredRoom } from '../machine/capacity.ts';
@@ -188,15 +189,9 @@ function assets(): ConstructorParameters<typeof Pages>[0]['assets'] {
   };
 }
 
-function machineApp({
-  machineSitter,
-  tasksFile,
-  enforcer,
-  auth,
-  logger,
-  requestStop,
-  readiness,
-}: Cradle): Cradle['app'] {
+function machineApp(cradle: Cradle): Cradle['app'] {
+  const { machineSitter, tasksFile, enforcer, auth, logger, requestStop, readiness } = cradle;
+  const pages = pluginsFor(cradle.plugins, 'ui').flatMap((plugin) => plugin.machinePages ?? []);
   const about = { version: packageVersion, enforcer, tasksFile, suspend: requestStop };
   return daemonApp({
     title: 'Cerebro machine sitter',
@@ -204,6 +199,7 @@ function machineApp({
     auth,
     logger,
     routes: machineRoutes(machineSitter, about),
+    before: [machinePages(pages, machineApiOf(machineSitter, tasksFile), auth)],
     ready: () => readiness.ready,
   });
 }

@@ -10,6 +10,7 @@ import type { Page, UiPlugin } from '../contracts/ui.ts';
 import type { Auth } from './auth.ts';
 import { type ErrorAnswer, errorAnswer } from './error-response.ts';
 import { pageFilters } from './page-filters.ts';
+import { formOf, requestOf } from './page-request.ts';
 
 /** Pages are told of changes at most this often. */
 const LIVE_MS = 300;
@@ -231,23 +232,4 @@ export class Pages {
       for (const stream of this.#live) stream.push('event: change\ndata: {}\n\n');
     }, LIVE_MS);
   }
-}
-
-function requestOf(ctx: Context, by: string): Parameters<Page['answer']>[0] {
-  return {
-    method: ctx.method === 'POST' ? 'POST' : 'GET',
-    path: ctx.path,
-    params: Object.fromEntries(Object.entries(ctx.params as Record<string, string>)),
-    query: new URLSearchParams(ctx.querystring),
-    form: formOf(ctx),
-    by,
-  };
-}
-
-function formOf(ctx: Context): URLSearchParams {
-  const form = new URLSearchParams();
-  const body: unknown = ctx.request.body;
-  if (typeof body !== 'object' || body === null) return form;
-  for (const [name, value] of Object.entries(body)) if (typeof value === 'string') form.set(name, value);
-  return form;
 }
