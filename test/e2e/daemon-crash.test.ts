@@ -6,7 +6,7 @@ import type { RunEnd, TaskStatus } from '../../core/model/task.ts';
 import { eventually } from '../suites/eventually.ts';
 import { MachineDaemon } from './machine-daemon.ts';
 
-const ROUNDS = Number(process.env.CEREBRO_CRASH_ROUNDS ?? 6);
+const ROUNDS = Number(process.env.CEREBRO_CRASH_ROUNDS ?? 4);
 const TASKS = 12;
 t.setTimeout(120_000 + ROUNDS * 20_000);
 
