@@ -80,6 +80,7 @@ export class ClusterSitter implements ClusterApi {
     this.#recipes = new RecipeRunner({
       loaders: deps.recipeLoaders,
       deadlineMs: settings.recipe_deadline * 1000,
+      clock,
       logger,
       tell: (events) => this.#records.transact(() => ({ write: [], events })),
     });

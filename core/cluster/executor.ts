@@ -10,11 +10,10 @@ import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
 import type { MachineClient } from './machine-client.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
+import { retryDelayMs } from './retry-delay.ts';
 
 /** Effects under way at a time; the rest wait for the next pass. */
 const CONCURRENT = 64;
-const RETRY_FIRST_MS = 500;
-const RETRY_MAX_MS = 60_000;
 
 export interface ExecutorDeps {
   records: ClusterRecords;
@@ -102,7 +101,7 @@ export class Executor {
     const key = pauseKey(effect);
     const before = this.#pauses.get(key);
     const attempts = before?.attempts ?? 0;
-    const ms = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** attempts);
+    const ms = retryDelayMs(attempts);
     before?.timer.cancel();
     const timer = this.#deps.clock.timer(ms, () => {
       if (!this.#stopped) this.#deps.onDone();
@@ -221,7 +220,7 @@ export class Executor {
     const retry = <T extends { attempts: number; nextAttemptAt: number; lastError: string | null }>(record: T): T => ({
       ...record,
       attempts: record.attempts + 1,
-      nextAttemptAt: this.#deps.clock.now() + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** record.attempts),
+      nextAttemptAt: this.#deps.clock.now() + retryDelayMs(record.attempts),
       lastError: sentence,
     });
     try {
@@ -233,7 +232,9 @@ export class Executor {
         );
       } else if (effect.copy) {
         const what = effect.kind === 'deploy-copy' ? 'could not be deployed' : 'could not be ended';
-        await this.#changeCopy(effect.copy.id, retry, `${effect.copy.id} ${what} on ${effect.machine.id}: ${sentence}`);
+        const next = `the next try is in ${retryDelayMs(effect.copy.attempts) / 1000} s`;
+        const trouble = `${effect.copy.id} ${what} on ${effect.machine.id}: ${sentence}; ${next}`;
+        await this.#changeCopy(effect.copy.id, retry, trouble);
       }
     } catch (error) {
       this.#deps.logger.error({ key: effect.key, err: error }, 'a failure could not be recorded');
