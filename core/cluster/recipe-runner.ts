@@ -69,11 +69,20 @@ export class RecipeRunner {
     }
   }
 
-  async #runNow(run: RecipeRun, deployment_recipe: string): Promise<void> {
+  async #runNow(run: RecipeRun, recipe: string): Promise<void> {
+    const deadline = new AbortController();
+    const timer = this.#deps.clock.timer(this.#deps.deadlineMs, () => deadline.abort());
+    try {
+      await this.#runUntil(deadline.signal, run, recipe);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async #runUntil(deadline: AbortSignal, run: RecipeRun, deployment_recipe: string): Promise<void> {
     const { recipe_options, version } = run.spec;
     const { copy, machine, provider } = run;
     const about = { job: copy.job, machine: machine.id, copy: copy.id };
-    const deadline = AbortSignal.timeout(this.#deps.deadlineMs);
     const signal = AbortSignal.any([run.signal, deadline]);
     const factory = await this.find(deployment_recipe, recipe_options);
     await this.#deps.tell([

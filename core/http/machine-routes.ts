@@ -3,10 +3,12 @@ import type { Context } from 'koa';
 import { z } from 'zod';
 import { CerebroError } from '../errors.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
+import type { Vitals } from '../machine/vitals.ts';
 import { clusterEvent } from '../model/event.ts';
 import { BEAT_MS, EPOCH_HEADER, type MachineMessage } from '../model/machine-stream.ts';
 import { type LimitHolds, limitHolds, runEnd, taskDefinition, taskStatus } from '../model/task.ts';
 import { taskName } from '../model/task-configuration.ts';
+import { type TlsIdentity, tlsIdentity } from '../model/tls-identity.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 import { logQuery } from './log-query.ts';
 import { sendLog } from './log-response.ts';
@@ -24,10 +26,18 @@ interface EnforcerInForce {
   readonly passedOver: readonly string[];
 }
 
+/** How this machine proves itself to its cluster. */
+interface IdentityInUse {
+  summary(): { machine: string; notAfter: string } | null;
+  take(next: TlsIdentity): Promise<{ machine: string; notAfter: string }>;
+}
+
+const identitySummary = z.object({ machine: z.string(), notAfter: z.string() });
+
 /** The API of a machine sitter. Commands carry the leader's epoch where a cluster sitter gives them. */
 export function machineRoutes(
   sitter: MachineSitter,
-  about: { version: string; enforcer: EnforcerInForce; suspend: () => void },
+  about: { version: string; enforcer: EnforcerInForce; identity: IdentityInUse; vitals: Vitals; suspend: () => void },
 ): ApiRoute[] {
   const command = (ctx: Context): void => sitter.checkEpoch(epochOf(ctx));
   return [
@@ -52,6 +62,8 @@ export function machineRoutes(
         passedOver: z.array(z.string()),
         tasks: z.number(),
         damaged: z.record(z.string(), z.string()),
+        /** Its certificate; null: it belongs to no cluster. */
+        certificate: identitySummary.nullable(),
       }),
       handle: () => ({
         version: about.version,
@@ -60,7 +72,19 @@ export function machineRoutes(
         passedOver: about.enforcer.passedOver,
         tasks: sitter.tasks().length,
         damaged: Object.fromEntries(sitter.damaged()),
+        certificate: about.identity.summary(),
       }),
+    }),
+    apiRoute({
+      method: 'put',
+      path: '/api/v1/identity',
+      summary: 'Give the machine its next certificate, by the same authority; tasks and connections go on',
+      body: tlsIdentity,
+      answer: identitySummary,
+      handle: ({ body }, ctx) => {
+        command(ctx);
+        return about.identity.take(body);
+      },
     }),
     apiRoute({
       method: 'get',
@@ -124,6 +148,16 @@ export function machineRoutes(
       },
     }),
     apiRoute({
+      method: 'post',
+      path: '/api/v1/leash',
+      summary: 'A word from the cluster sitter: tasks that may not run twice go on',
+      answer: done,
+      handle: (_input, ctx) => {
+        command(ctx);
+        return { done: true };
+      },
+    }),
+    apiRoute({
       method: 'get',
       path: '/api/v1/events',
       summary: 'The events after number `since`, oldest first',
@@ -137,7 +171,7 @@ export function machineRoutes(
       summary: 'Everything now, then every change, one JSON document a line; events from number `since` on',
       query: z.strictObject({ since: z.coerce.number().int().min(0).default(0) }),
       answer: z.string(),
-      handle: ({ query }, ctx) => watch(sitter, about.enforcer.name, query.since, ctx),
+      handle: ({ query }, ctx) => watch(sitter, about, query.since, ctx),
     }),
     apiRoute({
       method: 'post',
@@ -170,19 +204,26 @@ export function machineRoutes(
   ];
 }
 
-function watch(sitter: MachineSitter, enforcer: string, since: number, ctx: Context): void {
+function watch(
+  sitter: MachineSitter,
+  { enforcer, vitals }: { enforcer: EnforcerInForce; vitals: Vitals },
+  since: number,
+  ctx: Context,
+): void {
   const stream = new Readable({ read: () => undefined });
   const send = (message: MachineMessage): void => {
     if (stream.readableLength > MAX_BACKLOG_BYTES) stream.destroy();
     else stream.push(`${JSON.stringify(message)}\n`);
   };
-  send({ type: 'hello', enforcer, tasks: sitter.tasks() });
+  send({ type: 'hello', enforcer: enforcer.name, tasks: sitter.tasks() });
+  send({ type: 'vitals', host: vitals.now().host });
   for (const event of sitter.events.since(since)) send({ type: 'event', event });
   const offs = [
     sitter.onChange((change) =>
       send(change.kind === 'task' ? { type: 'task', task: change.task } : { type: 'task-gone', id: change.id }),
     ),
     sitter.events.onEvent((event) => send({ type: 'event', event })),
+    vitals.onSample(({ host }) => send({ type: 'vitals', host })),
   ];
   const beat = setInterval(() => send({ type: 'beat' }), BEAT_MS);
   stream.once('close', () => {

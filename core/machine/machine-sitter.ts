@@ -10,9 +10,11 @@ import type { NewEvent } from '../model/event.ts';
 import { canonical } from '../model/job.ts';
 import type { RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
 import { EventLog } from './event-log.ts';
+import { Leash } from './leash.ts';
 import type { LogSource } from './log-file.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { Shims } from './shim.ts';
+import { makeShimGroup, SHIM_GROUP, shimGroupOf } from './shim-group.ts';
 import { TaskFiles, taskFolderName } from './task-files.ts';
 import { TaskSitter } from './task-sitter.ts';
 import { taskUser } from './task-user.ts';
@@ -23,6 +25,8 @@ export interface MachineSitterDeps {
   clock: Clock;
   logger: Logger;
   processes: ProcessTable;
+  /** The group of cgroup v2 that tasks and shims live in, where it is not the daemon's own; absent: there is none. */
+  tasksGroup?: string | undefined;
 }
 
 export type MachineChange = { kind: 'task'; task: TaskStatus } | { kind: 'task-gone'; id: string };
@@ -42,14 +46,16 @@ export class MachineSitter {
   readonly #shims: Shims;
   readonly #logKeeper: LogKeeper;
   #vitals: Timer | null = null;
+  readonly #leash: Leash;
   #suspended = false;
   #epoch = 0;
 
   constructor(deps: MachineSitterDeps) {
     this.#deps = deps;
+    this.#leash = new Leash(deps.processes);
     this.events = new EventLog(deps.dataDir, deps.clock, deps.logger);
     const { dataDir, clock, processes } = deps;
-    this.#shims = new Shims({ folder: dataDir, env: baseEnvironment(), clock, processes });
+    this.#shims = new Shims({ folder: dataDir, env: shimEnvironment(deps.tasksGroup), clock, processes });
     this.#logKeeper = new LogKeeper({
       clock,
       logger: deps.logger,
@@ -60,6 +66,7 @@ export class MachineSitter {
   async start(): Promise<void> {
     const folder = this.#tasksFolder;
     mkdirSync(folder, { recursive: true, mode: 0o750 });
+    if (this.#deps.tasksGroup !== undefined) makeShimGroup(this.#deps.tasksGroup);
     this.#shims.start();
     this.events.load();
     for (const name of readdirSync(folder)) this.#load(join(folder, name));
@@ -90,6 +97,8 @@ export class MachineSitter {
    */
   checkEpoch(epoch: number | null): void {
     if (epoch === null) return;
+    // Whatever it is about, it is a word from the cluster sitter.
+    if (epoch >= this.#epoch) this.#leash.heard();
     if (epoch < this.#epoch) {
       throw new CerebroError(
         'forbidden',
@@ -132,7 +141,8 @@ export class MachineSitter {
     if (canonical(known.definition) !== canonical(definition)) {
       runsOther =
         canonical(known.definition.configuration) !== canonical(definition.configuration) ||
-        known.definition.version !== definition.version;
+        known.definition.version !== definition.version ||
+        known.definition.generation !== definition.generation;
       known.redefine(definition);
       if (runsOther && !['stopped', 'exited', 'failed'].includes(known.phase)) {
         known.dispatch({ kind: 'restart', reason: 'deploy', why: `changed to version ${definition.version}` });
@@ -163,6 +173,16 @@ export class MachineSitter {
     if (action === 'start') sitter.dispatch({ kind: 'start', why });
     else if (action === 'stop') sitter.dispatch({ kind: 'stop', reason: 'user', why });
     else sitter.dispatch({ kind: 'restart', reason: 'user', why });
+    return sitter.status();
+  }
+
+  /** Sends a signal to every process of a task. Throws `conflict` when nothing of it runs. */
+  signal(id: string, signal: NodeJS.Signals, by: string): TaskStatus {
+    const sitter = this.#sitter(id);
+    if (sitter.held() === null) throw new CerebroError('conflict', `"${id}" does not run, so it takes no ${signal}`);
+    sitter.signal(signal);
+    const { job } = sitter.definition;
+    this.#addEvent({ level: 'info', kind: 'task-signal', message: `${id} was sent ${signal}`, job, copy: id, by });
     return sitter.status();
   }
 
@@ -307,10 +327,21 @@ export class MachineSitter {
 
   #tick(): void {
     this.#vitals = this.#deps.clock.timer(VITALS_MS, () => {
-      if (this.#listeners.size > 0)
-        for (const sitter of this.#sitters.values()) if (sitter.phase === 'running') this.#changed(sitter);
+      for (const sitter of this.#sitters.values()) {
+        this.#holdToLeash(sitter);
+        if (this.#listeners.size > 0 && sitter.phase === 'running') this.#changed(sitter);
+      }
       this.#tick();
     });
+  }
+
+  /** Ends a task that may run elsewhere by now, for this machine has not heard from its cluster sitter for too long. */
+  #holdToLeash(sitter: TaskSitter): void {
+    const { leash } = sitter.definition;
+    if (leash === null || this.#leash.silence() < leash) return;
+    if (['stopped', 'stopping', 'exited', 'failed'].includes(sitter.phase)) return;
+    const why = `nothing heard from the cluster sitter for ${leash} s: it may be started elsewhere, and must not run twice`;
+    sitter.dispatch({ kind: 'stop', reason: 'leash', why });
   }
 
   #refuseWhileSuspended(): void {
@@ -319,10 +350,15 @@ export class MachineSitter {
   }
 }
 
+function shimEnvironment(tasksGroup: string | undefined): Record<string, string> {
+  const env = baseEnvironment();
+  return tasksGroup === undefined ? env : { ...env, [SHIM_GROUP]: shimGroupOf(tasksGroup) };
+}
+
 /** What every task may know of the host: never the daemon's own variables, where there may be credentials. */
 export function baseEnvironment(): Record<string, string> {
   const env: Record<string, string> = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
-  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE']) {
+  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE', 'CEREBRO_ADDRESS']) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }

@@ -5,6 +5,7 @@ import type { Instance, MachineOrder, MachineProvider } from '../../core/contrac
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import type { MachineType } from '../../core/model/plan.ts';
+import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { HostKeyPins } from '../remotes/host-key-pins.ts';
 import { SshConnections } from '../remotes/ssh-connections.ts';
 import type { SshRemote } from '../remotes/ssh-remote.ts';
@@ -13,7 +14,7 @@ import { type InventoryHost, inventoryOf, typesOf } from './inventory.ts';
 import { type MachineNote, MachineNotes } from './machine-notes.ts';
 import type { Config } from './schema.ts';
 import { SshMachine, type SshMachineServices } from './ssh-machine.ts';
-import { prepareSitter } from './start-sitter.ts';
+import { prepareSitter, writeIdentity } from './start-sitter.ts';
 
 interface Services {
   clock: Clock;
@@ -123,6 +124,12 @@ export class SshProvider implements MachineProvider {
     return this.#connections.remote(host.target, `${this.#config.folder}/home`, mark);
   }
 
+  async renewIdentity(machineId: string, identity: TlsIdentity): Promise<void> {
+    const machine = this.#machines.get(machineId);
+    if (!machine) throw new CerebroError('not_found', `no host of the inventory is the machine "${machineId}"`);
+    await writeIdentity(machine.remote, identity);
+  }
+
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -164,7 +171,7 @@ export class SshProvider implements MachineProvider {
       await remote.close();
       return `${host.id} ${refusal}`;
     }
-    await prepareSitter(remote, order.token);
+    await prepareSitter(remote, order);
     const machine = await this.#take(note, host, remote);
     return machine.instance();
   }
