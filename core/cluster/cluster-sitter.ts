@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type {
   ApplyOptions,
@@ -460,11 +459,11 @@ export class ClusterSitter implements ClusterApi {
   async log(
     name: string,
     which: { machine?: string | undefined; copy?: string | undefined },
-    query: URLSearchParams,
+    asked: { query: URLSearchParams; headers: Record<string, string> },
     signal: AbortSignal,
-  ): Promise<Readable> {
+  ): ReturnType<MachineClient['log']> {
     const copy = this.#views.findCopy(name, which);
-    return this.#client.log(this.#machineOrders.record(copy.machine), copy.copy, query, signal);
+    return this.#client.log(this.#machineOrders.record(copy.machine), copy.copy, asked, signal);
   }
 
   // --- inside ---

@@ -54,7 +54,7 @@ export class ServedMachine implements MachineApi {
   }
 
   signal(id: string, signal: NodeJS.Signals, by: string): void {
-    this.#parts.sitter.signal(id, signal, by);
+    this.#parts.sitter.signal(id, { signal, to: 'all', by });
   }
 
   postMortems(id: string): RunEnd[] {
