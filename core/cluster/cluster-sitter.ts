@@ -28,6 +28,7 @@ import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
+import type { MachineLogin } from '../model/machine-login.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
@@ -45,6 +46,7 @@ import { JobOrders } from './job-orders.ts';
 import { MachineAgents } from './machine-agents.ts';
 import { MachineClient } from './machine-client.ts';
 import type { MachineLink } from './machine-link.ts';
+import { loginTo } from './machine-login.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { planSentences } from './plan-sentences.ts';
@@ -434,6 +436,10 @@ export class ClusterSitter implements ClusterApi {
 
   async replaceMachine(id: string, by: string): Promise<string> {
     return this.#machineOrders.replace(id, by);
+  }
+
+  login(what: string): Promise<MachineLogin> {
+    return loginTo(what, this.#records, this.#providers);
   }
 
   async providerAction(machine: string, action: string, by: string): Promise<string> {
