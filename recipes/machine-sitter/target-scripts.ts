@@ -75,7 +75,14 @@ folder=$1
 cd "$folder" || exit 1
 ${IS_OURS}
 if ours keeper.pid >/dev/null; then
-  pid=$(ours sitter.pid) && kill -TERM "$pid"
+  pid=$(ours sitter.pid) || exit 0
+  kill -TERM "$pid"
+  # Whoever asks the port from here on is answered by the next one, or not at all.
+  tries=0
+  while [ "$(ours sitter.pid)" = "$pid" ] && [ $tries -lt 300 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+  done
   exit 0
 fi
 unset SSH_CLIENT SSH_CONNECTION SSH_TTY SSH_ORIGINAL_COMMAND SSH_AUTH_SOCK
@@ -99,13 +106,13 @@ exit 0
 `;
 
 /**
- * The plain daemon: keeps the sitter running where there is no systemd. It ends when the file \`stopped\` is there, and starts what
- * \`current\` and \`runtime\` name by then, so an upgrade is a new link and an end of the sitter. Tasks are not touched by either.
+ * The plain daemon: keeps the sitter running where there is no systemd. It ends when the file `stopped` is there (or everything is gone), and
+ * starts what `current` and `runtime` name by then, so an upgrade is a new link and an end of the sitter. Tasks are not touched by either.
  */
 export const KEEPER = `#!/bin/sh
 cd "$(dirname "$0")" || exit 1
 echo $$ >keeper.pid
-while [ ! -e stopped ]; do
+while [ -e cerebro.yaml ] && [ ! -e stopped ]; do
   # Its size is bounded by the sitter's few words, and by this.
   [ "$(wc -c <sitter.log)" -gt 10000000 ] && cp sitter.log sitter.log.1 && : >sitter.log
   runtime/bin/node current/dist/core/main.js --mode machine --settings cerebro.yaml >>sitter.log 2>&1 &
