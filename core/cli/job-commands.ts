@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { CerebroError } from '../errors.ts';
+import { alertView } from '../model/alert.ts';
 import { type JobRunView, jobRunView, jobView } from '../model/cluster-view.ts';
 import { jobRecord, jobVersion } from '../model/job.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
@@ -21,6 +22,20 @@ export function jobCommands(program: Command, context: CliContext): void {
   const pathOf = (job: string, rest = ''): string => `/api/v1/jobs/${encodeURIComponent(job)}${rest}`;
   const command = (name: string, description: string): Command =>
     clusterCommand(program.command(name)).description(description).argument('<job>');
+
+  clusterCommand(program.command('alerts'))
+    .description('what a person should know of now')
+    .action(async (flags: ClusterFlags) => {
+      const alerts = await clientFor(flags).get('/api/v1/alerts', z.array(alertView));
+      if (flags.json) return printJson(context, alerts);
+      if (alerts.length === 0) return context.out('no alerts');
+      context.out(
+        table(
+          ['SINCE', 'LEVEL', 'ALERT'],
+          alerts.map(({ since, level, sentence }) => [since, level, sentence]),
+        ),
+      );
+    });
 
   command('removejob', 'stop all copies of a job and forget it').action(async (job: string, flags: ClusterFlags) => {
     const answer = await clientFor(flags).send('DELETE', pathOf(job), done);

@@ -267,6 +267,8 @@ class Draft {
   }
 
   #forgetJob(name: string, reason: string): void {
+    const job = this.#records.jobs.get(name);
+    if (job) this.#put(keys.jobSerial(job.slug), job.nextSerial);
     this.#delete(keys.job(name));
     for (const [key, version] of this.#records.versions) if (version.job === name) this.#delete(key);
     this.#tell('info', 'job-gone', `"${name}" is gone: ${reason}`, { job: name });

@@ -67,8 +67,9 @@ export class CertificateKeeper {
   get complaints(): Complaint[] {
     const machines = [...this.#troubles]
       .filter(([, { told }]) => told)
-      .map(([machine, { sentence }]) => ({ about: { machine }, sentence }));
-    return this.#authorityTrouble === null ? machines : [{ about: {}, sentence: this.#authorityTrouble }, ...machines];
+      .map(([machine, { sentence }]) => ({ about: { machine }, sentence, alert: `certificate/${machine}` }));
+    if (this.#authorityTrouble === null) return machines;
+    return [{ about: {}, sentence: this.#authorityTrouble, alert: 'certificate/authority' }, ...machines];
   }
 
   /** Renews what is due now. The timer calls it; tests may. */

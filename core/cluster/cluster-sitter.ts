@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type {
   ApplyOptions,
@@ -14,35 +13,45 @@ import type {
   PluginView,
   RollOutAction,
 } from '../contracts/cluster-api.ts';
+import type { DnsProvider } from '../contracts/dns-provider.ts';
 import type { MachineIdentities } from '../contracts/identity-issuer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
+import type { Notifier } from '../contracts/notifier.ts';
 import type { RecipeLoader } from '../contracts/recipe.ts';
 import type { Lease, StateStore } from '../contracts/state-store.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
 import { CerebroError } from '../errors.ts';
+import type { AlertView } from '../model/alert.ts';
+import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
+import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
+import type { WorkCounts } from '../model/work-counts.ts';
 import { providerOf } from '../model/zone.ts';
+import { Alerts } from './alerts.ts';
 import { type Authority, CertificateAuthority } from './certificate-authority.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterRecords, keys } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
+import { DnsPublisher } from './dns-publisher.ts';
 import { Executor } from './executor.ts';
 import { Intake } from './intake.ts';
 import { JobOrders } from './job-orders.ts';
 import { MachineAgents } from './machine-agents.ts';
 import { MachineClient } from './machine-client.ts';
+import type { MachineLink } from './machine-link.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { planSentences } from './plan-sentences.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
+import { WorkCounter } from './work-counter.ts';
 
 const STOP_MS = 5000;
 
@@ -50,7 +59,9 @@ export interface ClusterSitterDeps {
   settings: Settings;
   store: StateStore;
   providers: readonly MachineProvider[];
+  dnsProviders?: readonly DnsProvider[];
   recipeLoaders: readonly RecipeLoader[];
+  notifiers: readonly Notifier[];
   /** Another than the one that is kept in the store. */
   authority?: Authority;
   plugins(): PluginView[];
@@ -58,23 +69,30 @@ export interface ClusterSitterDeps {
   version: string;
   clock: Clock;
   logger: Logger;
+  /** How machines are reached, when not over the network: for simulations. Commands carry the epoch that is asked for. */
+  link?(epoch: () => number): MachineLink;
+  /** Another planner than `planCluster`: for simulations that show what a wrong one would do. */
+  plan?: typeof planCluster;
 }
 
 /** The cluster side, put together: takes orders, shows what is, and keeps the loop going. */
 export class ClusterSitter implements ClusterApi {
   readonly #deps: ClusterSitterDeps;
   readonly #records: ClusterRecords;
-  readonly #client: MachineClient;
+  readonly #client: MachineLink;
   readonly #observer: Observer;
   readonly #authority: Authority;
   readonly #certificates: CertificateKeeper;
   readonly #recipes: RecipeRunner;
   readonly #executor: Executor;
   readonly #reconciler: Reconciler;
+  readonly #dns: DnsPublisher;
   readonly #intake: Intake;
   readonly #views: ClusterViews;
+  readonly #alerts: Alerts;
   readonly #jobOrders: JobOrders;
   readonly #machineOrders: MachineOrders;
+  readonly #work = new WorkCounter();
   readonly #empty = new EmptyMachines();
   readonly #providers: ReadonlyMap<string, MachineProvider>;
   readonly #listeners = new Set<() => void>();
@@ -98,7 +116,8 @@ export class ClusterSitter implements ClusterApi {
       lifetimeMs: authority.lifetimeMs,
       clock,
     });
-    this.#client = new MachineClient(() => this.#lease?.epoch ?? 0, agents);
+    const epoch = (): number => this.#lease?.epoch ?? 0;
+    this.#client = deps.link?.(epoch) ?? new MachineClient(epoch, agents);
     this.#certificates = new CertificateKeeper({
       records: this.#records,
       providers: this.#providers,
@@ -111,6 +130,7 @@ export class ClusterSitter implements ClusterApi {
     this.#recipes = new RecipeRunner({
       loaders: deps.recipeLoaders,
       deadlineMs: settings.recipe_deadline * 1000,
+      clock,
       logger,
       tell: (events) => this.#records.transact(() => ({ write: [], events })),
     });
@@ -122,6 +142,7 @@ export class ClusterSitter implements ClusterApi {
       logger,
       onNews: () => {
         this.#reconciler.poke();
+        this.#dns.poke();
         this.#changed();
       },
       onVitals: () => this.#changed(),
@@ -132,6 +153,7 @@ export class ClusterSitter implements ClusterApi {
       client: this.#client,
       recipes: this.#recipes,
       identities: authority,
+      work: this.#work,
       clock,
       logger,
       leashSeconds: settings.lost_after,
@@ -143,15 +165,27 @@ export class ClusterSitter implements ClusterApi {
     this.#reconciler = new Reconciler({
       records: this.#records,
       executor: this.#executor,
+      work: this.#work,
       clock,
       logger,
       snapshot: (now) => this.#snapshot(now),
+      plan: deps.plan ?? planCluster,
+    });
+    this.#dns = new DnsPublisher({
+      settings,
+      records: this.#records,
+      providers: deps.dnsProviders ?? [],
+      clock,
+      logger,
+      snapshot: (now) => this.#snapshot(now),
+      onChange: () => this.#reconciler.poke(),
     });
     this.#intake = new Intake({
       records: this.#records,
       recipes: this.#recipes,
       providers: [...this.#providers.keys()],
       types: (zone) => this.machineTypes(zone),
+      dnsScope: settings.dns_scope,
     });
     const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
     this.#jobOrders = new JobOrders(orders);
@@ -159,6 +193,15 @@ export class ClusterSitter implements ClusterApi {
       ...orders,
       providers: this.#providers,
       drainDeadline: settings.drain_deadline,
+    });
+    this.#alerts = new Alerts({
+      records: this.#records,
+      notifiers: deps.notifiers,
+      clock,
+      logger,
+      snapshot: (now) => this.#snapshot(now),
+      complaints: () => this.#reconciler.complaints,
+      others: () => [],
     });
     this.#views = new ClusterViews({
       records: this.#records,
@@ -178,10 +221,15 @@ export class ClusterSitter implements ClusterApi {
     this.#beat();
     await this.#records.load();
     await this.#prepareRecords();
-    this.#records.onChange(() => this.#changed());
+    this.#records.onChange(() => {
+      this.#changed();
+      this.#alerts.poke();
+    });
     await this.#observer.start();
     this.#reconciler.start();
+    this.#alerts.start();
     this.#certificates.start();
+    this.#dns.start();
     logger.info(
       { epoch: this.#lease.epoch, jobs: this.#records.jobs.size, machines: this.#records.machines.size },
       'the cluster sitter leads',
@@ -190,7 +238,9 @@ export class ClusterSitter implements ClusterApi {
 
   async stop(): Promise<void> {
     this.#tick?.cancel();
+    await this.#alerts.stop();
     await this.#certificates.stop();
+    await this.#dns.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#executor.stop(STOP_MS);
@@ -202,6 +252,7 @@ export class ClusterSitter implements ClusterApi {
 
   /** Stops everything that runs on this host's own machines, to be taken up by the next start. */
   async suspend(by: string): Promise<void> {
+    await this.#dns.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#records.transact(() => ({
@@ -222,12 +273,14 @@ export class ClusterSitter implements ClusterApi {
   // --- what is ---
 
   status(): ClusterStatus {
+    const summary = this.#views.summary();
     return {
       clusterId: this.#records.clusterId,
       version: this.#deps.version,
       startedAt: new Date(this.#startedAt).toISOString(),
       epoch: this.#lease?.epoch ?? 0,
-      ...this.#views.summary(),
+      ...summary,
+      attention: [...summary.attention, ...this.#dns.attention],
       maxIdlePerZone: { '*': this.#deps.settings.max_idle_per_zone, ...this.#records.runtime.maxIdlePerZone },
     };
   }
@@ -266,6 +319,16 @@ export class ClusterSitter implements ClusterApi {
     return this.#client.runs(this.#machineOrders.record(machine), copy);
   }
 
+  async history(of: { machine: string } | { copy: string }, span: HistorySpan): Promise<History> {
+    if ('machine' in of) return this.#client.history(this.#machineOrders.record(of.machine), MACHINE_SUBJECT, span);
+    const { machine, copy } = this.copy(of.copy);
+    return this.#client.history(this.#machineOrders.record(machine), `${TASK_PREFIX}${copy}`, span);
+  }
+
+  work(): WorkCounts {
+    return { ...this.#work.counts(), events: this.#records.events.at(-1)?.seq ?? 0 };
+  }
+
   async events(query: EventQuery): Promise<ClusterEvent[]> {
     return this.#views.events(query);
   }
@@ -274,12 +337,24 @@ export class ClusterSitter implements ClusterApi {
     return this.#views.explain(about);
   }
 
+  alerts(): AlertView[] {
+    return this.#alerts.list();
+  }
+
   plugins(): PluginView[] {
     return this.#deps.plugins();
   }
 
   machineTypes(zone: string): readonly MachineType[] {
     return this.#providers.get(providerOf(zone))?.types(zone) ?? [];
+  }
+
+  dns(): DnsView {
+    return this.#dns.view();
+  }
+
+  async checkDns(): Promise<DnsView> {
+    return this.#dns.check();
   }
 
   onChange(listener: () => void): () => void {
@@ -291,7 +366,7 @@ export class ClusterSitter implements ClusterApi {
 
   async apply(text: string, options: ApplyOptions): Promise<ApplyResult> {
     const specs = await this.#intake.read(text, options.source);
-    const plan = this.#preview(specs);
+    const plan = [...this.#preview(specs), ...(await this.#dns.forecast(specs))];
     const draft = this.#intake.draft(specs, options.by, this.#deps.clock.now());
     if (options.dryRun) return { dryRun: true, changes: draft.changes, plan };
     const changes = await this.#intake.apply(specs, options.by, this.#deps.clock.now(), options.ifUpdatedAt);
@@ -381,11 +456,11 @@ export class ClusterSitter implements ClusterApi {
   async log(
     name: string,
     which: { machine?: string | undefined; copy?: string | undefined },
-    query: URLSearchParams,
+    asked: { query: URLSearchParams; headers: Record<string, string> },
     signal: AbortSignal,
-  ): Promise<Readable> {
+  ): ReturnType<MachineClient['log']> {
     const copy = this.#views.findCopy(name, which);
-    return this.#client.log(this.#machineOrders.record(copy.machine), copy.copy, query, signal);
+    return this.#client.log(this.#machineOrders.record(copy.machine), copy.copy, asked, signal);
   }
 
   // --- inside ---
@@ -402,7 +477,7 @@ export class ClusterSitter implements ClusterApi {
 
   #snapshot(now: number): ReturnType<typeof snapshotOf> {
     this.#noticePause(now);
-    return snapshotOf(
+    const snapshot = snapshotOf(
       {
         records: this.#records,
         contacts: this.#observer.contacts,
@@ -415,6 +490,7 @@ export class ClusterSitter implements ClusterApi {
       },
       now,
     );
+    return { ...snapshot, dnsHolds: this.#dns.holds(snapshot) };
   }
 
   /** What would follow if these jobs were in force. */

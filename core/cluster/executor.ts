@@ -10,22 +10,26 @@ import type { MachineRecord } from '../model/machine.ts';
 import type { Orphan } from '../model/plan.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
-import type { MachineClient } from './machine-client.ts';
+import type { MachineLink } from './machine-link.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
+import type { WorkCounter } from './work-counter.ts';
 
 /** Effects under way at a time; the rest wait for the next pass. */
 const CONCURRENT = 64;
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 60_000;
+/** A machine that took a task has so long to report it before it is told again. */
+const REPORT_MS = 2000;
 /** A size that a zone has none of is left alone for this long. */
 const SOLD_OUT_MS = 300_000;
 
 export interface ExecutorDeps {
   records: ClusterRecords;
   providers: ReadonlyMap<string, MachineProvider>;
-  client: MachineClient;
+  client: MachineLink;
   recipes: RecipeRunner;
   identities: IdentityIssuer;
+  work: WorkCounter;
   clock: Clock;
   logger: Logger;
   /** For tasks of jobs that may not run twice. */
@@ -95,8 +99,10 @@ export class Executor {
     try {
       await this.#act(effect, signal);
       this.#forgetPause(effect);
+      this.#deps.work.effect(effect.kind, 'done');
     } catch (error) {
       if (this.#stopped || signal.aborted) return;
+      this.#deps.work.effect(effect.kind, 'failed');
       this.#pause(effect);
       this.#deps.logger.warn(
         { effect: effect.kind, key: effect.key, err: error },
@@ -231,7 +237,7 @@ export class Executor {
             taskVersion: version,
             taskGeneration: generation,
             attempts: 0,
-            nextAttemptAt: 0,
+            nextAttemptAt: this.#deps.clock.now() + REPORT_MS,
             lastError: null,
           }
         : null,

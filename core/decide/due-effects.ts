@@ -1,6 +1,7 @@
 import type { CopyRecord } from '../model/copy.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { ClusterSnapshot, Orphan } from '../model/plan.ts';
+import type { TaskStatus } from '../model/task.ts';
 import { isReady } from './copy-ready.ts';
 
 /**
@@ -17,7 +18,10 @@ export type Effect =
 
 /** What the records ask for at this moment, and when (without news) they will ask for more. */
 export function dueEffects(
-  snapshot: Pick<ClusterSnapshot, 'now' | 'jobs' | 'machines' | 'copies' | 'contacts' | 'orphans' | 'limits'>,
+  snapshot: Pick<
+    ClusterSnapshot,
+    'now' | 'jobs' | 'machines' | 'copies' | 'contacts' | 'orphans' | 'limits' | 'dnsHolds'
+  >,
 ): {
   effects: Effect[];
   wakeAt: number | null;
@@ -28,6 +32,13 @@ export function dueEffects(
     if (record.nextAttemptAt <= snapshot.now) return true;
     if (wakeAt === null || record.nextAttemptAt < wakeAt) wakeAt = record.nextAttemptAt;
     return false;
+  };
+  /** Names still lead to it: its process, where it has one, goes on for a while. */
+  const held = (copy: CopyRecord): boolean => {
+    const until = snapshot.dnsHolds?.get(copy.id);
+    if (until === undefined || until <= snapshot.now) return false;
+    if (wakeAt === null || until < wakeAt) wakeAt = until;
+    return true;
   };
   for (const machine of snapshot.machines.values()) {
     if (machine.state === 'requested' && due(machine))
@@ -44,10 +55,10 @@ export function dueEffects(
   for (const copy of snapshot.copies.values()) {
     const machine = snapshot.machines.get(copy.machine);
     const contact = snapshot.contacts.get(copy.machine);
-    if (!machine || !contact?.connected || !takesCommands(machine)) continue;
+    if (!machine || !contact?.connected || !takesCommands(machine) || held(copy)) continue;
     if (copy.wanted === 'stop') {
       if (due(copy)) effects.push({ kind: 'remove-task', key: copy.id, task: copy.id, copy, machine });
-    } else if (isBehind(copy) || isMissing(copy, contact.tasks)) {
+    } else if (isBehind(copy) || isAstray(copy, contact.tasks) || wasLetGo(snapshot, copy)) {
       if (due(copy) && !leaders.awaited(copy)) effects.push({ kind: 'deploy-copy', key: copy.id, copy, machine });
     }
   }
@@ -66,9 +77,21 @@ function takesCommands(machine: MachineRecord): boolean {
   return machine.state === 'ready' || machine.state === 'draining';
 }
 
-/** The machine has reported, and knows nothing of a task that it was given: it lost its memory and is told again. */
-function isMissing(copy: CopyRecord, tasks: ReadonlyMap<string, unknown> | null): boolean {
-  return !isBehind(copy) && copy.outcome === null && tasks !== null && !tasks.has(copy.id);
+/**
+ * The machine reports something else than it was given, and is told again: it lost its memory, or an older command came after the
+ * newer one, held up on its way.
+ */
+function isAstray(copy: CopyRecord, tasks: ReadonlyMap<string, TaskStatus> | null): boolean {
+  if (isBehind(copy) || copy.outcome !== null || tasks === null) return false;
+  const task = tasks.get(copy.id);
+  return task?.version !== copy.version || task.generation !== copy.generation;
+}
+
+/** A copy that may not run twice ended itself while its machine was out of touch, and may go on: it was not given up. */
+function wasLetGo(snapshot: Linked, copy: CopyRecord): boolean {
+  if (!snapshot.jobs.get(copy.job)?.spec.singleton) return false;
+  const task = snapshot.contacts.get(copy.machine)?.tasks?.get(copy.id);
+  return task?.phase === 'stopped' && task.lastEnd?.reason !== 'user';
 }
 
 /** Its machine was not told yet what it is to run now. */

@@ -114,22 +114,23 @@ function loseTheSilent(work: WorkingState, silent: readonly MachineRecord[]): vo
     work.wake(calmFrom);
     return;
   }
-  const serving = countByZone(
-    [...snapshot.machines.values()].filter((m) => m.state === 'ready' || m.state === 'draining'),
-  );
-  const failing = countByZone(silent);
-  const everywhere = serving.size > 1 && [...serving.keys()].every((zone) => failing.get(zone) === serving.get(zone));
+  const serving = [...snapshot.machines.values()].filter((m) => m.state === 'ready' || m.state === 'draining');
+  const all = countByZone(serving);
+  // Beats come at different moments, so what one cut silences reaches `lostAfter` one after another: who cannot be reached by now counts.
+  const failing = countByZone(serving.filter((m) => silenceOf(m, snapshot) >= snapshot.limits.unreachableAfterMs));
+  const everywhere = all.size > 1 && [...all.keys()].every((zone) => failing.get(zone) === all.get(zone));
   for (const machine of silent) {
-    const [down, all] = [failing.get(machine.zone) ?? 0, serving.get(machine.zone) ?? 0];
-    const braked = everywhere || (down > 1 && down / all > snapshot.limits.replaceBrake);
+    const [down, among] = [failing.get(machine.zone) ?? 0, all.get(machine.zone) ?? 0];
+    const braked = everywhere || (down > 1 && down / among > snapshot.limits.replaceBrake);
     if (!braked) {
       lose(work, machine, `not heard for ${Math.round(silenceOf(machine, snapshot) / 1000)} s`);
       continue;
     }
-    const what = everywhere ? 'every zone is silent' : `${down} of ${all} machines of ${machine.zone} are silent`;
+    const what = everywhere ? 'every zone is silent' : `${down} of ${among} machines of ${machine.zone} are silent`;
     work.complain(
       { machine: machine.id, zone: machine.zone },
       `${machine.id} is not replaced: ${what} at once, which looks like the network and not like machines`,
+      `brake/${everywhere ? '*' : machine.zone}`,
     );
   }
 }

@@ -194,6 +194,7 @@ class ZoneBudget {
       this.#work.complain(
         { zone: this.#zone },
         `${copies} for a machine in ${this.#zone}, which has ${this.#machines} and may have ${most} (max_machines)`,
+        `ceiling/${this.#zone}`,
       );
       return false;
     }
@@ -203,6 +204,7 @@ class ZoneBudget {
       this.#work.complain(
         { zone: this.#zone },
         `${copies} for a machine in ${this.#zone}: with one more ${type.name} it would cost ${round(spend)} an hour, and may cost ${ceiling} (spend_ceiling)`,
+        `ceiling/${this.#zone}`,
       );
       return false;
     }

@@ -64,6 +64,7 @@ function seatCopies(work: WorkingState): void {
     if (copy.wanted === 'stop') {
       work.stoppingByJob.set(copy.job, (work.stoppingByJob.get(copy.job) ?? 0) + 1);
       work.leaveJob(seat, copy.job);
+      if (work.snapshot.jobs.get(copy.job)?.spec.singleton) holdBack(work, copy);
     } else {
       work.remember(copy);
     }
@@ -99,12 +100,17 @@ function withoutSeat(work: WorkingState, copy: CopyRecord): void {
   }
   const free = job?.spec.singleton ? freeAt(work, copy, job) : 0;
   if (free > snapshot.now) {
-    const key = `${copy.job}/${copy.zone}`;
-    work.heldBack.set(key, (work.heldBack.get(key) ?? 0) + 1);
+    holdBack(work, copy);
     work.wake(free);
     return;
   }
   work.actions.push({ kind: 'forget-copy', copy: copy.id, reason: `its machine ${copy.machine} is gone` });
+}
+
+/** Its place stays taken: nothing is begun in its stead yet. */
+function holdBack(work: WorkingState, copy: CopyRecord): void {
+  const key = `${copy.job}/${copy.zone}`;
+  work.heldBack.set(key, (work.heldBack.get(key) ?? 0) + 1);
 }
 
 /**

@@ -62,8 +62,9 @@ export class WorkingState {
     if (time > this.snapshot.now && (this.wakeAt === null || time < this.wakeAt)) this.wakeAt = time;
   }
 
-  complain(about: Complaint['about'], sentence: string): void {
-    this.complaints.push({ about, sentence });
+  /** `alert`: the story's key, where somebody should be told. */
+  complain(about: Complaint['about'], sentence: string, alert?: string): void {
+    this.complaints.push({ about, sentence, ...(alert !== undefined && { alert }) });
   }
 
   addSeat(record: Pick<MachineRecord, 'id' | 'zone' | 'type' | 'cpu' | 'mem' | 'state' | 'cordoned' | 'labels'>): Seat {

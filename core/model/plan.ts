@@ -60,6 +60,8 @@ export interface ClusterSnapshot {
   /** The number that the next machine of a zone gets. */
   machineSerial(zone: string): number;
   limits: PlanLimits;
+  /** Copies whose process is not to be ended yet, since names still lead to them, and when at the latest to ask again (ms since the epoch). */
+  dnsHolds?: ReadonlyMap<string, number>;
 }
 
 export interface PlanLimits {
@@ -123,6 +125,8 @@ export type Action =
 export interface Complaint {
   about: { job?: string; machine?: string; zone?: string };
   sentence: string;
+  /** Set where people are to be alerted: the key of that story. */
+  alert?: string;
 }
 
 export interface Plan {

@@ -27,9 +27,14 @@ export class SshConnections {
     this.#idleMs = idleMs;
   }
 
+  /** Opens the connection where none stands: whether the host can be logged in to, before anything is asked of it. */
+  async reach(target: SshTarget): Promise<void> {
+    await this.use(target, async () => undefined);
+  }
+
   /** `folder`: where its commands run and its relative paths are; relative to the user's home, which it is by default. */
-  remote(target: SshTarget, folder?: string): SshRemote {
-    return new SshRemote({ connections: this, target, folder });
+  remote(target: SshTarget, folder?: string, env?: Readonly<Record<string, string>>): SshRemote {
+    return new SshRemote({ connections: this, target, folder, ...(env && { env }) });
   }
 
   /** Does something over the host's connection, which is opened when none stands. */

@@ -26,6 +26,8 @@ export interface SshRemoteOptions {
   target: SshTarget;
   /** Where commands run and relative paths are, made when it is not there; relative to the user's home. */
   folder?: string | undefined;
+  /** What every command finds in its environment, whatever its own says. */
+  env?: Readonly<Record<string, string>>;
 }
 
 export interface ScriptOptions {
@@ -43,6 +45,7 @@ export class SshRemote implements Remote {
   readonly #connections: SshConnections;
   readonly #target: SshTarget;
   readonly #folder: string | undefined;
+  readonly #env: Readonly<Record<string, string>>;
   readonly #aborts = new Set<(error: CerebroError) => void>();
   #closed = false;
 
@@ -50,6 +53,7 @@ export class SshRemote implements Remote {
     this.#connections = options.connections;
     this.#target = options.target;
     this.#folder = options.folder;
+    this.#env = options.env ?? {};
   }
 
   run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
@@ -112,7 +116,7 @@ export class SshRemote implements Remote {
     if (program === undefined) throw new CerebroError('invalid', 'run: the list of arguments is empty');
     const { cwd, env = {}, input = '', timeout = DEFAULT_TIMEOUT_S, onLine, allowFailure } = options;
     const script = [
-      `${this.#goToFolder()}${cwd === undefined ? '' : `cd -- ${shellQuote(cwd)} || exit 126\n`}${shellExports(env)}`,
+      `${this.#goToFolder()}${cwd === undefined ? '' : `cd -- ${shellQuote(cwd)} || exit 126\n`}${shellExports({ ...env, ...this.#env })}`,
       `command -v ${shellQuote(program)} >/dev/null 2>&1 || { echo ${NO_PROGRAM} >&2; exit 127; }\n`,
       `exec ${shellWords(argv)}`,
     ].join('');

@@ -5,28 +5,53 @@ export const hostKey = z
   .string()
   .regex(/^[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( .*)?$/, 'a host key is "TYPE BASE64", like "ssh-ed25519 AAAAC3…"');
 
+const user = z.string().min(1);
+const port = z.number().int().min(1).max(65_535);
+/** Files with private keys, tried in this order; `~/` is the daemon's home. */
+const keys = z.array(z.string().min(1));
+/** Path of an agent's socket; `env` is SSH_AUTH_SOCK. Its keys are tried after the files. */
+const agent = z.string().min(1);
+/** The keys that the host may have. None given: the one of the first contact is remembered. */
+const hostKeys = z.array(hostKey);
+
 const login = {
-  user: z.string().min(1).default('root'),
-  port: z.number().int().min(1).max(65_535).default(22),
-  /** Files with private keys, tried in this order; `~/` is the daemon's home. */
-  keys: z.array(z.string().min(1)).default([]),
-  /** Path of an agent's socket; `env` is SSH_AUTH_SOCK. Its keys are tried after the files. */
-  agent: z.string().min(1).optional(),
-  /** The keys that the host may have. None given: the one of the first contact is remembered. */
-  host_keys: z.array(hostKey).default([]),
+  user: user.default('root'),
+  port: port.default(22),
+  keys: keys.default([]),
+  agent: agent.optional(),
+  host_keys: hostKeys.default([]),
 };
 
 /** A host on the way. */
-export const sshJump = z.strictObject({ address: z.string().min(1), ...login });
+const jump = z.strictObject({ address: z.string().min(1), ...login });
+/** Seconds until a connection must stand. */
+const connectTimeout = z.number().positive();
 
-/** How machines are logged in to; providers have it in their settings, for all machines or by zone. */
+/** How machines are logged in to; a provider has it in its settings for all of them. */
 export const sshAccess = z.strictObject({
   ...login,
-  jump: sshJump.optional(),
-  /** Seconds until a connection must stand. */
-  connect_timeout: z.number().positive().default(15),
+  jump: jump.optional(),
+  connect_timeout: connectTimeout.default(15),
 });
 export type SshAccess = z.infer<typeof sshAccess>;
+
+/** What differs from that, for a zone or one host. */
+export const sshOverride = z.strictObject({
+  user: user.optional(),
+  port: port.optional(),
+  keys: keys.optional(),
+  agent: agent.optional(),
+  host_keys: hostKeys.optional(),
+  jump: jump.optional(),
+  connect_timeout: connectTimeout.optional(),
+});
+export type SshOverride = z.infer<typeof sshOverride>;
+
+/** The access with what the overrides say instead, the last of them first. */
+export function overridden(access: SshAccess, ...overrides: readonly SshOverride[]): SshAccess {
+  const named = overrides.map((override) => Object.entries(override).filter(([, value]) => value !== undefined));
+  return { ...access, ...Object.fromEntries(named.flat()) };
+}
 
 /** One host, as a connection needs it. */
 export interface SshTarget {

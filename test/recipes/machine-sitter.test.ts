@@ -201,15 +201,19 @@ t.test('a machine through its life: killed, mistaken for another, upgraded, wipe
     t.equal(await pid(), task, 'the task was not touched');
   });
 
-  await t.test('wipe ends the tasks and the sitter, and leaves nothing', async (t) => {
-    const sitter = sitterPid(target);
-    await deployment.wipe(target);
-    t.notOk(existsSync(target.folder));
-    t.notOk(isAlive(sitter));
-    t.notOk(isAlive(task ?? 0));
-    await eventually(() => !isAlive(keeper), 'its keeper goes as well');
-    await deployment.wipe(target);
-  });
+  await t.test(
+    'wipe ends the tasks and the sitter, also one that was killed with its keeper, and leaves nothing',
+    async (t) => {
+      const sitter = sitterPid(target);
+      for (const dead of [keeper, sitter]) process.kill(dead, 'SIGKILL');
+      await deployment.wipe(target);
+      t.notOk(existsSync(target.folder));
+      t.notOk(isAlive(sitter));
+      t.notOk(isAlive(task ?? 0));
+      await eventually(() => !isAlive(keeper), 'its keeper goes as well');
+      await deployment.wipe(target);
+    },
+  );
 });
 
 /** Hands that let go at the call of that number, as a connection that breaks would. */
