@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../core/engine/package-root.ts';
@@ -26,7 +25,8 @@ t.test(
       t.comment('left to npm run test:vm, which runs it with a systemd of its own');
       return;
     }
-    const folder = mkdtempSync(join(tmpdir(), 'cerebro-deployed-'));
+    // systemd empties /tmp when its first service starts.
+    const folder = mkdtempSync('/srv/cerebro-deployed-');
     const authority = await TestAuthority.create();
     const { client } = clientWith(() => authority.issue({ kind: 'cluster-sitter' }));
     const deployment = new MachineSitterDeployment({
