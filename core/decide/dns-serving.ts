@@ -32,8 +32,9 @@ export function servingOf(copy: CopyRecord, snapshot: Snapshot): Serving {
   return task.health === null || task.health.state === 'healthy' ? 'ready' : 'down';
 }
 
-/** It has a process that is to be ended by us: for good, or for another version. */
+/** It has a process that is to be ended by us: for good, for another version, or for a restart that was asked for. */
 export function isLeaving(copy: CopyRecord): boolean {
   if (copy.wanted === 'stop') return true;
-  return copy.taskVersion !== null && copy.taskVersion !== copy.version;
+  if (copy.taskVersion === null) return false;
+  return copy.taskVersion !== copy.version || copy.taskGeneration !== copy.generation;
 }

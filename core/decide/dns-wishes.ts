@@ -1,6 +1,6 @@
 import type { CopyRecord } from '../model/copy.ts';
 import type { DnsPlace, DnsRecord } from '../model/dns.ts';
-import { copiesIn, type JobRecord } from '../model/job.ts';
+import { copiesIn, type JobRecord, runsByTurns } from '../model/job.ts';
 import { basenameOf, copyName, type DnsScope, dnsKey, poolName, regionOf } from './dns-names.ts';
 import { type Serving, type Snapshot, servingOf } from './dns-serving.ts';
 
@@ -65,7 +65,8 @@ export function groupsOf({ jobs, copies, machines }: Snapshot, rules: DnsRules):
     return group;
   };
   for (const job of jobs.values()) {
-    if (job.state !== 'active') continue;
+    // Of what runs by turns, only what runs just now is wanted.
+    if (job.state !== 'active' || job.stopped || runsByTurns(job)) continue;
     for (const [zone, entry] of Object.entries(job.spec.deployment_layout)) {
       const group = copiesIn(entry) > 0 ? groupFor(job, zone) : null;
       if (group) group.wanted = true;
@@ -77,7 +78,7 @@ export function groupsOf({ jobs, copies, machines }: Snapshot, rules: DnsRules):
     if (!job || !group || machines.get(copy.machine)?.address == null) continue;
     group.copies.push(copy);
     // A linked job has no layout of its own: it is wanted where it was placed.
-    if (copy.wanted === 'run' && job.state === 'active') group.wanted = true;
+    if (copy.wanted === 'run' && job.state === 'active' && !job.stopped) group.wanted = true;
   }
   for (const group of groups.values()) group.copies.sort((a, b) => serialOf(a) - serialOf(b));
   return groups;
