@@ -1,6 +1,7 @@
 import type { Condition } from '../decide/alerts.ts';
 import type { DnsHome } from '../decide/dns-forecast.ts';
 import { basenameOf, type DnsScope, poolName, regionOf } from '../decide/dns-names.ts';
+import { ipv4Of } from '../decide/dns-serving.ts';
 import { type DnsAliasView, type DnsNameView, type DnsRecord, type DnsView, dnsStateOf } from '../model/dns.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 import type { FoundAlias } from './dns-aliases.ts';
@@ -99,6 +100,13 @@ export function dnsConditionsOf(parts: DnsViewParts): Condition[] {
     if (home?.kind === 'nobody')
       add(`home/${job.name}`, `"${job.name}": no DNS provider serves ${basename}, so its names are not made`, job.name);
     if (home?.kind === 'unclear') add(`home/${job.name}`, `"${job.name}": its names wait: ${home.sentence}`, job.name);
+  }
+  for (const { job, machine } of records.copies.values()) {
+    const spec = records.jobs.get(job)?.spec;
+    const record = records.machines.get(machine);
+    if (!spec || basenameOf(spec) === null || !record || record.address === null || ipv4Of(record) !== null) continue;
+    const sentence = `${machine} has the address "${record.address}", which is no IPv4 address, so its copies get no names; give it one at its provider`;
+    add(`address/${machine}`, sentence);
   }
   const failing = new Map<string, DnsRecord[]>();
   for (const record of records.dns.values()) {

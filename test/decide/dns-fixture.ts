@@ -112,6 +112,19 @@ export class DnsFixture {
     return this;
   }
 
+  stopJob(stopped: boolean): this {
+    const job = this.cluster.jobs.get('web');
+    if (job) this.cluster.jobs.set('web', { ...job, stopped });
+    return this;
+  }
+
+  byTurns(): this {
+    const job = this.cluster.jobs.get('web');
+    const schedule = { cron: ['0 * * * *'], time_zone: 'UTC', overlap: 'skip' as const };
+    if (job) this.cluster.jobs.set('web', { ...job, spec: { ...job.spec, schedule } as never });
+    return this;
+  }
+
   theirs(name: string, values: string[]): this {
     this.zones.get(ZONE)?.set(`${name}/A`, { name, type: 'A', ttl: 300, values });
     return this;
