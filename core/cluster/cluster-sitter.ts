@@ -203,7 +203,7 @@ export class ClusterSitter implements ClusterApi {
       logger,
       snapshot: (now) => this.#snapshot(now),
       complaints: () => this.#reconciler.complaints,
-      others: () => [],
+      others: () => this.#dns.conditions(),
     });
     this.#views = new ClusterViews({
       records: this.#records,
@@ -276,13 +276,14 @@ export class ClusterSitter implements ClusterApi {
 
   status(): ClusterStatus {
     const summary = this.#views.summary();
+    const names = this.#dns.conditions().map(({ sentence }) => sentence);
     return {
       clusterId: this.#records.clusterId,
       version: this.#deps.version,
       startedAt: new Date(this.#startedAt).toISOString(),
       epoch: this.#lease?.epoch ?? 0,
       ...summary,
-      attention: [...summary.attention, ...this.#dns.attention],
+      attention: [...summary.attention, ...names],
       maxIdlePerZone: { '*': this.#deps.settings.max_idle_per_zone, ...this.#records.runtime.maxIdlePerZone },
     };
   }
@@ -496,7 +497,7 @@ export class ClusterSitter implements ClusterApi {
       },
       now,
     );
-    return { ...snapshot, dnsHolds: this.#dns.holds(snapshot) };
+    return { ...snapshot, dnsHolds: this.#dns.holds(snapshot), dnsWaitMs: this.#dns.longestHoldMs };
   }
 
   /** What would follow if these jobs were in force. */
