@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'ambiguous' // the name fits several things
   | 'conflict' // somebody else changed it meanwhile
   | 'too_large'
+  | 'no_capacity' // the provider has none of that size now; another size or zone may do
   | 'no_space' // the disk under the store is full
   | 'unavailable' // a part that is needed does not answer now; trying again makes sense
   | 'timeout'

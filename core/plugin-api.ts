@@ -3,6 +3,7 @@
 export { z } from 'zod';
 export type { Clock, Timer } from './contracts/clock.ts';
 export type * from './contracts/cluster-api.ts';
+export * from './contracts/dns-batch.ts';
 export type * from './contracts/dns-provider.ts';
 export type * from './contracts/limit-enforcer.ts';
 export type { Logger } from './contracts/logger.ts';

@@ -2,14 +2,17 @@ import { Command, Option } from 'commander';
 import { packageVersion } from '../engine/package-root.ts';
 import type { CliContext } from './context.ts';
 import { type DaemonFlags, modeCommand } from './daemon.ts';
+import { dns } from './dns.ts';
 import { doctor } from './doctor.ts';
 import { down } from './down.ts';
 import { events } from './events.ts';
 import { explain } from './explain.ts';
 import { installService } from './install-service.ts';
+import { jobCommands } from './job-commands.ts';
 import { listJobs } from './list-jobs.ts';
 import { listMachines } from './list-machines.ts';
 import { logs } from './logs.ts';
+import { machineCommands } from './machine-commands.ts';
 import { plugins } from './plugins.ts';
 import { smallCommands } from './small-commands.ts';
 import { status } from './status.ts';
@@ -22,7 +25,6 @@ import { updateJobCfg } from './update-job-cfg.ts';
 export function program(context: CliContext): Command {
   const root = new Command('cerebro')
     .description('Runs ordinary processes on machines that it creates, prepares, watches and replaces.')
-    .version(packageVersion)
     .addOption(new Option('--mode <mode>', 'run a daemon: machine or cluster'))
     .option('--daemon', 'with --mode: in the background; returns when it answers')
     .option('--data-dir <folder>', 'where a daemon keeps its state (default: .cerebro)')
@@ -47,6 +49,11 @@ export function program(context: CliContext): Command {
     await modeCommand(flags, context);
   });
   root.allowExcessArguments(true);
+  // Not commander's own: it would take the flag away from `updatejob --version V`.
+  root
+    .command('version')
+    .description('print the version of Cerebro (also --version)')
+    .action(() => context.out(packageVersion));
   up(root, context);
   down(root, context);
   task(root, context);
@@ -60,7 +67,10 @@ export function program(context: CliContext): Command {
   status(root, context);
   events(root, context);
   explain(root, context);
+  dns(root, context);
   plugins(root, context);
+  jobCommands(root, context);
+  machineCommands(root, context);
   smallCommands(root, context);
   // commander hands exitOverride and output to commands that are made after it, but not to those of a nested command.
   for (const command of root.commands) {

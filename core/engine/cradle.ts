@@ -13,6 +13,7 @@ import type { Auth } from '../http/auth.ts';
 import type { HttpServer } from '../http/http-server.ts';
 import type { Pages } from '../http/pages.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
+import type { OwnIdentity } from '../machine/own-identity.ts';
 import type { ServedMachine } from '../machine/served-machine.ts';
 import type { Vitals } from '../machine/vitals.ts';
 import type { Settings } from '../model/settings.ts';
@@ -42,6 +43,7 @@ export interface Cradle {
 
   enforcer: ChosenEnforcer;
   machineSitter: MachineSitter;
+  ownIdentity: OwnIdentity;
   vitals: Vitals;
   servedMachine: ServedMachine;
   machinePages: Pages<MachineApi>;

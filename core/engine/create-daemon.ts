@@ -10,14 +10,17 @@ import { Auth } from '../http/auth.ts';
 import { clusterMetricsRoute } from '../http/cluster-metrics.ts';
 import { clusterRoutes } from '../http/cluster-routes.ts';
 import { daemonApp } from '../http/daemon-app.ts';
+import { dnsRoutes } from '../http/dns-routes.ts';
 import { historyRoutes } from '../http/history-routes.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { clusterLogRoute } from '../http/log-route.ts';
+import { MachineDoor } from '../http/machine-door.ts';
 import { machineMetricsRoute } from '../http/machine-metrics.ts';
 import { machineRoutes } from '../http/machine-routes.ts';
 import { type PagedApi, Pages, type PagesParts } from '../http/pages.ts';
 import { vitalsRoutes } from '../http/vitals-routes.ts';
 import { MachineSitter } from '../machine/machine-sitter.ts';
+import { OwnIdentity } from '../machine/own-identity.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import { ServedMachine } from '../machine/served-machine.ts';
 import { Vitals } from '../machine/vitals.ts';
@@ -27,6 +30,7 @@ import type { Cradle, Registrations } from './cradle.ts';
 import { DataFolder } from './data-folder.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { createPlugins, type LoadedPlugin, loadPlugins, type PluginInstance, pluginsFor } from './load-plugins.ts';
+import { noIdentities } from './no-identities.ts';
 import { packageRoot, packageVersion, selfCommand } from './package-root.ts';
 import { SystemClock } from './system-clock.ts';
 
@@ -97,7 +101,9 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
     app: asFunction((cradle: Cradle) =>
       cradle.mode === 'machine' ? machineApp(cradle) : clusterApp(cradle),
     ).singleton(),
-    httpServer: asFunction(({ app }: Cradle) => new HttpServer(app)).singleton(),
+    httpServer: asFunction((cradle: Cradle) =>
+      cradle.mode === 'machine' ? machineServer(cradle) : new HttpServer(cradle.app),
+    ).singleton(),
 
     enforcer: asFunction(
       ({ plugins, settings, logger }: Cradle) =>
@@ -125,6 +131,9 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
     machinePages: asFunction(
       (cradle: Cradle) => new Pages(pagesParts(cradle, pluginsFor(cradle.plugins, 'machine-ui'), cradle.servedMachine)),
     ).singleton(),
+    ownIdentity: asFunction(
+      ({ clock, logger }: Cradle) => new OwnIdentity({ folder: dataDir, clock, logger }),
+    ).singleton(),
 
     store: asFunction(({ plugins }: Cradle) => onlyOne(plugins)).singleton(),
     clusterSitter: asFunction(
@@ -133,7 +142,9 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
           settings,
           store,
           providers: pluginsFor(plugins, 'machine-provider'),
+          dnsProviders: pluginsFor(plugins, 'dns-provider'),
           recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
+          notifiers: pluginsFor(plugins, 'notifier'),
           plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
           setLogLevel: (level) => {
             pino.level = level;
@@ -157,6 +168,8 @@ function pluginServices(cradle: Cradle, options: DaemonOptions, id: string): Plu
     logger: cradle.pino.child({ plugin: id }),
     processes: cradle.processes,
     dataDir: cradle.dataDir,
+    // The cluster sitter is made of plugins itself: it is looked for when it is asked, and not while they are created.
+    identities: cradle.mode === 'cluster' ? { issue: (id) => cradle.clusterSitter.identities.issue(id) } : noIdentities,
     tasksGroup: cradle.settings.tasks_group,
     recipePath: [
       ...new Set([process.cwd(), ...cradle.settings.recipe_path.map((folder) => resolve(folder)), packageRoot]),
@@ -198,8 +211,18 @@ function assets(): PagesParts<PagedApi>['assets'] {
 }
 
 function machineApp(cradle: Cradle): Cradle['app'] {
-  const { machineSitter, vitals, machinePages: pages, enforcer, auth, logger, requestStop, readiness } = cradle;
-  const about = { version: packageVersion, enforcer, vitals, suspend: requestStop };
+  const {
+    machineSitter,
+    vitals,
+    machinePages: pages,
+    enforcer,
+    auth,
+    logger,
+    requestStop,
+    readiness,
+    ownIdentity,
+  } = cradle;
+  const about = { version: packageVersion, enforcer, identity: ownIdentity, vitals, suspend: requestStop };
   return daemonApp({
     title: 'Cerebro machine sitter',
     version: packageVersion,
@@ -216,6 +239,13 @@ function machineApp(cradle: Cradle): Cradle['app'] {
   });
 }
 
+/** The certificate has been read by then: the server is made when it is to listen. */
+function machineServer({ app, ownIdentity }: Cradle): HttpServer {
+  const door = new MachineDoor(app.callback(), ownIdentity.current);
+  ownIdentity.onChange((identity) => door.use(identity));
+  return new HttpServer(app, door);
+}
+
 function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness }: Cradle): Cradle['app'] {
   const down = (by: string): void => {
     clusterSitter
@@ -230,6 +260,7 @@ function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness
     logger,
     routes: [
       ...clusterRoutes(clusterSitter, { down }),
+      ...dnsRoutes(clusterSitter),
       clusterLogRoute(clusterSitter),
       ...historyRoutes(clusterSitter),
       clusterMetricsRoute(clusterSitter),
@@ -292,6 +323,10 @@ class WiredDaemon implements Daemon {
 
   #machineParts(): void {
     const cradle = this.#cradle;
+    this.#lifecycle.add('certificate', {
+      start: () => cradle.ownIdentity.start(),
+      stop: () => cradle.ownIdentity.stop(),
+    });
     this.#lifecycle.add('limit enforcer', { start: () => cradle.enforcer.start(), stop: () => cradle.enforcer.stop() });
     this.#lifecycle.add('machine sitter', {
       start: () => cradle.machineSitter.start(),
@@ -367,5 +402,7 @@ class WiredDaemon implements Daemon {
       this.#url = await httpServer.listen(settings.host, 0);
     }
     logger.info({ url: this.#url, mode }, 'listening');
+    if (mode === 'machine' && this.#cradle.ownIdentity.current === null && !/^http:\/\/(127\.|\[::1\])/.test(this.#url))
+      logger.warn({ url: this.#url }, 'this machine has no certificate of a cluster: only this host itself is served');
   }
 }

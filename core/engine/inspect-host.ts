@@ -8,6 +8,7 @@ import { baseEnvironment } from '../machine/machine-sitter.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import type { LogMethod } from '../model/task.ts';
 import { createPlugins, loadPlugins, pluginsFor } from './load-plugins.ts';
+import { noIdentities } from './no-identities.ts';
 import { packageRoot, selfCommand } from './package-root.ts';
 import { SystemClock } from './system-clock.ts';
 
@@ -70,6 +71,7 @@ async function enforcers(pluginsFile: string | undefined): Promise<Finding[]> {
     logger,
     processes: new ProcTable(),
     dataDir: tmpdir(),
+    identities: noIdentities,
     tasksGroup: '',
     recipePath: [],
   };

@@ -14,6 +14,7 @@ const STATUS: Record<ErrorCode, number> = {
   ambiguous: 409,
   conflict: 409,
   too_large: 413,
+  no_capacity: 503,
   no_space: 507,
   unavailable: 503,
   timeout: 504,

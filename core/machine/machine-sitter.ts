@@ -10,6 +10,7 @@ import type { NewEvent } from '../model/event.ts';
 import { canonical } from '../model/job.ts';
 import type { RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
 import { EventLog } from './event-log.ts';
+import { Leash } from './leash.ts';
 import type { LogSource } from './log-file.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { Shims } from './shim.ts';
@@ -45,11 +46,13 @@ export class MachineSitter {
   readonly #shims: Shims;
   readonly #logKeeper: LogKeeper;
   #vitals: Timer | null = null;
+  readonly #leash: Leash;
   #suspended = false;
   #epoch = 0;
 
   constructor(deps: MachineSitterDeps) {
     this.#deps = deps;
+    this.#leash = new Leash(deps.processes);
     this.events = new EventLog(deps.dataDir, deps.clock, deps.logger);
     const { dataDir, clock, processes } = deps;
     this.#shims = new Shims({ folder: dataDir, env: shimEnvironment(deps.tasksGroup), clock, processes });
@@ -94,6 +97,8 @@ export class MachineSitter {
    */
   checkEpoch(epoch: number | null): void {
     if (epoch === null) return;
+    // Whatever it is about, it is a word from the cluster sitter.
+    if (epoch >= this.#epoch) this.#leash.heard();
     if (epoch < this.#epoch) {
       throw new CerebroError(
         'forbidden',
@@ -136,7 +141,8 @@ export class MachineSitter {
     if (canonical(known.definition) !== canonical(definition)) {
       runsOther =
         canonical(known.definition.configuration) !== canonical(definition.configuration) ||
-        known.definition.version !== definition.version;
+        known.definition.version !== definition.version ||
+        known.definition.generation !== definition.generation;
       known.redefine(definition);
       if (runsOther && !['stopped', 'exited', 'failed'].includes(known.phase)) {
         known.dispatch({ kind: 'restart', reason: 'deploy', why: `changed to version ${definition.version}` });
@@ -321,10 +327,21 @@ export class MachineSitter {
 
   #tick(): void {
     this.#vitals = this.#deps.clock.timer(VITALS_MS, () => {
-      if (this.#listeners.size > 0)
-        for (const sitter of this.#sitters.values()) if (sitter.phase === 'running') this.#changed(sitter);
+      for (const sitter of this.#sitters.values()) {
+        this.#holdToLeash(sitter);
+        if (this.#listeners.size > 0 && sitter.phase === 'running') this.#changed(sitter);
+      }
       this.#tick();
     });
+  }
+
+  /** Ends a task that may run elsewhere by now, for this machine has not heard from its cluster sitter for too long. */
+  #holdToLeash(sitter: TaskSitter): void {
+    const { leash } = sitter.definition;
+    if (leash === null || this.#leash.silence() < leash) return;
+    if (['stopped', 'stopping', 'exited', 'failed'].includes(sitter.phase)) return;
+    const why = `nothing heard from the cluster sitter for ${leash} s: it may be started elsewhere, and must not run twice`;
+    sitter.dispatch({ kind: 'stop', reason: 'leash', why });
   }
 
   #refuseWhileSuspended(): void {
@@ -341,7 +358,7 @@ function shimEnvironment(tasksGroup: string | undefined): Record<string, string>
 /** What every task may know of the host: never the daemon's own variables, where there may be credentials. */
 export function baseEnvironment(): Record<string, string> {
   const env: Record<string, string> = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
-  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE']) {
+  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE', 'CEREBRO_ADDRESS']) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }
