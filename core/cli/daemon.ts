@@ -16,6 +16,10 @@ export interface DaemonFlags {
   tasksGroup?: string;
   portFallback?: boolean;
   daemon?: boolean;
+  tasks?: string;
+  stopTasks?: boolean;
+  capacityCpu?: string;
+  capacityMem?: string;
 }
 
 export interface RunOptions {
@@ -38,6 +42,10 @@ export async function runDaemon(
     ...(flags.host !== undefined && { host: flags.host }),
     ...(flags.port !== undefined && { port: portOf(flags.port) }),
     ...(flags.tasksGroup !== undefined && { tasks_group: flags.tasksGroup }),
+    ...(flags.tasks !== undefined && { tasks_file: flags.tasks }),
+    ...(flags.stopTasks !== undefined && { stop_tasks: flags.stopTasks }),
+    ...(flags.capacityCpu !== undefined && { capacity_cpu: amountOf('--capacity-cpu', flags.capacityCpu) }),
+    ...(flags.capacityMem !== undefined && { capacity_mem: amountOf('--capacity-mem', flags.capacityMem) }),
     ...(flags.logLevel !== undefined && { log_level: flags.logLevel as 'info' }),
   });
   const stop = new AbortController();
@@ -49,14 +57,24 @@ export async function runDaemon(
     portFallback: flags.portFallback ?? false,
     onStopRequested: () => stop.abort(),
   });
-  await daemon.start();
+  // Before the start already: a signal that comes then must not end the daemon.
+  const offHangup = options.mode === 'machine' ? context.onHangup(() => void daemon.reload()) : () => undefined;
+  try {
+    await daemon.start();
+  } catch (error) {
+    offHangup();
+    throw error;
+  }
   try {
     options.onStarted(daemon);
     const signal = AbortSignal.any([context.interrupted, stop.signal]);
     if (!signal.aborted)
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-    return stop.signal.aborted ? 'asked' : 'interrupted';
+    const ended = stop.signal.aborted ? 'asked' : 'interrupted';
+    if (ended === 'interrupted' && settings.stop_tasks) await daemon.endTasks();
+    return ended;
   } finally {
+    offHangup();
     await daemon.stop();
   }
 }
@@ -66,6 +84,13 @@ function portOf(text: string): number {
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new CerebroError('usage', `--port: "${text}" is not a port (0 to 65535)`);
   return port;
+}
+
+function amountOf(flag: string, text: string): number {
+  const amount = Number(text);
+  if (text.trim() === '' || !(amount >= 0))
+    throw new CerebroError('usage', `${flag}: expected a number, got "${text}"`);
+  return amount;
 }
 
 /** `cerebro --mode machine|cluster`. */

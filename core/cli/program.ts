@@ -11,6 +11,7 @@ import { installService } from './install-service.ts';
 import { jobCommands } from './job-commands.ts';
 import { listJobs } from './list-jobs.ts';
 import { listMachines } from './list-machines.ts';
+import { login } from './login.ts';
 import { logs } from './logs.ts';
 import { machineCommands } from './machine-commands.ts';
 import { plugins } from './plugins.ts';
@@ -33,6 +34,10 @@ export function program(context: CliContext): Command {
     .option('--settings <file>', 'a settings file, cerebro.yaml')
     .option('--plugins <file>', "another plugins.json than Cerebro's own")
     .option('--tasks-group <path>', 'the cgroup in which tasks live (see docs/systemd.md)')
+    .option('--tasks <file>', 'task definitions that a machine sitter loads, and again with SIGHUP')
+    .option('--stop-tasks', 'SIGTERM ends the tasks of a machine sitter too, until its next start')
+    .option('--capacity-cpu <cores>', 'what a machine sitter offers to tasks (default: all)')
+    .option('--capacity-mem <MB>', 'what a machine sitter offers to tasks (default: all but 128)')
     .option('--log-level <level>', 'trace, debug, info, warn or error')
     .showHelpAfterError('(cerebro help shows what there is)')
     .helpCommand('help [command]', 'show what there is, or what a command does')
@@ -63,6 +68,7 @@ export function program(context: CliContext): Command {
   updateJobCfg(root, context);
   listJobs(root, context);
   listMachines(root, context);
+  login(root, context);
   logs(root, context);
   status(root, context);
   events(root, context);

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type {
   ApplyOptions,
@@ -29,6 +28,7 @@ import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
+import type { MachineLogin } from '../model/machine-login.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
@@ -46,6 +46,7 @@ import { JobOrders } from './job-orders.ts';
 import { MachineAgents } from './machine-agents.ts';
 import { MachineClient } from './machine-client.ts';
 import type { MachineLink } from './machine-link.ts';
+import { loginTo } from './machine-login.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { planSentences } from './plan-sentences.ts';
@@ -437,6 +438,10 @@ export class ClusterSitter implements ClusterApi {
     return this.#machineOrders.replace(id, by);
   }
 
+  login(what: string): Promise<MachineLogin> {
+    return loginTo(what, this.#records, this.#providers);
+  }
+
   async providerAction(machine: string, action: string, by: string): Promise<string> {
     return this.#machineOrders.providerAction(machine, action, by);
   }
@@ -454,11 +459,11 @@ export class ClusterSitter implements ClusterApi {
   async log(
     name: string,
     which: { machine?: string | undefined; copy?: string | undefined },
-    query: URLSearchParams,
+    asked: { query: URLSearchParams; headers: Record<string, string> },
     signal: AbortSignal,
-  ): Promise<Readable> {
+  ): ReturnType<MachineClient['log']> {
     const copy = this.#views.findCopy(name, which);
-    return this.#client.log(this.#machineOrders.record(copy.machine), copy.copy, query, signal);
+    return this.#client.log(this.#machineOrders.record(copy.machine), copy.copy, asked, signal);
   }
 
   // --- inside ---

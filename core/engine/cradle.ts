@@ -13,8 +13,10 @@ import type { Auth } from '../http/auth.ts';
 import type { HttpServer } from '../http/http-server.ts';
 import type { Pages } from '../http/pages.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
+import type { OomShield } from '../machine/oom-shield.ts';
 import type { OwnIdentity } from '../machine/own-identity.ts';
 import type { ServedMachine } from '../machine/served-machine.ts';
+import type { TasksFile } from '../machine/tasks-file.ts';
 import type { Vitals } from '../machine/vitals.ts';
 import type { Settings } from '../model/settings.ts';
 import type { ChosenEnforcer } from './chosen-enforcer.ts';
@@ -47,6 +49,8 @@ export interface Cradle {
   vitals: Vitals;
   servedMachine: ServedMachine;
   machinePages: Pages<MachineApi>;
+  oomShield: OomShield;
+  tasksFile: TasksFile;
 
   store: StateStore;
   clusterSitter: ClusterSitter;

@@ -19,10 +19,13 @@ import { machineMetricsRoute } from '../http/machine-metrics.ts';
 import { machineRoutes } from '../http/machine-routes.ts';
 import { type PagedApi, Pages, type PagesParts } from '../http/pages.ts';
 import { vitalsRoutes } from '../http/vitals-routes.ts';
+import { offeredRoom } from '../machine/capacity.ts';
 import { MachineSitter } from '../machine/machine-sitter.ts';
+import { OomShield } from '../machine/oom-shield.ts';
 import { OwnIdentity } from '../machine/own-identity.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import { ServedMachine } from '../machine/served-machine.ts';
+import { TasksFile } from '../machine/tasks-file.ts';
 import { Vitals } from '../machine/vitals.ts';
 import type { Settings } from '../model/settings.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
@@ -53,6 +56,10 @@ export interface Daemon {
   start(): Promise<void>;
   /** Stops everything in reverse; tasks run on. */
   stop(): Promise<void>;
+  /** Reads again what can be changed while it runs (SIGHUP): the file of tasks of a machine sitter. */
+  reload(): Promise<void>;
+  /** Ends the tasks of a machine sitter in order, to be started again by its next start. */
+  endTasks(): Promise<void>;
   readonly url: string;
   /** The link that signs a browser in. */
   readonly signInUrl: string;
@@ -110,13 +117,15 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
         new ChosenEnforcer(pluginsFor(plugins, 'limit-enforcer'), settings.enforcer, logger),
     ).singleton(),
     machineSitter: asFunction(
-      ({ enforcer, clock, logger, processes, settings }: Cradle) =>
+      ({ enforcer, clock, logger, processes, settings, oomShield }: Cradle) =>
         new MachineSitter({
           dataDir,
           enforcer,
           clock,
           logger,
           processes,
+          oomShield,
+          offered: offeredRoom(settings),
           tasksGroup: settings.tasks_group || undefined,
         }),
     ).singleton(),
@@ -125,8 +134,8 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
       ({ machineSitter: sitter, clock, logger }: Cradle) => new Vitals({ dataDir, sitter, clock, logger }),
     ).singleton(),
     servedMachine: asFunction(
-      ({ machineSitter: sitter, vitals, enforcer }: Cradle) =>
-        new ServedMachine({ version: packageVersion, sitter, vitals, enforcer }),
+      ({ machineSitter: sitter, vitals, tasksFile, enforcer }: Cradle) =>
+        new ServedMachine({ version: packageVersion, sitter, vitals, tasksFile, enforcer }),
     ).singleton(),
     machinePages: asFunction(
       (cradle: Cradle) => new Pages(pagesParts(cradle, pluginsFor(cradle.plugins, 'machine-ui'), cradle.servedMachine)),
@@ -134,6 +143,16 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
     ownIdentity: asFunction(
       ({ clock, logger }: Cradle) => new OwnIdentity({ folder: dataDir, clock, logger }),
     ).singleton(),
+    tasksFile: asFunction(
+      ({ settings, machineSitter, logger }: Cradle) =>
+        new TasksFile({
+          path: settings.tasks_file === undefined ? undefined : resolve(settings.tasks_file),
+          dataDir,
+          sitter: machineSitter,
+          logger,
+        }),
+    ).singleton(),
+    oomShield: asFunction(({ logger }: Cradle) => new OomShield(logger)).singleton(),
 
     store: asFunction(({ plugins }: Cradle) => onlyOne(plugins)).singleton(),
     clusterSitter: asFunction(
@@ -221,8 +240,9 @@ function machineApp(cradle: Cradle): Cradle['app'] {
     requestStop,
     readiness,
     ownIdentity,
+    tasksFile,
   } = cradle;
-  const about = { version: packageVersion, enforcer, identity: ownIdentity, vitals, suspend: requestStop };
+  const about = { version: packageVersion, enforcer, identity: ownIdentity, vitals, tasksFile, suspend: requestStop };
   return daemonApp({
     title: 'Cerebro machine sitter',
     version: packageVersion,
@@ -316,6 +336,16 @@ class WiredDaemon implements Daemon {
     return this.#lifecycle.start();
   }
 
+  async reload(): Promise<void> {
+    const { mode, tasksFile, logger } = this.#cradle;
+    if (mode === 'machine') await tasksFile.reload('SIGHUP');
+    else logger.info({ mode }, 'there is nothing to read again');
+  }
+
+  async endTasks(): Promise<void> {
+    if (this.#cradle.mode === 'machine') await this.#cradle.machineSitter.suspend();
+  }
+
   async stop(): Promise<void> {
     await this.#lifecycle.stop();
     this.#cradle.pino.flush();
@@ -327,6 +357,10 @@ class WiredDaemon implements Daemon {
       start: () => cradle.ownIdentity.start(),
       stop: () => cradle.ownIdentity.stop(),
     });
+    this.#lifecycle.add('oom shield', {
+      start: async () => cradle.oomShield.start(),
+      stop: async () => cradle.oomShield.stop(),
+    });
     this.#lifecycle.add('limit enforcer', { start: () => cradle.enforcer.start(), stop: () => cradle.enforcer.stop() });
     this.#lifecycle.add('machine sitter', {
       start: () => cradle.machineSitter.start(),
@@ -334,6 +368,7 @@ class WiredDaemon implements Daemon {
     });
     this.#lifecycle.add('vitals', { start: () => cradle.vitals.start(), stop: () => cradle.vitals.stop() });
     this.#addMachinePages();
+    this.#lifecycle.add('tasks file', { start: () => cradle.tasksFile.start(), stop: () => cradle.tasksFile.stop() });
     this.#lifecycle.add('http', { start: () => this.#listen(), stop: () => cradle.httpServer.close() });
   }
 

@@ -62,6 +62,20 @@ export const settings = z.strictObject({
     .string()
     .regex(/^(\/.*)?$/, 'expected the absolute path of a group')
     .default(''),
+  /** Cores, and MB of 1024*1024, that a machine sitter offers to tasks; absent: all of the host's, less the reserve. */
+  capacity_cpu: z.number().min(0).max(65_536).optional(),
+  capacity_mem: z
+    .number()
+    .min(0)
+    .max(1024 * 1024 * 1024)
+    .optional(),
+  /** Cores, and MB, that are left to the system and to the sitter where the capacity is not declared. */
+  reserve_cpu: z.number().min(0).default(0),
+  reserve_mem: z.number().min(0).default(128),
+  /** The file of task definitions that a machine sitter loads at its start and with SIGHUP; absent: none is loaded. */
+  tasks_file: z.string().min(1).optional(),
+  /** Whether SIGTERM ends the tasks of a machine sitter too, to be started again by its next start. */
+  stop_tasks: z.boolean().default(false),
 });
 export type Settings = z.infer<typeof settings>;
 

@@ -77,7 +77,7 @@ export class SimulatedLink implements MachineLink {
     series: {},
   });
 
-  log: MachineLink['log'] = async () => Readable.from([]);
+  log: MachineLink['log'] = async () => ({ status: 200, headers: {}, body: Readable.from([]) });
 
   async *watch(machine: MachineRecord, since: number, signal: AbortSignal): AsyncGenerator<MachineMessage> {
     const { world, network } = this.#parts;
