@@ -20,9 +20,9 @@ const anyKey = join(folder, 'any.key');
 writeFileSync(anyKey, `hmac-sha256:any:${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o600 });
 
 async function started(t: Test, port: number, options: object = {}): Promise<Rfc2136Provider> {
-  const all = { server: '127.0.0.1', port, key_file: anyKey, timeout: 30, ...options };
+  const all = { host: '127.0.0.1', port, key_file: anyKey, timeout: 30, ...options };
   const services = { clock: new SystemClock(), logger: silentLogger, dataDir: folder };
-  const provider = new Rfc2136Provider(services, config.parse(all));
+  const provider = new Rfc2136Provider(services, config.parse({ servers: [all] }));
   t.teardown(() => provider.stop());
   await provider.start();
   return provider;
@@ -116,9 +116,9 @@ t.test('a server is found by its name; a name that is none is said so', async (t
   const silent = await relay(t, 9);
   silent.onRequest = () => [];
   silent.answer = (request) => [unsigned(request, 5)];
-  const named = await started(t, silent.port, { server: 'localhost' });
+  const named = await started(t, silent.port, { host: 'localhost' });
   t.equal(await named.zoneOf(zone), null);
-  const nobody = await started(t, silent.port, { server: 'no such name' });
+  const nobody = await started(t, silent.port, { host: 'no such name' });
   t.match(await refusal(nobody.zoneOf(zone)), {
     code: 'unavailable',
     message: /server no such name port \d+: its name has no address/,

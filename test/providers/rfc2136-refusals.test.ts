@@ -40,8 +40,8 @@ for (const kind of [bind, knot, powerDns]) {
       options: object = {},
       clock: Clock = new SystemClock(),
     ): Promise<Rfc2136Provider> => {
-      const all = { server: server.host, port: server.port, key_file: server.keyFile, timeout: 30, ...options };
-      const made = new Rfc2136Provider({ clock, logger: silentLogger, dataDir }, config.parse(all));
+      const all = { host: server.host, port: server.port, key_file: server.keyFile, timeout: 30, ...options };
+      const made = new Rfc2136Provider({ clock, logger: silentLogger, dataDir }, config.parse({ servers: [all] }));
       t.teardown(() => made.stop());
       await made.start();
       return made;

@@ -30,9 +30,9 @@ for (const { kind, transport, algorithm } of cases) {
     t.teardown(() => server.remove());
     await server.start();
     let used = 0;
-    const options = { server: server.host, port: server.port, key_file: server.keyFile, transport, timeout: TIMEOUT_S };
+    const options = { host: server.host, port: server.port, key_file: server.keyFile, transport, timeout: TIMEOUT_S };
     const services = { clock: new SystemClock(), logger: silentLogger, dataDir: join(server.folder, 'data') };
-    const provider = (): Rfc2136Provider => new Rfc2136Provider(services, config.parse(options));
+    const provider = (): Rfc2136Provider => new Rfc2136Provider(services, config.parse({ servers: [options] }));
     const make = async (): Promise<DnsUnderTest> => {
       const zone = ZONES[used++] ?? '';
       return {
