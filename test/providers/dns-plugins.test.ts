@@ -12,7 +12,8 @@ import { silentLogger } from '../fakes/silent-logger.ts';
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-dns-plugins-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 
-const rfc2136 = { server: '127.0.0.1', key_file: 'k' };
+const server = { host: '127.0.0.1', key_file: 'k' };
+const rfc2136 = { servers: [server] };
 const dynect = { customer_name: 'c', user_name: 'u', password_env: 'P' };
 
 function list(configs: Record<string, object>): string {
@@ -50,13 +51,21 @@ t.test('the providers load from plugins.json, and creating them touches nothing'
 });
 
 const refused: [what: string, configs: Record<string, object>, sentence: RegExp][] = [
-  ['no key', { rfc2136: { server: 's' } }, /"dns-rfc2136": config: needs either key_file or key_env/],
-  ['two keys', { rfc2136: { ...rfc2136, key_env: 'K' } }, /needs either key_file or key_env/],
-  ['a secret in the list', { rfc2136: { ...rfc2136, key: 'hunter2' } }, /config\.key: unknown key/],
+  [
+    'no key',
+    { rfc2136: { servers: [{ host: 's' }] } },
+    /"dns-rfc2136": config\.servers\.0: needs either key_file or key_env/,
+  ],
+  ['two keys', { rfc2136: { servers: [{ ...server, key_env: 'K' }] } }, /needs either key_file or key_env/],
+  [
+    'a secret in the list',
+    { rfc2136: { servers: [{ ...server, key: 'hunter2' }] } },
+    /config\.servers\.0\.key: unknown key/,
+  ],
   [
     'a zone with a final dot',
-    { rfc2136: { ...rfc2136, zones: ['a.test.'] } },
-    /config\.zones\.0: .*without the final dot/,
+    { rfc2136: { servers: [{ ...server, zones: ['a.test.'] }] } },
+    /config\.servers\.0\.zones\.0: .*without the final dot/,
   ],
   ['no user', { dynect: { ...dynect, user_name: '' } }, /config\.user_name/],
   ['a password in the list', { dynect: { ...dynect, password: 'hunter2' } }, /config\.password: unknown key/],
