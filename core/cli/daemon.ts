@@ -2,6 +2,7 @@ import type { Mode } from '../define-plugin.ts';
 import type { Daemon } from '../engine/create-daemon.ts';
 import { CerebroError } from '../errors.ts';
 import type { CliContext } from './context.ts';
+import { daemonize } from './daemonize.ts';
 
 /** The flags of the program itself, before any command. */
 export interface DaemonFlags {
@@ -12,7 +13,9 @@ export interface DaemonFlags {
   settings?: string;
   plugins?: string;
   logLevel?: string;
+  tasksGroup?: string;
   portFallback?: boolean;
+  daemon?: boolean;
   tasks?: string;
   stopTasks?: boolean;
   capacityCpu?: string;
@@ -38,6 +41,7 @@ export async function runDaemon(
     ...(flags.dataDir !== undefined && { data_dir: flags.dataDir }),
     ...(flags.host !== undefined && { host: flags.host }),
     ...(flags.port !== undefined && { port: portOf(flags.port) }),
+    ...(flags.tasksGroup !== undefined && { tasks_group: flags.tasksGroup }),
     ...(flags.tasks !== undefined && { tasks_file: flags.tasks }),
     ...(flags.stopTasks !== undefined && { stop_tasks: flags.stopTasks }),
     ...(flags.capacityCpu !== undefined && { capacity_cpu: amountOf('--capacity-cpu', flags.capacityCpu) }),
@@ -94,6 +98,10 @@ export async function modeCommand(flags: DaemonFlags, context: CliContext): Prom
   const { mode } = flags;
   if (mode !== 'machine' && mode !== 'cluster')
     throw new CerebroError('usage', `--mode: "${mode}" is neither machine nor cluster`);
-  const started = (daemon: Daemon): void => context.err(`cerebro: the ${mode} sitter listens on ${daemon.url}`);
+  if (flags.daemon) return daemonize(flags, context);
+  const started = (daemon: Daemon): void => {
+    context.err(`cerebro: the ${mode} sitter listens on ${daemon.url}`);
+    context.err('cerebro: a browser signs in there with the token in the file admin.token of the data folder');
+  };
   await runDaemon(flags, { mode, logFile: undefined, onStarted: started }, context);
 }

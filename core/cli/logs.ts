@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand } from './context.ts';
+import { machineClient } from './machine-client.ts';
 
 interface Flags extends ClusterFlags {
   stderr?: boolean;
@@ -8,6 +9,7 @@ interface Flags extends ClusterFlags {
   run?: string;
   copy?: string;
   machine?: string;
+  machinesitterurl?: string;
   both?: boolean;
   grep?: string;
   since?: string;
@@ -26,6 +28,7 @@ export function logs(program: Command, context: CliContext): void {
     .option('--run <number>', 'of this run instead of the newest')
     .option('--copy <id>', 'which copy, where the job has several')
     .option('--machine <id>', 'the copy on this machine')
+    .option('--machinesitterurl <url>', 'ask this machine sitter instead of a cluster sitter')
     .action(async (task: string, flags: Flags) => {
       const query = new URLSearchParams({ stream: flags.both ? 'both' : flags.stderr ? 'stderr' : 'stdout' });
       // Who names a time wants all from there on.
@@ -34,7 +37,8 @@ export function logs(program: Command, context: CliContext): void {
       if (flags.follow) query.set('follow', '1');
       for (const key of ['run', 'copy', 'machine', 'grep', 'since'] as const)
         if (flags[key] !== undefined) query.set(key, flags[key]);
-      for await (const chunk of clientFor(flags).stream(`/logs/${encodeURIComponent(task)}?${query}`)) {
+      const client = flags.machinesitterurl === undefined ? clientFor(flags) : machineClient(program, flags);
+      for await (const chunk of client.stream(`/logs/${encodeURIComponent(task)}?${query}`)) {
         if (context.interrupted.aborted) return;
         await context.write(chunk);
       }

@@ -7,7 +7,10 @@ export type OrderChange = 'new' | 'same' | 'aside' | 'runs-other';
 
 export function changeOf(before: TaskDefinition, after: TaskDefinition): Exclude<OrderChange, 'new'> {
   if (canonical(before) === canonical(after)) return 'same';
-  const same = canonical(before.configuration) === canonical(after.configuration) && before.version === after.version;
+  const same =
+    canonical(before.configuration) === canonical(after.configuration) &&
+    before.version === after.version &&
+    before.generation === after.generation;
   return same ? 'aside' : 'runs-other';
 }
 

@@ -17,6 +17,7 @@ const STATUS: Record<ErrorCode, number> = {
   conflict: 409,
   precondition: 412,
   too_large: 413,
+  no_capacity: 503,
   no_space: 507,
   unavailable: 503,
   timeout: 504,

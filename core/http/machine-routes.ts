@@ -3,9 +3,11 @@ import type { Context } from 'koa';
 import { z } from 'zod';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
 import type { TasksFile } from '../machine/tasks-file.ts';
+import type { Vitals } from '../machine/vitals.ts';
 import { machineCapacity } from '../model/capacity.ts';
 import { BEAT_MS, EPOCH_HEADER, type MachineMessage } from '../model/machine-stream.ts';
 import { type LimitHolds, limitHolds } from '../model/task.ts';
+import { type TlsIdentity, tlsIdentity } from '../model/tls-identity.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 import { machineEventRoute } from './event-routes.ts';
 import { machineLogRoutes } from './log-routes.ts';
@@ -24,10 +26,25 @@ interface EnforcerInForce {
   readonly passedOver: readonly string[];
 }
 
+/** How this machine proves itself to its cluster. */
+interface IdentityInUse {
+  summary(): { machine: string; notAfter: string } | null;
+  take(next: TlsIdentity): Promise<{ machine: string; notAfter: string }>;
+}
+
+const identitySummary = z.object({ machine: z.string(), notAfter: z.string() });
+
 /** The API of a machine sitter. Commands carry the leader's epoch where a cluster sitter gives them. */
 export function machineRoutes(
   sitter: MachineSitter,
-  about: { version: string; enforcer: EnforcerInForce; tasksFile: TasksFile; suspend: () => void },
+  about: {
+    version: string;
+    enforcer: EnforcerInForce;
+    identity: IdentityInUse;
+    vitals: Vitals;
+    tasksFile: TasksFile;
+    suspend: () => void;
+  },
 ): ApiRoute[] {
   const command = (ctx: Context): void => sitter.checkEpoch(epochOf(ctx));
   return [
@@ -52,6 +69,8 @@ export function machineRoutes(
         passedOver: z.array(z.string()),
         tasks: z.number(),
         damaged: z.record(z.string(), z.string()),
+        /** Its certificate; null: it belongs to no cluster. */
+        certificate: identitySummary.nullable(),
         capacity: machineCapacity.nullable(),
       }),
       handle: () => ({
@@ -61,8 +80,30 @@ export function machineRoutes(
         passedOver: about.enforcer.passedOver,
         tasks: sitter.tasks().length,
         damaged: Object.fromEntries(sitter.damaged()),
+        certificate: about.identity.summary(),
         capacity: sitter.capacity(),
       }),
+    }),
+    apiRoute({
+      method: 'put',
+      path: '/api/v1/identity',
+      summary: 'Give the machine its next certificate, by the same authority; tasks and connections go on',
+      body: tlsIdentity,
+      answer: identitySummary,
+      handle: ({ body }, ctx) => {
+        command(ctx);
+        return about.identity.take(body);
+      },
+    }),
+    apiRoute({
+      method: 'post',
+      path: '/api/v1/leash',
+      summary: 'A word from the cluster sitter: tasks that may not run twice go on',
+      answer: done,
+      handle: (_input, ctx) => {
+        command(ctx);
+        return { done: true };
+      },
     }),
     ...taskRoutes(sitter, command),
     ...tasksFileRoutes(about.tasksFile, command),
@@ -73,7 +114,7 @@ export function machineRoutes(
       summary: 'Everything now, then every change, one JSON document a line; events from number `since` on',
       query: z.strictObject({ since: z.coerce.number().int().min(0).default(0) }),
       answer: z.string(),
-      handle: ({ query }, ctx) => watch(sitter, about.enforcer.name, query.since, ctx),
+      handle: ({ query }, ctx) => watch(sitter, about, query.since, ctx),
     }),
     apiRoute({
       method: 'post',
@@ -91,19 +132,26 @@ export function machineRoutes(
   ];
 }
 
-function watch(sitter: MachineSitter, enforcer: string, since: number, ctx: Context): void {
+function watch(
+  sitter: MachineSitter,
+  { enforcer, vitals }: { enforcer: EnforcerInForce; vitals: Vitals },
+  since: number,
+  ctx: Context,
+): void {
   const stream = new Readable({ read: () => undefined });
   const send = (message: MachineMessage): void => {
     if (stream.readableLength > MAX_BACKLOG_BYTES) stream.destroy();
     else stream.push(`${JSON.stringify(message)}\n`);
   };
-  send({ type: 'hello', enforcer, tasks: sitter.tasks() });
+  send({ type: 'hello', enforcer: enforcer.name, tasks: sitter.tasks() });
+  send({ type: 'vitals', host: vitals.now().host });
   for (const event of sitter.events.since(since)) send({ type: 'event', event });
   const offs = [
     sitter.onChange((change) =>
       send(change.kind === 'task' ? { type: 'task', task: change.task } : { type: 'task-gone', id: change.id }),
     ),
     sitter.events.onEvent((event) => send({ type: 'event', event })),
+    vitals.onSample(({ host }) => send({ type: 'vitals', host })),
   ];
   const beat = setInterval(() => send({ type: 'beat' }), BEAT_MS);
   stream.once('close', () => {

@@ -13,9 +13,11 @@ import { DamagedTasks } from './damaged-tasks.ts';
 import { EventLog } from './event-log.ts';
 import type { ExpectedRevision } from './expected-revision.ts';
 import { HeardEpoch } from './heard-epoch.ts';
+import { Leash } from './leash.ts';
 import type { LogSource } from './log-file.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { Shims } from './shim.ts';
+import { makeShimGroup, SHIM_GROUP, shimGroupOf } from './shim-group.ts';
 import { TaskFiles, taskFolderName } from './task-files.ts';
 import { oneOfJob, TaskLogs } from './task-logs.ts';
 import { type SignalOrder, TaskOrders } from './task-orders.ts';
@@ -27,6 +29,8 @@ export interface MachineSitterDeps {
   clock: Clock;
   logger: Logger;
   processes: ProcessTable;
+  /** The group of cgroup v2 that tasks and shims live in, where it is not the daemon's own; absent: there is none. */
+  tasksGroup?: string | undefined;
   /** Cores and MB that may be reserved by tasks; absent: nobody counts. */
   offered?: Room;
   /** Keeps the kernel from choosing the daemon first when memory is short; tasks are not to inherit that. */
@@ -50,16 +54,18 @@ export class MachineSitter {
   readonly #shims: Shims;
   readonly #logKeeper: LogKeeper;
   #vitals: Timer | null = null;
+  readonly #leash: Leash;
 
   constructor(deps: MachineSitterDeps) {
     this.#deps = deps;
+    this.#leash = new Leash(deps.processes);
     this.events = new EventLog(deps.dataDir, deps.clock, deps.logger);
     const { dataDir, clock, processes } = deps;
     this.#epoch = new HeardEpoch(dataDir, deps.logger);
     this.#damaged = new DamagedTasks(this.#tasksFolder, processes);
     this.#shims = new Shims({
       folder: dataDir,
-      env: baseEnvironment(),
+      env: shimEnvironment(deps.tasksGroup),
       clock,
       processes,
       oomScore: () => deps.oomShield?.tasksScore ?? null,
@@ -85,6 +91,7 @@ export class MachineSitter {
   async start(): Promise<void> {
     const folder = this.#tasksFolder;
     mkdirSync(folder, { recursive: true, mode: 0o750 });
+    if (this.#deps.tasksGroup !== undefined) makeShimGroup(this.#deps.tasksGroup);
     this.#shims.start();
     this.events.load();
     this.#epoch.load();
@@ -113,6 +120,8 @@ export class MachineSitter {
   /** Refuses (`forbidden`) commands of a cluster sitter that has been succeeded; null: a person with the machine's token. */
   checkEpoch(epoch: number | null): void {
     this.#epoch.check(epoch);
+    // Whatever it is about, it is a word from the cluster sitter.
+    if (epoch !== null) this.#leash.heard();
   }
 
   tasks(): TaskStatus[] {
@@ -290,11 +299,27 @@ export class MachineSitter {
 
   #tick(): void {
     this.#vitals = this.#deps.clock.timer(VITALS_MS, () => {
-      if (this.#listeners.size > 0)
-        for (const sitter of this.#sitters.values()) if (sitter.phase === 'running') this.#changed(sitter);
+      for (const sitter of this.#sitters.values()) {
+        this.#holdToLeash(sitter);
+        if (this.#listeners.size > 0 && sitter.phase === 'running') this.#changed(sitter);
+      }
       this.#tick();
     });
   }
+
+  /** Ends a task that may run elsewhere by now, for this machine has not heard from its cluster sitter for too long. */
+  #holdToLeash(sitter: TaskSitter): void {
+    const { leash } = sitter.definition;
+    if (leash === null || this.#leash.silence() < leash) return;
+    if (['stopped', 'stopping', 'exited', 'failed'].includes(sitter.phase)) return;
+    const why = `nothing heard from the cluster sitter for ${leash} s: it may be started elsewhere, and must not run twice`;
+    sitter.dispatch({ kind: 'stop', reason: 'leash', why });
+  }
+}
+
+function shimEnvironment(tasksGroup: string | undefined): Record<string, string> {
+  const env = baseEnvironment();
+  return tasksGroup === undefined ? env : { ...env, [SHIM_GROUP]: shimGroupOf(tasksGroup) };
 }
 
 /** A parser's findings can be as long as the file. */
@@ -306,7 +331,7 @@ function shortly(sentence: string): string {
 /** What every task may know of the host: never the daemon's own variables, where there may be credentials. */
 export function baseEnvironment(): Record<string, string> {
   const env: Record<string, string> = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
-  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE']) {
+  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE', 'CEREBRO_ADDRESS']) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }

@@ -17,12 +17,15 @@ import { CerebroError } from '../errors.ts';
  * The exit status (128+n for signal n) is written over the first bytes of a file that the daemon made before: that takes no new
  * block, and so also works on a full disk.
  *
+ * Where tasks are to outlive the daemon's own service, it moves to a group outside of that first (see shim-group.ts).
  * The task's side runs in a foreground subshell: `cmd & wait` would leave SIGINT and SIGQUIT ignored in it for ever.
  * The shim's own output is /dev/null: a shell remarks on killed children there. The daemon's, where a task writes to it, is 5 and 6.
  */
 const SCRIPT = `#!/bin/sh
 # 0: the order for the task. 3: where its exit status is to go. 4: who it is.
 trap : HUP INT QUIT TERM USR1 USR2
+[ -z "$CEREBRO_SHIM_GROUP" ] || echo 0 >"$CEREBRO_SHIM_GROUP/cgroup.procs" || exit 125
+unset CEREBRO_SHIM_GROUP
 ( trap - HUP INT QUIT TERM USR1 USR2; exec setsid /bin/sh -s cerebro-task 3<&- )
 status=$?
 exec 4>&-

@@ -92,7 +92,15 @@ export class TaskList {
 function definitionOf(configuration: TaskConfiguration, before: TaskDefinition | undefined): TaskDefinition {
   const { name } = configuration;
   const same = before && canonical(before.configuration) === canonical(configuration);
-  return { id: name, job: before?.job ?? name, version: (before?.version ?? 0) + (same ? 0 : 1), configuration };
+  const version = (before?.version ?? 0) + (same ? 0 : 1);
+  return {
+    id: name,
+    job: before?.job ?? name,
+    version,
+    generation: before?.generation ?? 0,
+    leash: null,
+    configuration,
+  };
 }
 
 function refused(problems: readonly string[]): CerebroError {

@@ -1,7 +1,6 @@
 import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
 import type { Page, PageAnswer, PageRequest, UiPlugin } from '../../core/contracts/ui.ts';
 import { decode, textOf } from './form-data.ts';
-import { machineEndpoints } from './machine-endpoints.ts';
 import { idleLimit, logLevel, removal } from './schema.ts';
 
 const A_JOB = 'a job, or a list of jobs, as in a job file';
@@ -14,7 +13,6 @@ const A_LEVEL = 'a level, like "DEBUG" or {"level": "DEBUG"}; there are DEBUG, I
 export class LegacyApi implements UiPlugin {
   readonly name = 'legacy-api';
   readonly templates = null;
-  readonly machinePages = machineEndpoints;
   readonly pages: readonly Page[] = [
     command('/add_job', apply),
     // What was one endpoint for a job's first configuration and one for its later ones is one step here.

@@ -6,9 +6,6 @@ const name = z.string().min(1);
 /** `"Portal Server"` or `{"name": "Portal Server"}`; either way the name comes out. */
 export const removal = z.union([name, z.strictObject({ name }).transform((data) => data.name)]);
 
-/** `"Portal Server"`, `{"name": "Portal Server"}` or `{"task_name": "Portal Server"}`. */
-export const taskName = z.union([removal, z.strictObject({ task_name: name }).transform((data) => data.task_name)]);
-
 const limit = z.number().int().min(-1);
 const zone = z.string().min(1).nullable().default(null);
 /** `2`, `{"idle_limit": 2}` or `{"limit": 2, "zone": "aws-us-west-2a"}`; without a zone it is the limit of each. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { MachineClient } from '../../core/cluster/machine-client.ts';
 import type { EventQuery } from '../../core/contracts/cluster-api.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { Auth } from '../../core/http/auth.ts';
@@ -14,6 +14,7 @@ import type { MachineRecord } from '../../core/model/machine.ts';
 import { FakeClusterApi } from '../fakes/fake-cluster-api.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 import { eventually } from '../suites/eventually.ts';
+import { clientWith, TestAuthority } from '../tls/machine-with-certificate.ts';
 import { ApiUnderTest, Reader } from './api-under-test.ts';
 
 const TOKEN = 'the-right-token';
@@ -88,15 +89,17 @@ t.test('the timeline of a cluster as a stream, of everything or of one job', asy
 
 t.test('the log of a copy, with everything that a machine can do, by way of the cluster sitter', async (t) => {
   const api = new ApiUnderTest();
+  const authority = await TestAuthority.create();
+  writeFileSync(join(api.folder, 'identity.json'), JSON.stringify(await authority.machine('m')), { mode: 0o600 });
   await api.start();
-  const client = new MachineClient(() => 1);
+  const { client } = clientWith(() => authority.issue({ kind: 'cluster-sitter' }));
   t.teardown(async () => {
     await client.close();
     await api.remove();
   });
   await api.put('web', { command: 'echo one; sleep 0.5; echo two >&2; sleep 0.5; echo three; exec sleep 1000' });
   await eventually(async () => (await api.text('/logs/web')).includes('three'), 'it has written');
-  const machine = { id: 'm', endpoint: api.daemon.url, token: api.daemon.adminToken } as MachineRecord;
+  const machine = { id: 'm', endpoint: api.daemon.url.replace('http:', 'https:') } as MachineRecord;
   const url = await listening(t, [
     clusterLogRoute({ log: (name, _which, asked, signal) => client.log(machine, name, asked, signal) }),
   ]);

@@ -1,14 +1,13 @@
-import type { MachineApi, MachinePage } from '../../core/contracts/machine-api.ts';
-import type { PageRequest } from '../../core/contracts/ui.ts';
-import { CerebroError } from '../../core/errors.ts';
-import { decode, textOf } from './form-data.ts';
+import type { MachineApi } from '../../../core/contracts/machine-api.ts';
+import type { Page, PageRequest, UiPlugin } from '../../../core/contracts/ui.ts';
+import { CerebroError } from '../../../core/errors.ts';
+import { decode, textOf } from '../form-data.ts';
 import { taskName } from './schema.ts';
 
 const A_TASK = 'a task_configuration, or a list of them';
 const A_NAME = 'the name of a task, like "Portal Server" or {"name": "Portal Server"}, or a field task_name';
 
-/** The endpoints that the machine sitter of 2013 had. */
-export const machineEndpoints: readonly MachinePage[] = [
+const ENDPOINTS: readonly Page<MachineApi>[] = [
   command('/add_task', async (request, api) => {
     // The text goes on as it came: messages name its lines.
     const report = await api.addTasks(textOf(request, A_TASK), { source: 'data', start: false, by: request.by });
@@ -28,6 +27,7 @@ export const machineEndpoints: readonly MachinePage[] = [
   {
     method: 'GET',
     path: '/logfile',
+    audience: 'programs',
     answer: async ({ query }, api) => {
       const name = query.get('task_name') ?? query.get('name') ?? '';
       const stream = query.get('stream') ?? 'stdout';
@@ -39,6 +39,7 @@ export const machineEndpoints: readonly MachinePage[] = [
   {
     method: 'GET',
     path: '/stats',
+    audience: 'programs',
     answer: async (_request, api) => ({ json: { status: 'ok', capacity: api.capacity(), tasks: api.tasks() } }),
   },
 ];
@@ -46,15 +47,16 @@ export const machineEndpoints: readonly MachinePage[] = [
 function command(
   path: string,
   run: (request: PageRequest, api: MachineApi) => Promise<Record<string, unknown>>,
-): MachinePage {
+): Page<MachineApi> {
   return {
     method: 'POST',
     path,
+    audience: 'programs',
     answer: async (request, api) => ({ json: { status: 'ok', ...(await run(request, api)) } }),
   };
 }
 
-function onTask(path: string, run: (name: string, api: MachineApi, by: string) => string): MachinePage {
+function onTask(path: string, run: (name: string, api: MachineApi, by: string) => string): Page<MachineApi> {
   return command(path, async (request, api) => {
     const task = nameIn(request);
     return { task, phase: run(task, api, request.by) };
@@ -63,4 +65,19 @@ function onTask(path: string, run: (name: string, api: MachineApi, by: string) =
 
 function nameIn(request: PageRequest): string {
   return request.form.get('task_name') ?? decode(request, taskName, A_NAME);
+}
+
+/** The endpoints that the machine sitter of 2013 had, for programs that were written for them. */
+export class LegacyMachineApi implements UiPlugin<MachineApi> {
+  readonly name = 'legacy-machine-api';
+  readonly templates = null;
+  readonly pages = ENDPOINTS;
+
+  async start(): Promise<void> {
+    // The endpoints are there as long as the daemon's pages are; there is nothing of their own to begin.
+  }
+
+  async stop(): Promise<void> {
+    // See start.
+  }
 }
