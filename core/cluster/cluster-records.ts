@@ -50,9 +50,9 @@ export class ClusterRecords {
   readonly copies = new Map<string, CopyRecord>();
   readonly serials = new Map<string, number>();
   readonly cursors = new Map<string, number>();
+  readonly alerts = new Map<string, AlertRecord>();
   /** By NAME/TYPE. */
   readonly dns = new Map<string, DnsRecord>();
-  readonly alerts = new Map<string, AlertRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
   clusterId = '';
   /** Oldest first. */

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type {
   ApplyOptions,
@@ -27,10 +26,12 @@ import { CerebroError } from '../errors.ts';
 import type { AlertView } from '../model/alert.ts';
 import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
+import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
+import type { WorkCounts } from '../model/work-counts.ts';
 import { providerOf } from '../model/zone.ts';
 import { Alerts } from './alerts.ts';
 import { type Authority, CertificateAuthority } from './certificate-authority.ts';
@@ -50,6 +51,7 @@ import { planSentences } from './plan-sentences.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
+import { WorkCounter } from './work-counter.ts';
 
 const STOP_MS = 5000;
 
@@ -90,6 +92,7 @@ export class ClusterSitter implements ClusterApi {
   readonly #alerts: Alerts;
   readonly #jobOrders: JobOrders;
   readonly #machineOrders: MachineOrders;
+  readonly #work = new WorkCounter();
   readonly #empty = new EmptyMachines();
   readonly #providers: ReadonlyMap<string, MachineProvider>;
   readonly #listeners = new Set<() => void>();
@@ -150,6 +153,7 @@ export class ClusterSitter implements ClusterApi {
       client: this.#client,
       recipes: this.#recipes,
       identities: authority,
+      work: this.#work,
       clock,
       logger,
       leashSeconds: settings.lost_after,
@@ -161,6 +165,7 @@ export class ClusterSitter implements ClusterApi {
     this.#reconciler = new Reconciler({
       records: this.#records,
       executor: this.#executor,
+      work: this.#work,
       clock,
       logger,
       snapshot: (now) => this.#snapshot(now),
@@ -222,9 +227,9 @@ export class ClusterSitter implements ClusterApi {
     });
     await this.#observer.start();
     this.#reconciler.start();
-    this.#dns.start();
     this.#alerts.start();
     this.#certificates.start();
+    this.#dns.start();
     logger.info(
       { epoch: this.#lease.epoch, jobs: this.#records.jobs.size, machines: this.#records.machines.size },
       'the cluster sitter leads',
@@ -233,9 +238,9 @@ export class ClusterSitter implements ClusterApi {
 
   async stop(): Promise<void> {
     this.#tick?.cancel();
-    await this.#dns.stop();
     await this.#alerts.stop();
     await this.#certificates.stop();
+    await this.#dns.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#executor.stop(STOP_MS);
@@ -310,6 +315,16 @@ export class ClusterSitter implements ClusterApi {
   async postMortems(copy: string): Promise<RunEnd[]> {
     const { machine } = this.copy(copy);
     return this.#client.runs(this.#machineOrders.record(machine), copy);
+  }
+
+  async history(of: { machine: string } | { copy: string }, span: HistorySpan): Promise<History> {
+    if ('machine' in of) return this.#client.history(this.#machineOrders.record(of.machine), MACHINE_SUBJECT, span);
+    const { machine, copy } = this.copy(of.copy);
+    return this.#client.history(this.#machineOrders.record(machine), `${TASK_PREFIX}${copy}`, span);
+  }
+
+  work(): WorkCounts {
+    return { ...this.#work.counts(), events: this.#records.events.at(-1)?.seq ?? 0 };
   }
 
   async events(query: EventQuery): Promise<ClusterEvent[]> {
@@ -439,11 +454,11 @@ export class ClusterSitter implements ClusterApi {
   async log(
     name: string,
     which: { machine?: string | undefined; copy?: string | undefined },
-    query: URLSearchParams,
+    asked: { query: URLSearchParams; headers: Record<string, string> },
     signal: AbortSignal,
-  ): Promise<Readable> {
+  ): ReturnType<MachineClient['log']> {
     const copy = this.#views.findCopy(name, which);
-    return this.#client.log(this.#machineOrders.record(copy.machine), copy.copy, query, signal);
+    return this.#client.log(this.#machineOrders.record(copy.machine), copy.copy, asked, signal);
   }
 
   // --- inside ---

@@ -10,6 +10,7 @@ import type {
 } from '../contracts/cluster-api.ts';
 import { copyCondition } from '../decide/copy-state.ts';
 import { type Health, healthOf } from '../decide/judge-machines.ts';
+import { machineUse } from '../decide/machine-use.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { CerebroError } from '../errors.ts';
 import { jobRunViewOf, rollOutViewOf } from '../model/cluster-view.ts';
@@ -19,18 +20,26 @@ import { copiesIn, type JobRecord } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { ClusterSnapshot, Complaint, MachineContact } from '../model/plan.ts';
 import { nextTime } from '../model/schedule.ts';
+import type { HostVitals } from '../model/vitals.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 
 export interface ViewDeps {
   records: ClusterRecords;
-  contacts: ReadonlyMap<string, MachineContact>;
+  contacts: ReadonlyMap<string, MachineContact & { host: HostVitals | null }>;
   clock: Clock;
   snapshot(): ClusterSnapshot;
   complaints(): readonly Complaint[];
 }
 
-const MB = 1024 * 1024;
 const EXPLAINED_EVENTS = 20;
+
+/** What a copy's own record does not say. */
+interface Beside {
+  /** The machines that are unreachable now, and since when. */
+  silence: ReadonlyMap<string, number>;
+  /** The copies that names still lead to. */
+  held: ClusterSnapshot['dnsHolds'];
+}
 
 /** What people and programs are shown, made from the records and the last observations at the moment they ask. */
 export class ClusterViews {
@@ -65,12 +74,12 @@ export class ClusterViews {
   }
 
   copies(filter: { job?: string; machine?: string }): CopyView[] {
-    const silence = this.#silence();
+    const beside = this.#beside();
     const views: CopyView[] = [];
     for (const copy of this.#deps.records.copies.values()) {
       if (filter.job !== undefined && copy.job !== filter.job) continue;
       if (filter.machine !== undefined && copy.machine !== filter.machine) continue;
-      views.push(this.#copyView(copy, silence));
+      views.push(this.#copyView(copy, beside));
     }
     return views.sort((a, b) => (a.job < b.job ? -1 : a.job > b.job ? 1 : serial(a.copy) - serial(b.copy)));
   }
@@ -147,7 +156,7 @@ export class ClusterViews {
     if (job) return this.#explainJob(job);
     const copy = records.copies.get(about);
     if (copy) {
-      const view = this.#copyView(copy, this.#silence());
+      const view = this.#copyView(copy, this.#beside());
       return {
         about: `copy ${about}`,
         sentences: [copySentence(view)],
@@ -224,7 +233,7 @@ export class ClusterViews {
     return next === null ? null : new Date(next).toISOString();
   }
 
-  #copyView(copy: CopyRecord, silence: ReadonlyMap<string, number>): CopyView {
+  #copyView(copy: CopyRecord, { silence, held }: Beside): CopyView {
     const { records, contacts } = this.#deps;
     const { state, reason, task } = copyCondition(
       copy,
@@ -238,7 +247,7 @@ export class ClusterViews {
       zone: copy.zone,
       machine: copy.machine,
       state,
-      reason,
+      reason: held?.has(copy.id) ? `${reason}; it goes on until nobody can be led to it by name any more` : reason,
       version: copy.version,
       cpu: copy.cpu,
       mem: copy.mem,
@@ -252,6 +261,7 @@ export class ClusterViews {
     const serving = machine.state === 'ready' || machine.state === 'draining';
     const silent = serving && health !== 'ok';
     const usage = contact?.tasks ? [...contact.tasks.values()].flatMap((task) => task.usage ?? []) : null;
+    const used = machineUse(machine, contact?.host ?? null, usage);
     const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
     return {
       id: machine.id,
@@ -266,12 +276,12 @@ export class ClusterViews {
       cpu: {
         offered: machine.cpu,
         reserved: round(sum(copies.map((copy) => copy.cpu))),
-        used: usage && round(sum(usage.map((u) => u.cpu))),
+        used: used.cpu,
       },
       mem: {
         offered: machine.mem,
         reserved: sum(copies.map((copy) => copy.mem)),
-        used: usage && Math.round(sum(usage.map((u) => u.memBytes)) / MB),
+        used: used.mem,
       },
       since: new Date(machine.stateSince).toISOString(),
       createdAt: new Date(machine.createdAt).toISOString(),
@@ -279,8 +289,7 @@ export class ClusterViews {
     };
   }
 
-  /** The machines that are unreachable now, and since when. */
-  #silence(): ReadonlyMap<string, number> {
+  #beside(): Beside {
     const snapshot = this.#deps.snapshot();
     const silent = new Map<string, number>();
     for (const machine of this.#deps.records.machines.values()) {
@@ -288,7 +297,7 @@ export class ClusterViews {
       if (healthOf(machine, snapshot) === 'unreachable')
         silent.set(machine.id, this.#deps.contacts.get(machine.id)?.heardAt || machine.stateSince);
     }
-    return silent;
+    return { silence: silent, held: snapshot.dnsHolds };
   }
 
   #copiesByJob(): Map<string, CopyView[]> {

@@ -10,9 +10,11 @@ import type {
 } from '../model/cluster-view.ts';
 import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
+import type { History, HistorySpan } from '../model/history.ts';
 import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { RunEnd } from '../model/task.ts';
+import type { WorkCounts } from '../model/work-counts.ts';
 
 export type {
   ApplyResult,
@@ -57,6 +59,10 @@ export interface ClusterApi {
   copies(filter?: { job?: string; machine?: string }): CopyView[];
   copy(id: string): CopyView;
   postMortems(copy: string): Promise<RunEnd[]>;
+  /** The past of a machine or a copy, asked of the machine that has it. Throws `unavailable` when that does not answer. */
+  history(of: { machine: string } | { copy: string }, span: HistorySpan): Promise<History>;
+  /** What was done since this cluster sitter was started. */
+  work(): WorkCounts;
   events(query: EventQuery): Promise<ClusterEvent[]>;
   explain(about: string): Promise<Explanation>;
   /** The alerts that last, the newest first. */

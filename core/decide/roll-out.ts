@@ -77,7 +77,7 @@ function change(
   for (const { copy, kind, reason } of next) {
     const linked = {
       ...copy.linked,
-      ...linkedVersions(work, links, job, copy.machine, kind === 'update' ? 'update' : 'start'),
+      ...linkedVersions(work, links, job, copy.machine, kind),
     };
     if (kind === 'restart') {
       work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: job.restarts, linked, reason });

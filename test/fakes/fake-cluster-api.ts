@@ -14,9 +14,11 @@ import { CerebroError } from '../../core/errors.ts';
 import type { AlertView } from '../../core/model/alert.ts';
 import type { DnsView } from '../../core/model/dns.ts';
 import type { ClusterEvent } from '../../core/model/event.ts';
+import type { History, HistorySpan } from '../../core/model/history.ts';
 import { type JobRecord, type JobRun, type JobVersion, jobSpec } from '../../core/model/job.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { RunEnd, TaskStatus } from '../../core/model/task.ts';
+import type { WorkCounts } from '../../core/model/work-counts.ts';
 import { PLAIN_JOB } from './plain-records.ts';
 
 const AT = '2026-01-02T03:04:05.000Z';
@@ -35,6 +37,8 @@ export class FakeClusterApi implements ClusterApi {
   /** What `apply` throws, and what `postMortems` throws. */
   applyError: CerebroError | null = null;
   endsError: CerebroError | null = null;
+  historyError: CerebroError | null = null;
+  past: History = { of: 'machine', span: 'hour', from: AT, stepSeconds: 5, series: {} };
   result: Omit<ApplyResult, 'dryRun'> = { changes: [], plan: [] };
   readonly #listeners = new Set<() => void>();
 
@@ -101,6 +105,16 @@ export class FakeClusterApi implements ClusterApi {
     this.copy(copy);
     if (this.endsError) throw this.endsError;
     return [...this.ends];
+  }
+
+  async history(of: { machine: string } | { copy: string }, span: HistorySpan): Promise<History> {
+    if (this.historyError) throw this.historyError;
+    this.calls.push(`history of ${'machine' in of ? of.machine : of.copy} over the ${span}`);
+    return this.past;
+  }
+
+  work(): WorkCounts {
+    return { passes: { done: 3, failed: 1 }, effects: new Map([['deploy-copy', { done: 2, failed: 0 }]]), events: 2 };
   }
 
   async events({ limit = 100, job, machine, copy }: EventQuery): Promise<ClusterEvent[]> {
@@ -337,7 +351,14 @@ export function runningTask(copy: string, job: string): TaskStatus {
       enforcer: 'proc',
       holds: { cpu: 'measured', mem: 'polled', pids: 'polled', io: 'none' },
     },
-    usage: { cpu: 0.12, memBytes: 12 * 1024 * 1024, processes: 2, throttledSeconds: 0 },
+    usage: {
+      cpu: 0.12,
+      memBytes: 12 * 1024 * 1024,
+      processes: 2,
+      throttledSeconds: 0,
+      readBytes: 0,
+      writtenBytes: 4096,
+    },
     warnings: [],
     health: null,
     logs: null,

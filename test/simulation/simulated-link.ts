@@ -69,7 +69,15 @@ export class SimulatedLink implements MachineLink {
 
   runs: MachineLink['runs'] = (machine, id) => this.#command(machine, `runs of ${id}`, ANSWER_MS, () => []);
 
-  log: MachineLink['log'] = async () => Readable.from([]);
+  history: MachineLink['history'] = async (_machine, of, span) => ({
+    of,
+    span,
+    from: new Date(this.#parts.world.clock.now()).toISOString(),
+    stepSeconds: 5,
+    series: {},
+  });
+
+  log: MachineLink['log'] = async () => ({ status: 200, headers: {}, body: Readable.from([]) });
 
   async *watch(machine: MachineRecord, since: number, signal: AbortSignal): AsyncGenerator<MachineMessage> {
     const { world, network } = this.#parts;
