@@ -1,11 +1,13 @@
 import type { JobChange } from '../contracts/cluster-api.ts';
 import type { Operation } from '../contracts/state-store.ts';
 import { checkJobs, compareSpecs, slugFor } from '../decide/check-jobs.ts';
+import { checkDnsNames, type DnsScope } from '../decide/dns-names.ts';
 import { readJobFile } from '../decide/read-job-file.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
 import { canonical, type JobRecord, type JobSpec, type JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
+import { newRollOut } from './apply-plan.ts';
 import { type ClusterRecords, keys, type RecordChange } from './cluster-records.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
 
@@ -17,6 +19,7 @@ export interface IntakeDeps {
   recipes: RecipeRunner;
   providers: readonly string[];
   types(zone: string): readonly MachineType[];
+  dnsScope: DnsScope;
 }
 
 /** What a job file would change: decided as a whole, before anything is changed. */
@@ -39,8 +42,8 @@ export class Intake {
     const { entries, problems } = readJobFile(text, source);
     if (problems.length > 0) throw refused(problems.map((problem) => problem.sentence));
     const specs = entries.map((entry) => entry.spec);
-    const { records, providers, types, recipes } = this.#deps;
-    const found = checkJobs(specs, { jobs: records.jobs, providers, types });
+    const { recipes } = this.#deps;
+    const found = this.#check(specs);
     for (const spec of specs) {
       if (spec.deployment_recipe === undefined) continue;
       try {
@@ -54,7 +57,7 @@ export class Intake {
   }
 
   /** What these jobs change, compared with the records as they are now. */
-  draft(specs: readonly JobSpec[], now: number): Draft {
+  draft(specs: readonly JobSpec[], by: string, now: number): Draft {
     const { records } = this.#deps;
     const at = new Date(now).toISOString();
     const taken = new Set([...records.jobs.values()].map((job) => job.slug));
@@ -63,7 +66,7 @@ export class Intake {
       const { name } = spec.task_configuration;
       const before = records.jobs.get(name);
       const { change, restarts } = compareSpecs(before?.spec, spec, (a, b) => canonical(a) === canonical(b));
-      const version = !before ? 1 : restarts ? before.version + 1 : before.version;
+      const version = !before ? 1 : restarts ? before.lastVersion + 1 : before.version;
       draft.changes.push({ job: name, change, version, restarts });
       if (change === 'unchanged') continue;
       const slug = before?.slug ?? slugFor(name, taken);
@@ -72,32 +75,58 @@ export class Intake {
         name,
         slug,
         version,
+        lastVersion: Math.max(before?.lastVersion ?? 0, version),
+        goodVersion: before?.goodVersion ?? null,
+        rollout: !before || restarts ? newRollOut(version, now) : before.rollout,
+        stopped: before?.stopped ?? false,
+        restarts: before?.restarts ?? 0,
+        runs: before?.runs ?? [],
+        scheduledUntil: scheduledUntil(before, spec, now),
         spec,
-        nextSerial: before?.nextSerial ?? 1,
+        nextSerial: before?.nextSerial ?? records.serials.get(`job/${slug}`) ?? 1,
         state: 'active',
         createdAt: before?.createdAt ?? at,
         updatedAt: at,
       });
-      draft.versions.push({ job: name, version, spec, createdAt: at });
+      const known = before && !restarts ? records.versions.get(keys.version(name, version)) : undefined;
+      draft.versions.push({
+        job: name,
+        version,
+        createdAt: at,
+        by,
+        outcome: null,
+        sentence: null,
+        ...known,
+        spec,
+      });
     }
     return draft;
   }
 
-  async apply(specs: readonly JobSpec[], by: string, now: number): Promise<JobChange[]> {
+  /** Throws `invalid` for what this cluster cannot do. */
+  check(specs: readonly JobSpec[]): void {
+    const found = this.#check(specs);
+    if (found.length > 0) throw refused(found);
+  }
+
+  async apply(specs: readonly JobSpec[], by: string, now: number, ifUpdatedAt?: string): Promise<JobChange[]> {
     let changes: JobChange[] = [];
     await this.#deps.records.transact(() => {
       // Made again in its turn: what the check saw may have changed since.
-      const found = checkJobs(specs, {
-        jobs: this.#deps.records.jobs,
-        providers: this.#deps.providers,
-        types: this.#deps.types,
-      });
-      if (found.length > 0) throw refused(found);
-      const draft = this.draft(specs, now);
+      this.check(specs);
+      if (ifUpdatedAt !== undefined) this.#refuseStale(specs, ifUpdatedAt);
+      const draft = this.draft(specs, by, now);
       changes = draft.changes;
       return this.#write(draft, by);
     });
     return changes;
+  }
+
+  /** What these jobs ask for that this cluster cannot do. */
+  #check(specs: readonly JobSpec[]): string[] {
+    const { records, providers, types, dnsScope } = this.#deps;
+    const problems = checkJobs(specs, { jobs: records.jobs, providers, types });
+    return [...problems, ...checkDnsNames(specs, records.jobs, dnsScope)];
   }
 
   #write(draft: Draft, by: string): RecordChange {
@@ -119,9 +148,21 @@ export class Intake {
     return { write, events };
   }
 
+  #refuseStale(specs: readonly JobSpec[], updatedAt: string): void {
+    for (const { task_configuration } of specs) {
+      const job = this.#deps.records.jobs.get(task_configuration.name);
+      if (!job || job.updatedAt === updatedAt) continue;
+      throw new CerebroError(
+        'conflict',
+        `"${job.name}" was changed by somebody else at ${job.updatedAt}, after you began to edit it; nothing was changed: look at it anew`,
+      );
+    }
+  }
+
   #surplusVersions(job: string, newest: number): string[] {
     const { records } = this.#deps;
     const inUse = new Set([...records.copies.values()].filter((copy) => copy.job === job).map((copy) => copy.version));
+    inUse.add(records.jobs.get(job)?.goodVersion ?? newest);
     return [...records.versions.entries()]
       .filter(
         ([, version]) =>
@@ -129,6 +170,12 @@ export class Intake {
       )
       .map(([key]) => key);
   }
+}
+
+/** A schedule that is new or different asks for nothing of the time before it. */
+function scheduledUntil(before: JobRecord | undefined, spec: JobSpec, now: number): number {
+  if (!before || canonical(before.spec.schedule) !== canonical(spec.schedule)) return now;
+  return before.scheduledUntil;
 }
 
 function refused(problems: readonly string[]): CerebroError {

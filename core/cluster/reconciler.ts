@@ -1,12 +1,12 @@
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import { dueEffects } from '../decide/due-effects.ts';
-import { planCluster } from '../decide/plan-cluster.ts';
 import { messageOf } from '../errors.ts';
 import type { ClusterSnapshot, Complaint, Plan } from '../model/plan.ts';
 import { applyPlan } from './apply-plan.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 import type { Executor } from './executor.ts';
+import type { WorkCounter } from './work-counter.ts';
 
 /** News that come close together are planned together. */
 const GATHER_MS = 10;
@@ -19,9 +19,11 @@ const RESTLESS = 50;
 export interface ReconcilerDeps {
   records: ClusterRecords;
   executor: Executor;
+  work: WorkCounter;
   clock: Clock;
   logger: Logger;
   snapshot(now: number): ClusterSnapshot;
+  plan(snapshot: ClusterSnapshot): Plan;
 }
 
 /**
@@ -89,10 +91,11 @@ export class Reconciler {
       let plan: Plan = { actions: [], complaints: [], wakeAt: null };
       await records.transact(() => {
         const now = clock.now();
-        plan = planCluster(this.#deps.snapshot(now));
+        plan = this.#deps.plan(this.#deps.snapshot(now));
         return plan.actions.length === 0 ? null : applyPlan(plan, records, now);
       });
       this.#trouble = null;
+      this.#deps.work.pass('done');
       await this.#complain(plan.complaints);
       const after = dueEffects(this.#deps.snapshot(clock.now()));
       executor.start(after.effects.filter((effect) => !executor.busy(effect.key) || effect.kind === 'remove-task'));
@@ -110,6 +113,7 @@ export class Reconciler {
     } catch (error) {
       // The records are as they were. A store that is full or away is asked again; tasks run on meanwhile.
       this.#trouble = messageOf(error);
+      this.#deps.work.pass('failed');
       logger.error({ err: error }, 'a plan could not be carried out; it is made again');
       if (!this.#stopped) this.#arm(RETRY_MS);
     }

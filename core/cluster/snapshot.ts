@@ -1,5 +1,6 @@
+import { isOver } from '../decide/is-over.ts';
 import { HOSTING_STATES } from '../model/machine.ts';
-import type { ClusterSnapshot, MachineContact, MachineType } from '../model/plan.ts';
+import type { ClusterSnapshot, MachineContact, MachineType, Orphan } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 
@@ -7,9 +8,10 @@ import type { ClusterRecords } from './cluster-records.ts';
 export class EmptyMachines {
   readonly since = new Map<string, number>();
 
-  update(records: ClusterRecords, now: number): void {
+  update(records: ClusterRecords, contacts: SnapshotParts['contacts'], now: number): void {
     const used = new Set<string>();
-    for (const copy of records.copies.values()) used.add(copy.machine);
+    const seen = { jobs: records.jobs, contacts };
+    for (const copy of records.copies.values()) if (!isOver(seen, copy)) used.add(copy.machine);
     for (const machine of records.machines.values()) {
       if (used.has(machine.id) || !HOSTING_STATES.has(machine.state)) this.since.delete(machine.id);
       else if (!this.since.has(machine.id)) this.since.set(machine.id, now);
@@ -22,6 +24,8 @@ export interface SnapshotParts {
   records: ClusterRecords;
   contacts: ReadonlyMap<string, MachineContact>;
   empty: EmptyMachines;
+  orphans: ReadonlyMap<string, Orphan>;
+  soldOut: ReadonlyMap<string, number>;
   types(zone: string): readonly MachineType[];
   settings: Settings;
   startedAt: number;
@@ -30,7 +34,7 @@ export interface SnapshotParts {
 /** Everything that a plan is made from, as it is now. It looks at the live records: plan from it at once, and do not keep it. */
 export function snapshotOf(parts: SnapshotParts, now: number): ClusterSnapshot {
   const { records, settings } = parts;
-  parts.empty.update(records, now);
+  parts.empty.update(records, parts.contacts, now);
   return {
     now,
     startedAt: parts.startedAt,
@@ -39,6 +43,8 @@ export function snapshotOf(parts: SnapshotParts, now: number): ClusterSnapshot {
     copies: records.copies,
     contacts: parts.contacts,
     emptySince: parts.empty.since,
+    orphans: parts.orphans,
+    soldOut: parts.soldOut,
     types: parts.types,
     machineSerial: (zone) => records.serials.get(zone) ?? 1,
     limits: {
@@ -51,6 +57,14 @@ export function snapshotOf(parts: SnapshotParts, now: number): ClusterSnapshot {
       replaceBrake: settings.replace_brake,
       startupGraceMs: settings.startup_grace * 1000,
       bootDeadlineMs: settings.boot_deadline * 1000,
+      orphanGraceMs: settings.orphan_grace * 1000,
+      maxMachines: (zone) => ofZone(settings.max_machines, zone),
+      maxSpend: (zone) => ofZone(settings.spend_ceiling, zone),
     },
   };
+}
+
+/** A limit that is said for a zone, or else for all (`*`), or else not at all. */
+function ofZone(limits: Readonly<Record<string, number>>, zone: string): number {
+  return limits[zone] ?? limits['*'] ?? Number.POSITIVE_INFINITY;
 }

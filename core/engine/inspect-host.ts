@@ -8,6 +8,7 @@ import { baseEnvironment } from '../machine/machine-sitter.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import type { LogMethod } from '../model/task.ts';
 import { createPlugins, loadPlugins, pluginsFor } from './load-plugins.ts';
+import { noIdentities } from './no-identities.ts';
 import { packageRoot, selfCommand } from './package-root.ts';
 import { SystemClock } from './system-clock.ts';
 
@@ -65,7 +66,15 @@ async function enforcers(pluginsFile: string | undefined): Promise<Finding[]> {
   const loaded = (await loadPlugins(pluginsFile ?? join(packageRoot, 'plugins.json'), 'machine')).filter(
     ({ definition }) => definition.point === 'limit-enforcer',
   );
-  const services = { clock: new SystemClock(), logger, processes: new ProcTable(), dataDir: tmpdir(), recipePath: [] };
+  const services = {
+    clock: new SystemClock(),
+    logger,
+    processes: new ProcTable(),
+    dataDir: tmpdir(),
+    identities: noIdentities,
+    tasksGroup: '',
+    recipePath: [],
+  };
   const plugins = createPlugins(loaded, () => ({ ...services, selfCommand: selfCommand(pluginsFile) }));
   const findings: Finding[] = [];
   let chosen = false;

@@ -6,16 +6,22 @@ import type { Logger } from '../contracts/logger.ts';
 import type { ProcessTable } from '../contracts/process-table.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { CerebroError, messageOf } from '../errors.ts';
+import type { MachineCapacity, Room } from '../model/capacity.ts';
 import type { NewEvent } from '../model/event.ts';
-import { canonical } from '../model/job.ts';
 import type { RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
+import { DamagedTasks } from './damaged-tasks.ts';
 import { EventLog } from './event-log.ts';
+import type { ExpectedRevision } from './expected-revision.ts';
+import { HeardEpoch } from './heard-epoch.ts';
+import { Leash } from './leash.ts';
 import type { LogSource } from './log-file.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { Shims } from './shim.ts';
+import { makeShimGroup, SHIM_GROUP, shimGroupOf } from './shim-group.ts';
 import { TaskFiles, taskFolderName } from './task-files.ts';
+import { oneOfJob, TaskLogs } from './task-logs.ts';
+import { type SignalOrder, TaskOrders } from './task-orders.ts';
 import { TaskSitter } from './task-sitter.ts';
-import { taskUser } from './task-user.ts';
 
 export interface MachineSitterDeps {
   dataDir: string;
@@ -23,6 +29,12 @@ export interface MachineSitterDeps {
   clock: Clock;
   logger: Logger;
   processes: ProcessTable;
+  /** The group of cgroup v2 that tasks and shims live in, where it is not the daemon's own; absent: there is none. */
+  tasksGroup?: string | undefined;
+  /** Cores and MB that may be reserved by tasks; absent: nobody counts. */
+  offered?: Room;
+  /** Keeps the kernel from choosing the daemon first when memory is short; tasks are not to inherit that. */
+  oomShield?: { readonly tasksScore: number | null };
 }
 
 export type MachineChange = { kind: 'task'; task: TaskStatus } | { kind: 'task-gone'; id: string };
@@ -35,21 +47,40 @@ export class MachineSitter {
   readonly events: EventLog;
   readonly #deps: MachineSitterDeps;
   readonly #sitters = new Map<string, TaskSitter>();
-  readonly #removing = new Map<string, Promise<void>>();
+  readonly #orders: TaskOrders;
   readonly #listeners = new Set<(change: MachineChange) => void>();
-  /** Tasks whose files cannot be read: reported, and the others run. */
-  readonly #damaged = new Map<string, string>();
+  readonly #damaged: DamagedTasks;
+  readonly #epoch: HeardEpoch;
   readonly #shims: Shims;
   readonly #logKeeper: LogKeeper;
   #vitals: Timer | null = null;
-  #suspended = false;
-  #epoch = 0;
+  readonly #leash: Leash;
 
   constructor(deps: MachineSitterDeps) {
     this.#deps = deps;
+    this.#leash = new Leash(deps.processes);
     this.events = new EventLog(deps.dataDir, deps.clock, deps.logger);
     const { dataDir, clock, processes } = deps;
-    this.#shims = new Shims({ folder: dataDir, env: baseEnvironment(), clock, processes });
+    this.#epoch = new HeardEpoch(dataDir, deps.logger);
+    this.#damaged = new DamagedTasks(this.#tasksFolder, processes);
+    this.#shims = new Shims({
+      folder: dataDir,
+      env: shimEnvironment(deps.tasksGroup),
+      clock,
+      processes,
+      oomScore: () => deps.oomShield?.tasksScore ?? null,
+    });
+    this.#orders = new TaskOrders({
+      sitters: this.#sitters,
+      damaged: this.#damaged,
+      offered: deps.offered,
+      clock,
+      newSitter: (definition) => this.#newSitter(definition, null),
+      find: (id) => this.#sitter(id),
+      forget: (sitter) => this.#forget(sitter),
+      onChange: (sitter) => this.#changed(sitter),
+      onEvent: (event) => this.#addEvent(event),
+    });
     this.#logKeeper = new LogKeeper({
       clock,
       logger: deps.logger,
@@ -60,9 +91,11 @@ export class MachineSitter {
   async start(): Promise<void> {
     const folder = this.#tasksFolder;
     mkdirSync(folder, { recursive: true, mode: 0o750 });
+    if (this.#deps.tasksGroup !== undefined) makeShimGroup(this.#deps.tasksGroup);
     this.#shims.start();
     this.events.load();
-    for (const name of readdirSync(folder)) this.#load(join(folder, name));
+    this.#epoch.load();
+    for (const name of readdirSync(folder)) await this.#load(join(folder, name));
     await Promise.all([...this.#sitters.values()].map((sitter) => this.#recover(sitter)));
     this.#tick();
   }
@@ -78,25 +111,17 @@ export class MachineSitter {
 
   /** Ends all tasks in order, to be started again by the next start. */
   async suspend(): Promise<void> {
-    this.#suspended = true;
+    this.#orders.close();
     for (const sitter of this.#sitters.values())
       sitter.dispatch({ kind: 'suspend', why: 'the machine is being stopped' });
     await Promise.all([...this.#sitters.values()].map((sitter) => sitter.atRest()));
   }
 
-  /**
-   * Refuses commands of a cluster sitter that has been succeeded: its epoch is older than one that was heard here.
-   * A caller without an epoch is a person with the machine's token.
-   */
+  /** Refuses (`forbidden`) commands of a cluster sitter that has been succeeded; null: a person with the machine's token. */
   checkEpoch(epoch: number | null): void {
-    if (epoch === null) return;
-    if (epoch < this.#epoch) {
-      throw new CerebroError(
-        'forbidden',
-        `this command is of epoch ${epoch}, but epoch ${this.#epoch} leads by now; nothing was done`,
-      );
-    }
-    this.#epoch = epoch;
+    this.#epoch.check(epoch);
+    // Whatever it is about, it is a word from the cluster sitter.
+    if (epoch !== null) this.#leash.heard();
   }
 
   tasks(): TaskStatus[] {
@@ -104,66 +129,55 @@ export class MachineSitter {
   }
 
   damaged(): ReadonlyMap<string, string> {
-    return this.#damaged;
+    return this.#damaged.sentences;
+  }
+
+  /** What this machine offers and what of it is reserved; null where nobody counts. */
+  capacity(): MachineCapacity | null {
+    return this.#orders.capacity();
   }
 
   task(id: string): TaskStatus {
     return this.#sitter(id).status();
   }
 
+  definition(id: string): TaskDefinition {
+    return this.#sitter(id).definition;
+  }
+
+  definitions(): TaskDefinition[] {
+    return [...this.#sitters.values()].map((sitter) => sitter.definition);
+  }
+
   /**
-   * Makes the machine have this task. Adding what is there already changes nothing; a changed definition is a new revision,
-   * and restarts the task if it runs. Throws `invalid` for what cannot run here.
+   * Makes the machine have this task, in one write. Adding what is there already changes nothing; a changed definition is a new
+   * revision, and restarts the task if it runs. Throws `invalid` for what cannot run here, `conflict` for what does not fit,
+   * `precondition` when the task is not as `expected`, `no_space` or `unavailable` when the order cannot be kept.
    */
-  async put(definition: TaskDefinition, options: { start: boolean }): Promise<TaskStatus> {
-    this.#refuseWhileSuspended();
-    taskUser(definition.configuration.uid);
-    await this.#removing.get(definition.id);
-    const known = this.#sitters.get(definition.id);
-    if (!known) {
-      const sitter = this.#newSitter(definition, null);
-      sitter.save();
-      this.#sitters.set(definition.id, sitter);
-      if (options.start || definition.configuration.auto_start) sitter.dispatch({ kind: 'start', why: 'added' });
-      else this.#changed(sitter);
-      return sitter.status();
-    }
-    let runsOther = false;
-    if (canonical(known.definition) !== canonical(definition)) {
-      runsOther =
-        canonical(known.definition.configuration) !== canonical(definition.configuration) ||
-        known.definition.version !== definition.version;
-      known.redefine(definition);
-      if (runsOther && !['stopped', 'exited', 'failed'].includes(known.phase)) {
-        known.dispatch({ kind: 'restart', reason: 'deploy', why: `changed to version ${definition.version}` });
-      }
-    }
-    if (options.start && (['stopped', 'failed'].includes(known.phase) || (runsOther && known.phase === 'exited')))
-      known.dispatch({ kind: 'start', why: 'started again' });
-    return known.status();
+  put(
+    definition: TaskDefinition,
+    options: { start: boolean; expected?: ExpectedRevision | undefined },
+  ): Promise<TaskStatus> {
+    return this.#orders.put(definition, options);
   }
 
-  /** Ends the task in order and forgets it, with its logs. Removing what is not there is fine. */
-  async remove(id: string): Promise<void> {
-    const sitter = this.#sitters.get(id);
-    if (!sitter) return;
-    let removal = this.#removing.get(id);
-    if (!removal) {
-      removal = this.#remove(sitter).finally(() => this.#removing.delete(id));
-      this.#removing.set(id, removal);
-    }
-    await removal;
+  /** What `put` would do; see there, and `TaskOrders.check`. */
+  check(...order: Parameters<TaskOrders['check']>): ReturnType<TaskOrders['check']> {
+    return this.#orders.check(...order);
   }
 
-  act(id: string, action: 'start' | 'stop' | 'restart', by: string): TaskStatus {
-    this.#refuseWhileSuspended();
-    if (this.#removing.has(id)) throw new CerebroError('conflict', `"${id}" is being removed`);
-    const sitter = this.#sitter(id);
-    const why = `${action === 'stop' ? 'stopped' : `${action}ed`} by ${by}`;
-    if (action === 'start') sitter.dispatch({ kind: 'start', why });
-    else if (action === 'stop') sitter.dispatch({ kind: 'stop', reason: 'user', why });
-    else sitter.dispatch({ kind: 'restart', reason: 'user', why });
-    return sitter.status();
+  /** Ends the task in order and forgets it, with its logs. Removing what is not there is fine, unless it was `expected`. */
+  remove(id: string, expected?: ExpectedRevision): Promise<void> {
+    return this.#orders.remove(id, expected);
+  }
+
+  act(id: string, action: 'start' | 'stop' | 'restart', by: string, expected?: ExpectedRevision): TaskStatus {
+    return this.#orders.act(id, action, by, expected);
+  }
+
+  /** Sends a signal to a task's own process, or to all of its processes. Throws `conflict` when it does not run. */
+  signal(id: string, order: SignalOrder): TaskStatus {
+    return this.#orders.signal(id, order);
   }
 
   postMortems(id: string): RunEnd[] {
@@ -171,21 +185,16 @@ export class MachineSitter {
     return files.runs().flatMap((run) => files.end(run) ?? []);
   }
 
-  /** The log of a task by its id, or by its job's name where only one copy of that runs here. */
+  /** One stream of the log of a task; see `logs`. */
   log(name: string, stream: 'stdout' | 'stderr'): LogSource & { id: string; runs: number[] } {
-    const sitter = this.#sitters.get(name) ?? this.#byJob(name);
-    const files = this.#files(sitter.id);
-    return {
-      id: sitter.id,
-      runs: files.runs(),
-      log: (run) => {
-        const place = files.logPlace(run, stream);
-        return place && this.#logKeeper.log(place);
-      },
-      newestRun: () => sitter.run,
-      onChange: (listener) =>
-        this.onChange((change) => (change.kind === 'task' ? change.task.id : change.id) === sitter.id && listener()),
-    };
+    const logs = this.logs(name);
+    return { id: logs.id, runs: logs.runs, ...logs.source(stream) };
+  }
+
+  /** The logs of a task by its id, or by its job's name where only one copy of that runs here. */
+  logs(name: string): TaskLogs {
+    const sitter = this.#sitters.get(name) ?? oneOfJob(name, [...this.#sitters.values()]);
+    return new TaskLogs(sitter, this.#files(sitter.id), this.#logKeeper);
   }
 
   onChange(listener: (change: MachineChange) => void): () => void {
@@ -193,12 +202,10 @@ export class MachineSitter {
     return () => this.#listeners.delete(listener);
   }
 
-  async #remove(sitter: TaskSitter): Promise<void> {
-    sitter.dispatch({ kind: 'stop', reason: 'user', why: 'removed' });
-    await sitter.atRest();
-    await sitter.stop();
+  async #forget(sitter: TaskSitter): Promise<void> {
     await this.#files(sitter.id).remove();
     this.#sitters.delete(sitter.id);
+    sitter.ring();
     this.#addEvent({
       level: 'info',
       kind: 'task-removed',
@@ -218,24 +225,6 @@ export class MachineSitter {
     );
   }
 
-  #byJob(name: string): TaskSitter {
-    const copies = [...this.#sitters.values()].filter(
-      (sitter) => sitter.definition.job === name || sitter.definition.configuration.name === name,
-    );
-    const [only, ...others] = copies;
-    if (!only) {
-      const known = new Set([...this.#sitters.values()].flatMap((sitter) => [sitter.id, sitter.definition.job]));
-      throw new CerebroError('not_found', `there is no task "${name}" on this machine${didYouMean(name, known)}`);
-    }
-    if (others.length > 0) {
-      throw new CerebroError(
-        'ambiguous',
-        `"${name}" has ${copies.length} copies here: say which, ${copies.map((copy) => copy.id).join(', ')}`,
-      );
-    }
-    return only;
-  }
-
   get #tasksFolder(): string {
     return join(this.#deps.dataDir, 'tasks');
   }
@@ -244,17 +233,19 @@ export class MachineSitter {
     return new TaskFiles(join(this.#tasksFolder, taskFolderName(id)));
   }
 
-  #load(folder: string): void {
+  async #load(folder: string): Promise<void> {
     try {
-      const file = new TaskFiles(folder).load();
+      const files = new TaskFiles(folder);
+      if (files.isLeftOver()) return await files.discard();
+      const file = files.load();
       this.#sitters.set(file.definition.id, this.#newSitter(file.definition, file));
     } catch (error) {
-      this.#damaged.set(folder, messageOf(error));
+      this.#damaged.add(folder, shortly(messageOf(error)));
       this.#deps.logger.error({ folder, err: error }, 'the files of a task cannot be read; the task is left alone');
       this.#addEvent({
         level: 'error',
         kind: 'task-damaged',
-        message: `the files of a task in ${folder} cannot be read: ${messageOf(error)}`,
+        message: `the files of a task in ${folder} cannot be read: ${shortly(messageOf(error))}`,
       });
     }
   }
@@ -300,6 +291,7 @@ export class MachineSitter {
   }
 
   #changed(sitter: TaskSitter): void {
+    sitter.ring();
     if (this.#listeners.size === 0) return;
     const change: MachineChange = { kind: 'task', task: sitter.status() };
     for (const listener of this.#listeners) listener(change);
@@ -307,22 +299,39 @@ export class MachineSitter {
 
   #tick(): void {
     this.#vitals = this.#deps.clock.timer(VITALS_MS, () => {
-      if (this.#listeners.size > 0)
-        for (const sitter of this.#sitters.values()) if (sitter.phase === 'running') this.#changed(sitter);
+      for (const sitter of this.#sitters.values()) {
+        this.#holdToLeash(sitter);
+        if (this.#listeners.size > 0 && sitter.phase === 'running') this.#changed(sitter);
+      }
       this.#tick();
     });
   }
 
-  #refuseWhileSuspended(): void {
-    if (this.#suspended)
-      throw new CerebroError('unavailable', 'this machine is being stopped and takes no more orders');
+  /** Ends a task that may run elsewhere by now, for this machine has not heard from its cluster sitter for too long. */
+  #holdToLeash(sitter: TaskSitter): void {
+    const { leash } = sitter.definition;
+    if (leash === null || this.#leash.silence() < leash) return;
+    if (['stopped', 'stopping', 'exited', 'failed'].includes(sitter.phase)) return;
+    const why = `nothing heard from the cluster sitter for ${leash} s: it may be started elsewhere, and must not run twice`;
+    sitter.dispatch({ kind: 'stop', reason: 'leash', why });
   }
+}
+
+function shimEnvironment(tasksGroup: string | undefined): Record<string, string> {
+  const env = baseEnvironment();
+  return tasksGroup === undefined ? env : { ...env, [SHIM_GROUP]: shimGroupOf(tasksGroup) };
+}
+
+/** A parser's findings can be as long as the file. */
+function shortly(sentence: string): string {
+  const oneLine = sentence.replaceAll(/\s+/g, ' ');
+  return oneLine.length > 300 ? `${oneLine.slice(0, 297)}...` : oneLine;
 }
 
 /** What every task may know of the host: never the daemon's own variables, where there may be credentials. */
 export function baseEnvironment(): Record<string, string> {
   const env: Record<string, string> = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
-  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE']) {
+  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE', 'CEREBRO_ADDRESS']) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
-import { systemCode } from '../errors.ts';
+import { CerebroError, messageOf, systemCode } from '../errors.ts';
 import { endReason, type RunEnd, runEnd, taskDefinition, taskPhase } from '../model/task.ts';
 import type { LogPlace } from './log-keeper.ts';
 import { NO_STATUS } from './shim.ts';
@@ -23,6 +23,9 @@ const taskLife: z.ZodType<TaskLife> = z.object({
   suspended: z.boolean(),
   ending: z.object({ reason: endReason, sentence: z.string() }).nullable(),
 });
+
+/** How the folders of removed tasks begin; those of tasks never begin with a dot. */
+const REMOVED = '.removed-';
 
 const processId = z.object({ pid: z.number().int(), startTime: z.number() });
 
@@ -44,7 +47,13 @@ const runRecord = z.object({
 /** What is known of a run when it starts; where its logs are is fixed here, whatever the configuration says later. */
 export type RunRecord = z.infer<typeof runRecord>;
 
-const taskFile = z.object({ definition: taskDefinition, revision: z.number().int(), life: taskLife });
+const taskFile = z.object({
+  definition: taskDefinition,
+  revision: z.number().int(),
+  life: taskLife,
+  /** Ends whose post-mortems are still being written: an end must not be on disk without its exit code. */
+  ends: z.array(runEnd).default([]),
+});
 export type TaskFile = z.infer<typeof taskFile>;
 
 /**
@@ -54,6 +63,7 @@ export type TaskFile = z.infer<typeof taskFile>;
  *   FOLDER/runs/N/{run.json,end.json}    what a run was started with, and its post-mortem
  *   FOLDER/runs/N/exit                   its exit status, written by its shim (see shim.ts)
  *   FOLDER/runs/N/{stdout,stderr}        its logs, where the task names no other place
+ *   FOLDER/runs/N/times                  when they were how long (see log-times.ts)
  *   FOLDER/runs/N/{stdout,stderr}.position   what was cut off their heads (see run-log.ts)
  */
 export class TaskFiles {
@@ -71,6 +81,25 @@ export class TaskFiles {
   save(file: TaskFile): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o750 });
     writeWhole(join(this.folder, 'task.json'), JSON.stringify(file));
+  }
+
+  /** `save`, of something that must not be lost. Throws `no_space` or `unavailable`; a folder that was made for it is gone again then. */
+  order(file: TaskFile): void {
+    const isNew = !existsSync(this.folder);
+    try {
+      this.save(file);
+    } catch (error) {
+      if (isNew) rmSync(this.folder, { recursive: true, force: true });
+      const code = ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '') ? 'no_space' : 'unavailable';
+      const { id } = file.definition;
+      throw new CerebroError(
+        code,
+        `the order for "${id}" could not be kept, nothing was changed: ${messageOf(error)}`,
+        {
+          cause: error,
+        },
+      );
+    }
   }
 
   runFolder(run: number): string {
@@ -97,6 +126,11 @@ export class TaskFiles {
     // A log that is the sitter's own stream is no file.
     if (path === undefined || !isAbsolute(path)) return undefined;
     return { path, positionPath: join(this.runFolder(run), `${stream}.position`) };
+  }
+
+  /** When the logs of a run were how long (see log-times.ts). */
+  timesPath(run: number): string {
+    return join(this.runFolder(run), 'times');
   }
 
   endRun(end: RunEnd): void {
@@ -126,9 +160,23 @@ export class TaskFiles {
     }
   }
 
+  /** What a daemon has left that was killed while it made the folder of a new task, or removed that of an old one. */
+  isLeftOver(): boolean {
+    const there = (name: string): boolean => existsSync(join(this.folder, name));
+    return basename(this.folder).startsWith(REMOVED) || !(there('task.json') || there('runs'));
+  }
+
   /** Everything, at once; logs that lie elsewhere go one by one. */
   async remove(): Promise<void> {
+    if (!existsSync(this.folder)) return;
     for (const run of this.runs()) await this.#removeLogsElsewhere(run);
+    // In one step under a name that is no task's: a half of a folder would be taken for a damaged task.
+    const removed = join(dirname(this.folder), `${REMOVED}${randomUUID()}`);
+    renameSync(this.folder, removed);
+    await new TaskFiles(removed).discard();
+  }
+
+  async discard(): Promise<void> {
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
 

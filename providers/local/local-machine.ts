@@ -9,7 +9,9 @@ import type { Instance, MachineOrder } from '../../core/contracts/machine-provid
 import type { ProcessTable } from '../../core/contracts/process-table.ts';
 import { messageOf } from '../../core/errors.ts';
 import { sitterFile } from '../../core/model/sitter-file.ts';
+import { IDENTITY_FILE, type TlsIdentity } from '../../core/model/tls-identity.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
+import { ownAddress, SHARED_ADDRESS } from './own-address.ts';
 
 const LOOK_MS = 250;
 const SUSPEND_DEADLINE_MS = 60_000;
@@ -20,6 +22,9 @@ const instanceFile = z.object({
   zone: z.string(),
   intent: z.string(),
   type: z.string(),
+  /** What its type offers; null in files of older machines. */
+  cpu: z.number().nullable().default(null),
+  mem: z.number().nullable().default(null),
   /** `off` is what a power cut leaves: nothing of it is started again. */
   power: z.enum(['on', 'off']),
   reason: z.string(),
@@ -32,6 +37,7 @@ export interface LocalMachineServices {
   processes: ProcessTable;
   selfCommand: readonly string[];
   maxRestartsPerMinute: number;
+  ownAddresses: boolean;
   onChange(): void;
 }
 
@@ -62,10 +68,21 @@ export class LocalMachine {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     writeFileSync(join(folder, 'admin.token'), `${order.token}\n`, { mode: 0o600 });
+    writeIdentity(folder, order.identity);
     const { clusterId, machineId, zone, intent, type } = order;
     const machine = new LocalMachine(
       folder,
-      { clusterId, machineId, zone, intent, type: type.name, power: 'on', reason: 'ordered' },
+      {
+        clusterId,
+        machineId,
+        zone,
+        intent,
+        type: type.name,
+        cpu: type.cpu,
+        mem: type.mem,
+        power: 'on',
+        reason: 'ordered',
+      },
       services,
     );
     machine.#save();
@@ -89,8 +106,8 @@ export class LocalMachine {
 
   instance(): Instance {
     const { clusterId, machineId, zone, intent, power } = this.#file;
-    const endpoint = this.#sitter()?.url ?? null;
-    const state = power === 'off' ? 'stopped' : endpoint === null ? 'pending' : 'running';
+    const url = this.#sitter()?.url ?? null;
+    const state = power === 'off' ? 'stopped' : url === null ? 'pending' : 'running';
     return {
       ref: machineId,
       clusterId,
@@ -98,8 +115,9 @@ export class LocalMachine {
       zone,
       intent,
       state,
-      address: '127.0.0.1',
-      endpoint: endpoint ?? this.#lastUrl(),
+      address: this.#address,
+      // The same port: plain HTTP is for this host's people, and TLS for the cluster sitter.
+      endpoint: (url ?? this.#lastUrl())?.replace(/^http:/, 'https:') ?? null,
     };
   }
 
@@ -130,6 +148,11 @@ export class LocalMachine {
   async remove(): Promise<void> {
     await this.powerOff('ended');
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** The sitter takes the file up by itself. */
+  renewIdentity(identity: TlsIdentity): void {
+    writeIdentity(this.folder, identity);
   }
 
   /** Has the sitter end its tasks in order and go, until `watch` starts it again. */
@@ -206,12 +229,12 @@ export class LocalMachine {
     try {
       const child = spawn(
         program,
-        [...first, '--mode', 'machine', '--data-dir', this.folder, '--port', port, '--port-fallback'],
+        [...first, '--mode', 'machine', '--data-dir', this.folder, '--port', port, '--port-fallback', ...this.#size()],
         {
           cwd: this.folder,
           detached: true,
           stdio: ['ignore', log, log],
-          env: { ...process.env, [MACHINE_MARKER]: this.#marker },
+          env: { ...process.env, [MACHINE_MARKER]: this.#marker, CEREBRO_ADDRESS: this.#address },
         },
       );
       child.once('exit', (code, signal) => this.#sitterEnded(code, signal));
@@ -224,6 +247,12 @@ export class LocalMachine {
     } finally {
       closeSync(log);
     }
+  }
+
+  /** A machine here is as large as its type says, and not as this host. */
+  #size(): string[] {
+    const { cpu, mem } = this.#file;
+    return cpu === null || mem === null ? [] : ['--capacity-cpu', String(cpu), '--capacity-mem', String(mem)];
   }
 
   #sitterEnded(code: number | null, signal: string | null): void {
@@ -263,6 +292,10 @@ export class LocalMachine {
     }
   }
 
+  get #address(): string {
+    return this.#services.ownAddresses ? ownAddress(this.#file.clusterId, this.#file.machineId) : SHARED_ADDRESS;
+  }
+
   get #marker(): string {
     return `${this.#file.clusterId}/${this.#file.machineId}`;
   }
@@ -277,4 +310,10 @@ export class LocalMachine {
     writeFileSync(`${path}.new`, JSON.stringify(this.#file), { mode: 0o600 });
     renameSync(`${path}.new`, path);
   }
+}
+
+function writeIdentity(folder: string, identity: TlsIdentity): void {
+  const path = join(folder, IDENTITY_FILE);
+  writeFileSync(`${path}.part`, JSON.stringify(identity), { mode: 0o600 });
+  renameSync(`${path}.part`, path);
 }

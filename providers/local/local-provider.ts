@@ -7,7 +7,9 @@ import type { Instance, MachineOrder, MachineProvider, ProviderAction } from '..
 import type { ProcessTable } from '../../core/contracts/process-table.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError } from '../../core/errors.ts';
+import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
+import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
 import { LocalRemote } from './local-remote.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
@@ -49,6 +51,7 @@ export class LocalProvider implements MachineProvider {
       processes: services.processes,
       selfCommand: services.selfCommand,
       maxRestartsPerMinute: config.max_restarts_per_minute,
+      ownAddresses: config.own_addresses,
       onChange: () => {
         for (const listener of this.#listeners) listener();
       },
@@ -119,6 +122,14 @@ export class LocalProvider implements MachineProvider {
 
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
+  }
+
+  async login({ machineId }: { machineId: string }): Promise<MachineLogin> {
+    return { kind: 'folder', machine: machineId, folder: this.#machine(machineId).folder };
+  }
+
+  async renewIdentity(machineId: string, identity: TlsIdentity): Promise<void> {
+    this.#machine(machineId).renewIdentity(identity);
   }
 
   async suspend(clusterId: string): Promise<void> {

@@ -8,12 +8,19 @@ import type {
   JobView,
   MachineView,
   PluginView,
+  RollOutAction,
 } from '../../core/contracts/cluster-api.ts';
 import { CerebroError } from '../../core/errors.ts';
+import type { AlertView } from '../../core/model/alert.ts';
+import type { DnsView } from '../../core/model/dns.ts';
 import type { ClusterEvent } from '../../core/model/event.ts';
-import { type JobRecord, jobSpec } from '../../core/model/job.ts';
+import type { History, HistorySpan } from '../../core/model/history.ts';
+import { type JobRecord, type JobRun, type JobVersion, jobSpec } from '../../core/model/job.ts';
+import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { RunEnd, TaskStatus } from '../../core/model/task.ts';
+import type { WorkCounts } from '../../core/model/work-counts.ts';
+import { PLAIN_JOB } from './plain-records.ts';
 
 const AT = '2026-01-02T03:04:05.000Z';
 
@@ -25,10 +32,14 @@ export class FakeClusterApi implements ClusterApi {
   copyViews: CopyView[] = [];
   timeline: ClusterEvent[] = [];
   attention: string[] = [];
+  alertViews: AlertView[] = [];
   ends: RunEnd[] = [];
+  dnsView: DnsView = { providers: [], names: [], aliases: [], attention: [], checkedAt: null };
   /** What `apply` throws, and what `postMortems` throws. */
   applyError: CerebroError | null = null;
   endsError: CerebroError | null = null;
+  historyError: CerebroError | null = null;
+  past: History = { of: 'machine', span: 'hour', from: AT, stepSeconds: 5, series: {} };
   result: Omit<ApplyResult, 'dryRun'> = { changes: [], plan: [] };
   readonly #listeners = new Set<() => void>();
 
@@ -97,6 +108,16 @@ export class FakeClusterApi implements ClusterApi {
     return [...this.ends];
   }
 
+  async history(of: { machine: string } | { copy: string }, span: HistorySpan): Promise<History> {
+    if (this.historyError) throw this.historyError;
+    this.calls.push(`history of ${'machine' in of ? of.machine : of.copy} over the ${span}`);
+    return this.past;
+  }
+
+  work(): WorkCounts {
+    return { passes: { done: 3, failed: 1 }, effects: new Map([['deploy-copy', { done: 2, failed: 0 }]]), events: 2 };
+  }
+
   async events({ limit = 100, job, machine, copy }: EventQuery): Promise<ClusterEvent[]> {
     return this.timeline
       .filter(
@@ -114,6 +135,15 @@ export class FakeClusterApi implements ClusterApi {
 
   plugins(): PluginView[] {
     return [{ id: 'ui-dashboard', point: 'ui', use: './plugins/ui-dashboard', state: 'running' }];
+  }
+
+  dns(): DnsView {
+    return this.dnsView;
+  }
+
+  async checkDns(): Promise<DnsView> {
+    this.calls.push('check dns');
+    return this.dnsView;
   }
 
   machineTypes(): readonly MachineType[] {
@@ -139,6 +169,11 @@ export class FakeClusterApi implements ClusterApi {
     this.calls.push(`drain ${id} by ${by}`);
   }
 
+  async login(what: string): Promise<MachineLogin> {
+    this.calls.push(`login ${what}`);
+    return { kind: 'folder', machine: what, folder: '/' };
+  }
+
   async providerAction(machine: string, action: string, by: string): Promise<string> {
     this.calls.push(`${action} ${machine} by ${by}`);
     return 'done';
@@ -146,6 +181,69 @@ export class FakeClusterApi implements ClusterApi {
 
   async setIdleLimit(limit: number, zone: string | null, by: string): Promise<void> {
     this.calls.push(`idle limit ${limit} in ${zone ?? 'each zone'} by ${by}`);
+  }
+
+  alerts(): AlertView[] {
+    return this.alertViews;
+  }
+
+  async stopJob(name: string, by: string): Promise<void> {
+    this.calls.push(`stop "${name}" by ${by}`);
+  }
+
+  async startJob(name: string, by: string): Promise<void> {
+    this.calls.push(`start "${name}" by ${by}`);
+  }
+
+  async scaleJob(name: string, zone: string | null, count: number, by: string): Promise<void> {
+    this.calls.push(`scale "${name}" to ${count} in ${zone} by ${by}`);
+  }
+
+  versions(name: string): JobVersion[] {
+    const { record } = this.job(name);
+    const { version, spec, createdAt } = record;
+    return [{ job: name, version, spec, createdAt, by: 'browser', outcome: 'good', sentence: null }];
+  }
+
+  async rollBack(name: string, to: number | null, by: string): Promise<number> {
+    this.calls.push(`roll back "${name}" to ${to} by ${by}`);
+    return to ?? 1;
+  }
+
+  async rollOut(name: string, action: RollOutAction, by: string): Promise<void> {
+    this.calls.push(`${action} "${name}" by ${by}`);
+  }
+
+  async runJob(name: string, by: string): Promise<JobRun> {
+    this.calls.push(`run "${name}" by ${by}`);
+    return {
+      id: 1,
+      due: null,
+      by,
+      version: 1,
+      state: 'running',
+      startedAt: Date.parse(AT),
+      endedAt: null,
+      sentence: `asked for by ${by}`,
+    };
+  }
+
+  async stopRun(name: string, run: number | null, by: string): Promise<number> {
+    this.calls.push(`stop run ${run} of "${name}" by ${by}`);
+    return run ?? 1;
+  }
+
+  async cordonMachine(id: string, cordoned: boolean, by: string): Promise<void> {
+    this.calls.push(`${cordoned ? 'cordon' : 'uncordon'} ${id} by ${by}`);
+  }
+
+  async cancelDrain(id: string, by: string): Promise<void> {
+    this.calls.push(`cancel drain of ${id} by ${by}`);
+  }
+
+  async replaceMachine(id: string, by: string): Promise<string> {
+    this.calls.push(`replace ${id} by ${by}`);
+    return `${id}-new`;
   }
 
   setLogLevel(level: string, by: string): void {
@@ -172,13 +270,31 @@ export function smallCluster(names: { job: string; slug: string; machine: string
     name: job,
     slug,
     version: 2,
+    ...PLAIN_JOB,
+    lastVersion: 2,
+    goodVersion: 2,
     spec,
     nextSerial: 2,
     state: 'active',
     createdAt: AT,
     updatedAt: AT,
   };
-  api.jobViews = [{ name: job, version: 2, state: 'active', zones, updatedAt: AT, linkedJob: null, record }];
+  api.jobViews = [
+    {
+      name: job,
+      version: 2,
+      state: 'active',
+      zones,
+      stopped: false,
+      rollout: null,
+      goodVersion: 2,
+      nextRun: null,
+      lastRun: null,
+      updatedAt: AT,
+      linkedJob: null,
+      record,
+    },
+  ];
   api.copyViews = [
     {
       copy,
@@ -223,6 +339,7 @@ export function runningTask(copy: string, job: string): TaskStatus {
     job,
     name: job,
     version: 2,
+    generation: 0,
     phase: 'running',
     reason: 'running',
     since: AT,
@@ -240,7 +357,14 @@ export function runningTask(copy: string, job: string): TaskStatus {
       enforcer: 'proc',
       holds: { cpu: 'measured', mem: 'polled', pids: 'polled', io: 'none' },
     },
-    usage: { cpu: 0.12, memBytes: 12 * 1024 * 1024, processes: 2, throttledSeconds: 0 },
+    usage: {
+      cpu: 0.12,
+      memBytes: 12 * 1024 * 1024,
+      processes: 2,
+      throttledSeconds: 0,
+      readBytes: 0,
+      writtenBytes: 4096,
+    },
     warnings: [],
     health: null,
     logs: null,
