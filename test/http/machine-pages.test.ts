@@ -141,7 +141,7 @@ t.test('signal, restart, stop and start do what they say', async (t) => {
   };
   t.match(await act({ do: 'signal', signal: 'SIGHUP' }), 'notice=ticker was sent SIGHUP');
   await eventually(async () => (await (await api('/logs/ticker')).text()).includes('hung up'), 'it heard the signal');
-  t.match(await page('/events?task=ticker'), /ticker was sent SIGHUP.*by browser/s);
+  t.match(await page('/events?task=ticker'), /SIGHUP was sent to ticker.*by browser/s);
   t.match(await act({ do: 'restart' }), 'being restarted');
   await eventually(async () => (await task('ticker')).run === 2 && (await task('ticker')).phase === 'running', 'run 2');
   t.match(await act({ do: 'stop' }), 'being stopped');
