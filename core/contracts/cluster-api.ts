@@ -4,6 +4,7 @@ import type {
   ClusterStatus,
   CopyView,
   Explanation,
+  Forecast,
   JobView,
   MachineView,
   PluginView,
@@ -12,6 +13,7 @@ import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { History, HistorySpan } from '../model/history.ts';
 import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
+import type { MachineLogin } from '../model/machine-login.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { RunEnd } from '../model/task.ts';
 import type { WorkCounts } from '../model/work-counts.ts';
@@ -21,6 +23,7 @@ export type {
   ClusterStatus,
   CopyView,
   Explanation,
+  Forecast,
   JobChange,
   JobView,
   MachineView,
@@ -74,6 +77,8 @@ export interface ClusterApi {
   /** Looks at every name, and whether people's own CNAMEs are there, before it answers. */
   checkDns(): Promise<DnsView>;
   apply(text: string, options: ApplyOptions): Promise<ApplyResult>;
+  /** What would be done if the job file `text` (it may be empty) were applied and these machines were lost, or drained. */
+  plan(wish: { text: string; source: string; lost: string[]; drained: string[] }): Promise<Forecast>;
   removeJob(name: string, by: string): Promise<void>;
   /** A copy at once, or all of a job by and by; resolves to their ids when that is ordered. */
   restartCopies(filter: { job?: string; copy?: string }, by: string): Promise<string[]>;
@@ -96,6 +101,8 @@ export interface ClusterApi {
   cancelDrain(id: string, by: string): Promise<void>;
   /** Resolves to the id of the machine that was ordered. */
   replaceMachine(id: string, by: string): Promise<string>;
+  /** `what`: a machine, a copy, or a job on one machine. */
+  login(what: string): Promise<MachineLogin>;
   providerAction(machine: string, action: string, by: string): Promise<string>;
   setIdleLimit(limit: number, zone: string | null, by: string): Promise<void>;
   setLogLevel(level: string, by: string): void;

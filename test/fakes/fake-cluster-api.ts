@@ -5,6 +5,7 @@ import type {
   CopyView,
   EventQuery,
   Explanation,
+  Forecast,
   JobView,
   MachineView,
   PluginView,
@@ -16,6 +17,7 @@ import type { DnsView } from '../../core/model/dns.ts';
 import type { ClusterEvent } from '../../core/model/event.ts';
 import type { History, HistorySpan } from '../../core/model/history.ts';
 import { type JobRecord, type JobRun, type JobVersion, jobSpec } from '../../core/model/job.ts';
+import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { RunEnd, TaskStatus } from '../../core/model/task.ts';
 import type { WorkCounts } from '../../core/model/work-counts.ts';
@@ -39,7 +41,7 @@ export class FakeClusterApi implements ClusterApi {
   endsError: CerebroError | null = null;
   historyError: CerebroError | null = null;
   past: History = { of: 'machine', span: 'hour', from: AT, stepSeconds: 5, series: {} };
-  result: Omit<ApplyResult, 'dryRun'> = { changes: [], plan: [] };
+  result: Omit<ApplyResult, 'dryRun'> = { changes: [], plan: [], price: null };
   readonly #listeners = new Set<() => void>();
 
   /** Tells whoever listens that something changed. */
@@ -168,6 +170,11 @@ export class FakeClusterApi implements ClusterApi {
     this.calls.push(`drain ${id} by ${by}`);
   }
 
+  async login(what: string): Promise<MachineLogin> {
+    this.calls.push(`login ${what}`);
+    return { kind: 'folder', machine: what, folder: '/' };
+  }
+
   async providerAction(machine: string, action: string, by: string): Promise<string> {
     this.calls.push(`${action} ${machine} by ${by}`);
     return 'done';
@@ -175,6 +182,10 @@ export class FakeClusterApi implements ClusterApi {
 
   async setIdleLimit(limit: number, zone: string | null, by: string): Promise<void> {
     this.calls.push(`idle limit ${limit} in ${zone ?? 'each zone'} by ${by}`);
+  }
+
+  async plan(): Promise<Forecast> {
+    return { plan: this.result.plan, price: this.result.price };
   }
 
   alerts(): AlertView[] {
