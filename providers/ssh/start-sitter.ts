@@ -50,6 +50,8 @@ export async function startSitter(
   const exports = Object.entries(marker).map(([name, value]) => `export ${name}=${shellQuote(value)}`);
   const script = [
     ...exports,
+    // Tasks inherit it: where recipes work, so that a command can name what they have put there.
+    'export CEREBRO_HOME="$PWD/home"',
     'cd data',
     `command -v ${shellQuote(start.command[0] ?? '')} >/dev/null || { echo 'there is no such program: '${shellQuote(start.command[0] ?? '')} >&2; exit 1; }`,
     `setsid ${shellWords([...start.command, ...arguments_])} </dev/null >>sitter.log 2>&1 &`,
