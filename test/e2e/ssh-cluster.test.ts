@@ -17,7 +17,9 @@ function writePlugins(path: string, hosts: SshdHosts): void {
     mem: 1024,
     access: { port, user },
   }));
-  const config = { access: { keys: [hosts.key] }, look_every: 1, zones: { rack1: { hosts: inventory } } };
+  const main = join(packageRoot, 'dist', 'core', 'main.js');
+  const sitter = { command: ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, main] };
+  const config = { access: { keys: [hosts.key] }, look_every: 1, sitter, zones: { rack1: { hosts: inventory } } };
   const plugins = [...own.plugins, { use: './providers/ssh', modes: ['cluster'], config }];
   const absolute = plugins.map((plugin) => ({ ...plugin, use: join(packageRoot, plugin.use) }));
   writeFileSync(path, JSON.stringify({ plugins: absolute }));
