@@ -14,7 +14,7 @@ import type {
   RollOutAction,
 } from '../contracts/cluster-api.ts';
 import type { DnsProvider } from '../contracts/dns-provider.ts';
-import type { IdentityIssuer } from '../contracts/identity-issuer.ts';
+import type { MachineIdentities } from '../contracts/identity-issuer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { Notifier } from '../contracts/notifier.ts';
@@ -28,6 +28,7 @@ import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
+import type { MachineLogin } from '../model/machine-login.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
@@ -45,6 +46,7 @@ import { JobOrders } from './job-orders.ts';
 import { MachineAgents } from './machine-agents.ts';
 import { MachineClient } from './machine-client.ts';
 import type { MachineLink } from './machine-link.ts';
+import { loginTo } from './machine-login.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { planSentences } from './plan-sentences.ts';
@@ -263,8 +265,11 @@ export class ClusterSitter implements ClusterApi {
   }
 
   /** Certificates for machines, for providers that deploy sitters by themselves. */
-  get identities(): IdentityIssuer {
-    return this.#authority;
+  get identities(): MachineIdentities {
+    return {
+      issue: (machineId) => this.#authority.issue(machineId),
+      greet: (id, endpoint) => this.#client.greet({ id, endpoint }),
+    };
   }
 
   // --- what is ---
@@ -435,6 +440,10 @@ export class ClusterSitter implements ClusterApi {
 
   async replaceMachine(id: string, by: string): Promise<string> {
     return this.#machineOrders.replace(id, by);
+  }
+
+  login(what: string): Promise<MachineLogin> {
+    return loginTo(what, this.#records, this.#providers);
   }
 
   async providerAction(machine: string, action: string, by: string): Promise<string> {

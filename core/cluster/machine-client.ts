@@ -15,6 +15,9 @@ const READ_MS = 3000;
 /** A stop waits for the task's own stop_timeout, which can be long; the cluster sitter asks again if this is not enough. */
 const REMOVE_MS = 120_000;
 
+/** As much of a machine's record as it takes to speak to it. */
+type Whereabouts = Pick<MachineRecord, 'id' | 'endpoint'>;
+
 const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
 
 /** Talks with machine sitters, over mutual TLS. Every call has a deadline; what cannot be reached is `unavailable`. */
@@ -34,6 +37,11 @@ export class MachineClient {
   /** The machine is gone: nothing is kept for it. */
   forget(machineId: string): void {
     this.#agents.forget(machineId);
+  }
+
+  /** Whether it is there and takes us for what we are. */
+  async greet(machine: Whereabouts): Promise<void> {
+    await this.#call(machine, 'GET', '/api/v1/machine', undefined, READ_MS);
   }
 
   /** Gives a machine its next certificate. */
@@ -92,7 +100,7 @@ export class MachineClient {
   }
 
   async #open(
-    machine: MachineRecord,
+    machine: Whereabouts,
     path: string,
     signal: AbortSignal,
     headers: Record<string, string> = {},
@@ -117,7 +125,7 @@ export class MachineClient {
   }
 
   async #call(
-    machine: MachineRecord,
+    machine: Whereabouts,
     method: 'GET' | 'PUT' | 'POST' | 'DELETE',
     path: string,
     body?: unknown,
@@ -141,7 +149,7 @@ export class MachineClient {
     }
   }
 
-  #unreachable(machine: MachineRecord, error: unknown): CerebroError {
+  #unreachable(machine: Whereabouts, error: unknown): CerebroError {
     if (error instanceof CerebroError) return error;
     const ended = systemCode(error) === 'CERT_HAS_EXPIRED';
     if (ended) this.#agents.noteCertificateEnd(machine.id, 0);
@@ -155,7 +163,7 @@ export class MachineClient {
 }
 
 /** Commands go over TLS or not at all. */
-function endpointOf({ id, endpoint }: MachineRecord): string {
+function endpointOf({ id, endpoint }: Whereabouts): string {
   if (endpoint === null) throw new CerebroError('unavailable', `${id} has no address yet`);
   if (!endpoint.startsWith('https://')) {
     throw new CerebroError(
@@ -168,7 +176,7 @@ function endpointOf({ id, endpoint }: MachineRecord): string {
 
 /** The machine's own words, with its code where we know it. */
 async function refusal(
-  machine: MachineRecord,
+  machine: Whereabouts,
   status: number,
   body: { json(): Promise<unknown> },
 ): Promise<CerebroError> {
