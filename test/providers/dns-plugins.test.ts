@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { PluginServices } from '../../core/define-plugin.ts';
 import { createPlugins, loadPlugins, pluginsFor } from '../../core/engine/load-plugins.ts';
+import { noIdentities } from '../../core/engine/no-identities.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
@@ -33,6 +34,8 @@ t.test('the providers load from plugins.json, and creating them touches nothing'
     logger: silentLogger,
     processes: new ProcTable(),
     dataDir: join(folder, 'nothing-here'),
+    tasksGroup: '',
+    identities: noIdentities,
     recipePath: [],
     selfCommand: [],
   };
