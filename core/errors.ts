@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'conflict' // somebody else changed it meanwhile
   | 'too_large'
   | 'no_space' // the disk under the store is full
+  | 'no_capacity' // a provider has none of this size in this zone now; `details` is a `NoCapacity` (contracts/machine-provider.ts)
   | 'unavailable' // a part that is needed does not answer now; trying again makes sense
   | 'timeout'
   | 'unsupported' // this host or this provider cannot do it

@@ -15,6 +15,7 @@ const STATUS: Record<ErrorCode, number> = {
   conflict: 409,
   too_large: 413,
   no_space: 507,
+  no_capacity: 503,
   unavailable: 503,
   timeout: 504,
   unsupported: 501,
