@@ -14,6 +14,8 @@ const RETRY_MS = 30_000;
 const IMAGE_MS = 3_600_000;
 
 interface Shelf {
+  /** false: EC2 has not told yet. */
+  known: boolean;
   types: readonly MachineType[];
   architectures: ReadonlyMap<string, Architecture>;
   /** Why there is nothing on it, or less than was asked for. */
@@ -62,13 +64,13 @@ export class Catalogue {
     return this.#shelves.get(zone)?.complaint ?? null;
   }
 
-  /** Throws `no_capacity` for a size that is not on sale in the zone, or what `complaint` says. */
-  architecture(site: Site, size: string): Architecture {
-    const shelf = this.#shelves.get(site.zone);
-    const architecture = shelf?.architectures.get(readSize(size).instanceType);
+  /** Throws `no_capacity` for a size that is not on sale in the zone; asks again where nothing is known of the zone yet. */
+  async architecture(site: Site, size: string): Promise<Architecture> {
+    const known = this.#shelves.get(site.zone);
+    const shelf = known?.known ? known : await this.#ask(site);
+    if (shelf !== known) this.#shelves.set(site.zone, shelf);
+    const architecture = shelf.architectures.get(readSize(size).instanceType);
     if (architecture) return architecture;
-    if (shelf === undefined || shelf.types.length === 0)
-      throw new CerebroError('unavailable', shelf?.complaint ?? `what EC2 sells in ${site.zone} is not known yet`);
     const details = { zone: site.zone, type: size, why: 'not_offered' as const };
     throw new CerebroError('no_capacity', `${size} is not on sale in ${site.zone}`, { details });
   }
@@ -120,7 +122,7 @@ export class Catalogue {
           this.#shelves.set(site.zone, await this.#ask(site));
         } catch (error) {
           const { message } = this.#region(site).explain(error, 'DescribeInstanceTypes', { zone: site.zone });
-          this.#shelves.set(site.zone, { types: [], architectures: new Map(), complaint: message });
+          this.#shelves.set(site.zone, { known: false, types: [], architectures: new Map(), complaint: message });
           failed.push(site);
         }
         const { complaint } = this.#shelves.get(site.zone) ?? {};
@@ -131,7 +133,7 @@ export class Catalogue {
     this.#deps.onChange();
     if (failed.length === 0) return;
     this.#retry = this.#deps.clock.timer(RETRY_MS, () => {
-      void this.#load(failed);
+      void this.#load(failed.filter(({ zone }) => !this.#shelves.get(zone)?.known));
     });
   }
 
@@ -156,7 +158,7 @@ export class Catalogue {
       }
     }
     const complaint = complaints.length > 0 ? `instance_types of ${site.zone}: ${complaints.join('; ')}` : null;
-    return { types, architectures, complaint };
+    return { known: true, types, architectures, complaint };
   }
 
   #sizes(site: Site, instanceType: string, info: InstanceTypeInfo): MachineType[] {

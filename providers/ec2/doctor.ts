@@ -54,19 +54,19 @@ export async function inspectEc2(inspection: Ec2Inspection): Promise<ProviderRep
 
 /** Credentials, and the rights that every zone of the region needs. */
 async function inspectRegion(region: Ec2Region, sites: readonly Site[]): Promise<Finding[]> {
-  const { client, name } = region;
-  const looks: [action: string, call: (options: { abortSignal: AbortSignal }) => Promise<unknown>][] = [
-    ['DescribeInstances', (o) => client.send(new DescribeInstancesCommand({ DryRun: true }), o)],
-    ['DescribeInstanceStatus', (o) => client.send(new DescribeInstanceStatusCommand({ DryRun: true }), o)],
+  const { name } = region;
+  const looks: [action: string, call: Parameters<Ec2Region['wouldAllow']>[0]][] = [
+    ['DescribeInstances', (client, o) => client.send(new DescribeInstancesCommand({ DryRun: true }), o)],
+    ['DescribeInstanceStatus', (client, o) => client.send(new DescribeInstanceStatusCommand({ DryRun: true }), o)],
     [
       'TerminateInstances',
-      (o) => client.send(new TerminateInstancesCommand({ DryRun: true, InstanceIds: [NOBODY] }), o),
+      (client, o) => client.send(new TerminateInstancesCommand({ DryRun: true, InstanceIds: [NOBODY] }), o),
     ],
   ];
   if (sites.some(({ spot }) => spot !== 'never'))
     looks.push([
       'DescribeSpotInstanceRequests',
-      (o) => client.send(new DescribeSpotInstanceRequestsCommand({ DryRun: true }), o),
+      (client, o) => client.send(new DescribeSpotInstanceRequestsCommand({ DryRun: true }), o),
     ]);
   const findings: Finding[] = [];
   for (const [action, call] of looks) {
@@ -126,14 +126,14 @@ async function inspectSite(site: Site, region: Ec2Region, inspection: Ec2Inspect
   if (site.key_pair !== undefined) {
     const KeyNames = [site.key_pair];
     await look('key pair', 'DescribeKeyPairs', async () => {
-      await region.client.send(new DescribeKeyPairsCommand({ KeyNames }), { abortSignal: region.deadline() });
+      await region.call((client, options) => client.send(new DescribeKeyPairsCommand({ KeyNames }), options));
       return KeyNames.join();
     });
   }
   if (site.security_groups.length > 0)
     await look('security groups', 'DescribeSecurityGroups', async () => {
       const GroupIds = site.security_groups;
-      await region.client.send(new DescribeSecurityGroupsCommand({ GroupIds }), { abortSignal: region.deadline() });
+      await region.call((client, options) => client.send(new DescribeSecurityGroupsCommand({ GroupIds }), options));
       return GroupIds.join(', ');
     });
   else
@@ -158,7 +158,7 @@ async function dryLaunch(site: Site, region: Ec2Region, size: string, inspection
     intent: 'doctor',
     token: 'doctor',
   };
-  const image = await catalogue.image(site, catalogue.architecture(site, size));
+  const image = await catalogue.image(site, await catalogue.architecture(site, size));
   const subnet = await catalogue.subnet(site);
   const hostKey = hostKeyOf(order);
   const authorizedKeys = inspection.publicKeys(site.ssh.keys);
@@ -168,8 +168,8 @@ async function dryLaunch(site: Site, region: Ec2Region, size: string, inspection
     userData: userData({ hostKey, authorizedKeys, script: site.user_data }),
     hostKey: hostKey.publicKey,
   });
-  await region.wouldAllow((options) =>
-    region.client.send(new RunInstancesCommand({ ...request, DryRun: true }), options),
+  await region.wouldAllow((client, options) =>
+    client.send(new RunInstancesCommand({ ...request, DryRun: true }), options),
   );
   return `${size} of ${image.id} in ${subnet} would be made`;
 }

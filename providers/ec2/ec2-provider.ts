@@ -56,7 +56,9 @@ export class Ec2Provider implements MachineProvider {
     this.#config = config;
     const { clock, logger, dataDir, prices } = services;
     this.#sites = sitesOf(config, NAME);
-    this.#regions = new Map(Object.keys(config.regions).map((region) => [region, new Ec2Region(region, config)]));
+    this.#regions = new Map(
+      Object.keys(config.regions).map((region) => [region, new Ec2Region(region, config, clock)]),
+    );
     const [sites, regions, onChange] = [this.#sites, this.#regions, () => this.#tell()];
     this.#catalogue = new Catalogue({ clock, logger, config, prices, regions, sites, onChange });
     this.#book = new LaunchBook(join(dataDir, 'ec2'), logger);

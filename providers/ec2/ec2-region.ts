@@ -6,8 +6,7 @@ import {
   DescribeInstanceTypesCommand,
   DescribeSpotInstanceRequestsCommand,
   DescribeSubnetsCommand,
-  EC2Client,
-  type EC2ClientConfig,
+  type EC2Client,
   type Instance as Ec2Instance,
   type Filter,
   type Image,
@@ -17,8 +16,11 @@ import {
   type RunInstancesCommandInput,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
+import type { Clock } from '../../core/contracts/clock.ts';
 import { CerebroError } from '../../core/errors.ts';
-import { codeOf, type Doing, explain } from './ec2-errors.ts';
+import { CallBudget } from './call-budget.ts';
+import { ec2Client, orAborted } from './ec2-client.ts';
+import { codeOf, type Doing, explain, isThrottling } from './ec2-errors.ts';
 import type { Config } from './schema.ts';
 import { TAG, tagOf } from './tags.ts';
 
@@ -26,18 +28,20 @@ import { TAG, tagOf } from './tags.ts';
 const MAX_PAGES = 1000;
 
 /**
- * One region's API: every call under a deadline, with the SDK's adaptive retries (one client, so one bucket, for each region),
- * every list read to its end. What fails is thrown as EC2 or the SDK has it; `explain` makes sentences of it.
+ * One region's API: every call under a deadline, with the SDK's retries and one budget for the whole region; every list read to its
+ * end. What fails is thrown as EC2 or the SDK has it; `explain` makes sentences of it.
  */
 export class Ec2Region {
   readonly name: string;
   readonly #config: Config;
   #ended = new AbortController();
-  #made: EC2Client | null = null;
+  readonly #budget: CallBudget;
+  #client: EC2Client | null = null;
 
-  constructor(name: string, config: Config) {
+  constructor(name: string, config: Config, clock: Clock) {
     this.name = name;
     this.#config = config;
+    this.#budget = new CallBudget(clock, config.api.rate);
   }
 
   open(): void {
@@ -47,20 +51,24 @@ export class Ec2Region {
   /** Breaks off what is under way; until `open` nothing more is asked. */
   close(): void {
     this.#ended.abort();
-    this.#made?.destroy();
-    this.#made = null;
+    this.#client?.destroy();
+    this.#client = null;
   }
 
-  /** The client itself, for what has no method here. */
-  get client(): EC2Client {
-    this.#made ??= new EC2Client(clientConfig(this.name, this.#config));
-    return this.#made;
-  }
-
-  /** The deadline of one call with all of its tries. */
-  deadline(): AbortSignal {
+  /** Makes one call in its turn, with all of its tries under one deadline. */
+  async call<T>(ask: (client: EC2Client, options: { abortSignal: AbortSignal }) => Promise<T>): Promise<T> {
     const { timeout, attempts } = this.#config.api;
-    return AbortSignal.any([this.#ended.signal, AbortSignal.timeout(timeout * attempts * 1000)]);
+    const abortSignal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(timeout * attempts * 1000)]);
+    await this.#budget.take(abortSignal);
+    this.#client ??= ec2Client(this.name, this.#config);
+    try {
+      const answer = await orAborted(ask(this.#client, { abortSignal }), abortSignal);
+      this.#budget.answered();
+      return answer;
+    } catch (error) {
+      if (isThrottling(error)) this.#budget.throttled();
+      throw error;
+    }
   }
 
   /** All that bears the cluster's tag, the ended too. */
@@ -83,13 +91,13 @@ export class Ec2Region {
   #describe(Filters: Filter[]): Promise<Ec2Instance[]> {
     return this.#pages(async (NextToken) => {
       const input = { Filters, MaxResults: 1000, ...(NextToken !== undefined && { NextToken }) };
-      const page = await this.client.send(new DescribeInstancesCommand(input), { abortSignal: this.deadline() });
+      const page = await this.call((client, options) => client.send(new DescribeInstancesCommand(input), options));
       return { items: (page.Reservations ?? []).flatMap(({ Instances = [] }) => Instances), next: page.NextToken };
     });
   }
 
   async run(request: RunInstancesCommandInput): Promise<Ec2Instance> {
-    const answer = await this.client.send(new RunInstancesCommand(request), { abortSignal: this.deadline() });
+    const answer = await this.call((client, options) => client.send(new RunInstancesCommand(request), options));
     const [made] = answer.Instances ?? [];
     if (!made?.InstanceId)
       throw new CerebroError('unavailable', `EC2 in ${this.name} has answered without an instance`);
@@ -97,14 +105,16 @@ export class Ec2Region {
   }
 
   async terminate(ids: readonly string[]): Promise<void> {
-    await this.client.send(new TerminateInstancesCommand({ InstanceIds: [...ids] }), { abortSignal: this.deadline() });
+    await this.call((client, options) =>
+      client.send(new TerminateInstancesCommand({ InstanceIds: [...ids] }), options),
+    );
   }
 
   statuses(ids: readonly string[]): Promise<InstanceStatus[]> {
     return this.#inBatches(ids, async (InstanceIds) => {
-      const answer = await this.client.send(new DescribeInstanceStatusCommand({ InstanceIds }), {
-        abortSignal: this.deadline(),
-      });
+      const answer = await this.call((client, options) =>
+        client.send(new DescribeInstanceStatusCommand({ InstanceIds }), options),
+      );
       return answer.InstanceStatuses ?? [];
     });
   }
@@ -116,9 +126,9 @@ export class Ec2Region {
         filter('instance-id', ...batch),
         filter('status-code', 'marked-for-termination', 'marked-for-stop'),
       ];
-      const answer = await this.client.send(new DescribeSpotInstanceRequestsCommand({ Filters }), {
-        abortSignal: this.deadline(),
-      });
+      const answer = await this.call((client, options) =>
+        client.send(new DescribeSpotInstanceRequestsCommand({ Filters }), options),
+      );
       return (answer.SpotInstanceRequests ?? []).flatMap(({ InstanceId }) => InstanceId ?? []);
     });
   }
@@ -127,7 +137,7 @@ export class Ec2Region {
   typeInfos(names: readonly string[]): Promise<InstanceTypeInfo[]> {
     return this.#pages(async (NextToken) => {
       const input = { Filters: [filter('instance-type', ...names)], ...(NextToken !== undefined && { NextToken }) };
-      const page = await this.client.send(new DescribeInstanceTypesCommand(input), { abortSignal: this.deadline() });
+      const page = await this.call((client, options) => client.send(new DescribeInstanceTypesCommand(input), options));
       return { items: page.InstanceTypes ?? [], next: page.NextToken };
     });
   }
@@ -135,13 +145,15 @@ export class Ec2Region {
   /** Those of the names that are sold in the availability zone. */
   async offered(az: string, names: readonly string[]): Promise<Set<string>> {
     const offers = await this.#pages(async (NextToken) => {
-      const page = await this.client.send(
-        new DescribeInstanceTypeOfferingsCommand({
-          LocationType: 'availability-zone',
-          Filters: [filter('location', az), filter('instance-type', ...names)],
-          ...(NextToken !== undefined && { NextToken }),
-        }),
-        { abortSignal: this.deadline() },
+      const page = await this.call((client, options) =>
+        client.send(
+          new DescribeInstanceTypeOfferingsCommand({
+            LocationType: 'availability-zone',
+            Filters: [filter('location', az), filter('instance-type', ...names)],
+            ...(NextToken !== undefined && { NextToken }),
+          }),
+          options,
+        ),
       );
       return { items: page.InstanceTypeOfferings ?? [], next: page.NextToken };
     });
@@ -150,38 +162,44 @@ export class Ec2Region {
 
   async images(choice: { id: string } | { name: string; owner: string; architecture: string }): Promise<Image[]> {
     const byId = 'id' in choice;
-    const answer = await this.client.send(
-      new DescribeImagesCommand(
-        byId
-          ? { ImageIds: [choice.id] }
-          : {
-              Owners: [choice.owner],
-              Filters: [
-                filter('name', choice.name),
-                filter('architecture', choice.architecture),
-                filter('state', 'available'),
-                filter('root-device-type', 'ebs'),
-              ],
-            },
+    const answer = await this.call((client, options) =>
+      client.send(
+        new DescribeImagesCommand(
+          byId
+            ? { ImageIds: [choice.id] }
+            : {
+                Owners: [choice.owner],
+                Filters: [
+                  filter('name', choice.name),
+                  filter('architecture', choice.architecture),
+                  filter('state', 'available'),
+                  filter('root-device-type', 'ebs'),
+                ],
+              },
+        ),
+        options,
       ),
-      { abortSignal: this.deadline() },
     );
     return answer.Images ?? [];
   }
 
   /** The default subnet of an availability zone, if there is one. */
   async defaultSubnet(az: string): Promise<string | undefined> {
-    const answer = await this.client.send(
-      new DescribeSubnetsCommand({ Filters: [filter('availability-zone', az), filter('default-for-az', 'true')] }),
-      { abortSignal: this.deadline() },
+    const answer = await this.call((client, options) =>
+      client.send(
+        new DescribeSubnetsCommand({ Filters: [filter('availability-zone', az), filter('default-for-az', 'true')] }),
+        options,
+      ),
     );
     return answer.Subnets?.[0]?.SubnetId;
   }
 
   /** true: EC2 would do it. Throws what it says otherwise. */
-  async wouldAllow(call: (options: { abortSignal: AbortSignal }) => Promise<unknown>): Promise<boolean> {
+  async wouldAllow(
+    ask: (client: EC2Client, options: { abortSignal: AbortSignal }) => Promise<unknown>,
+  ): Promise<boolean> {
     try {
-      await call({ abortSignal: this.deadline() });
+      await this.call(ask);
       return true;
     } catch (error) {
       if (codeOf(error) === 'DryRunOperation') return true;
@@ -216,27 +234,4 @@ export class Ec2Region {
 
 function filter(Name: string, ...Values: string[]): Filter {
   return { Name, Values };
-}
-
-function clientConfig(region: string, config: Config): EC2ClientConfig {
-  const { api, credentials, profile, endpoint } = config;
-  return {
-    region,
-    retryMode: 'adaptive',
-    maxAttempts: api.attempts,
-    requestHandler: {
-      requestTimeout: api.timeout * 1000,
-      connectionTimeout: Math.min(5, api.timeout) * 1000,
-      throwOnRequestTimeout: true,
-    },
-    ...(endpoint !== undefined && { endpoint }),
-    ...(profile !== undefined && { profile }),
-    ...(credentials && {
-      credentials: {
-        accessKeyId: credentials.access_key_id,
-        secretAccessKey: credentials.secret_access_key,
-        ...(credentials.session_token !== undefined && { sessionToken: credentials.session_token }),
-      },
-    }),
-  };
 }

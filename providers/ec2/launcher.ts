@@ -40,7 +40,7 @@ export class Launcher {
     const known = await this.#knownFor(region, order);
     if (known) return this.#note(order, known);
     const { book, catalogue } = this.#deps;
-    const image = await catalogue.image(site, catalogue.architecture(site, order.type.name));
+    const image = await catalogue.image(site, await catalogue.architecture(site, order.type.name));
     const hostKey = hostKeyOf(order);
     const request = launchRequest(order, site, {
       image,

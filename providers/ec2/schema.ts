@@ -95,6 +95,8 @@ export const config = offer.extend({
       /** Seconds for one answer, and tries for one call. */
       timeout: z.number().positive().default(15),
       attempts: z.number().int().min(1).default(4),
+      /** Calls a second to one region, while EC2 does not say that it is asked too much. */
+      rate: z.number().positive().default(10),
       /** Seconds between looks at machines that boot or end, and for status checks and spot notices. */
       poll: z.number().positive().default(2),
       status_poll: z.number().positive().default(20),

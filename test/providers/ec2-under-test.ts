@@ -45,7 +45,7 @@ export class Ec2UnderTest {
       credentials: { access_key_id: 'AKIDEXAMPLE', secret_access_key: 'a-secret-of-the-test' },
       endpoint: this.endpoint,
       ...more,
-      api: { timeout: 10, attempts: 2, poll: 0.03, status_poll: 0.1, settle: 1, end: 20, ...more.api },
+      api: { timeout: 10, attempts: 2, rate: 500, poll: 0.03, status_poll: 0.1, settle: 1, end: 20, ...more.api },
     };
   }
 
