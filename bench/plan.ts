@@ -9,6 +9,7 @@ import type { MachineRecord } from '../core/model/machine.ts';
 import type { ClusterSnapshot, MachineContact, Plan } from '../core/model/plan.ts';
 import { settings } from '../core/model/settings.ts';
 import type { TaskStatus } from '../core/model/task.ts';
+import { NO_CEILINGS, PLAIN_COPY, PLAIN_JOB, PLAIN_MACHINE } from '../test/fakes/plain-records.ts';
 import { report, type Series } from './bench-report.ts';
 
 const ZONES = ['local-a', 'local-b', 'local-c', 'local-d', 'local-e'];
@@ -43,6 +44,7 @@ function jobs(): Map<string, JobRecord> {
       name,
       slug: name,
       version: 1,
+      ...PLAIN_JOB,
       spec,
       nextSerial: 1,
       state: 'active',
@@ -70,6 +72,7 @@ function machines(): Map<string, MachineRecord> {
         endpoint: 'http://127.0.0.1:1',
         replaces: null,
         cordoned: false,
+        ...PLAIN_MACHINE,
         reason: 'its machine sitter answers',
         createdAt: BEFORE + n,
         stateSince: BEFORE + n,
@@ -83,7 +86,7 @@ function machines(): Map<string, MachineRecord> {
 }
 
 function contact(heardAt: number, tasks: ReadonlyMap<string, TaskStatus>): MachineContact {
-  return { heardAt, connected: true, providerSays: 'running', tasks };
+  return { heardAt, connected: true, providerSays: 'running', trouble: null, tasks };
 }
 
 function task(copy: CopyRecord): TaskStatus {
@@ -93,6 +96,7 @@ function task(copy: CopyRecord): TaskStatus {
     job: copy.job,
     name: copy.job,
     version: copy.version,
+    generation: 0,
     phase: 'running',
     reason: 'running',
     since,
@@ -125,6 +129,8 @@ function snapshot(records: Records): ClusterSnapshot {
     now: NOW,
     startedAt: BEFORE,
     emptySince: new Map(),
+    orphans: new Map(),
+    soldOut: new Map(),
     types: () => [{ name: MACHINE.type, cpu: MACHINE.cpu, mem: MACHINE.mem }],
     machineSerial: () => MACHINES_PER_ZONE + 1,
     limits: {
@@ -137,6 +143,7 @@ function snapshot(records: Records): ClusterSnapshot {
       replaceBrake: defaults.replace_brake,
       startupGraceMs: defaults.startup_grace * 1000,
       bootDeadlineMs: defaults.boot_deadline * 1000,
+      ...NO_CEILINGS,
     },
   };
 }
@@ -152,7 +159,7 @@ function carriedOut(before: Records, plan: Plan): Records {
   const copies = new Map<string, CopyRecord>();
   const tasks = new Map([...before.machines.keys()].map((id) => [id, new Map<string, TaskStatus>()]));
   for (const action of plan.actions) {
-    if (action.kind !== 'place-copy') throw new Error(`the cold plan does more than place copies: ${action.reason}`);
+    if (action.kind !== 'place-copy') throw new Error(`the cold plan does more than place copies: ${action.kind}`);
     const { copy: id, job, zone, machine, cpu, mem, version, reason } = action;
     const copy: CopyRecord = {
       id,
@@ -165,6 +172,7 @@ function carriedOut(before: Records, plan: Plan): Records {
       version,
       recipeVersion: version,
       taskVersion: version,
+      ...PLAIN_COPY,
       reason,
       createdAt: BEFORE,
       changedAt: BEFORE,

@@ -56,7 +56,7 @@ const context: CliContext = {
 };
 
 try {
-  await program(context).parseAsync(process.argv);
+  await program(context).parseAsync(asked(process.argv));
 } catch (error) {
   exitCode = report(error);
 }
@@ -64,6 +64,13 @@ try {
 await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
 // Whatever a library left open must not keep a finished command from ending.
 process.exit(exitCode);
+
+/** `cerebro --version` is `cerebro version`. */
+function asked(argv: readonly string[]): string[] {
+  const [node = '', script = '', first, ...rest] = argv;
+  if (first === '--version' || first === '-V') return [node, script, 'version', ...rest];
+  return [...argv];
+}
 
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;

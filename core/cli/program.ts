@@ -6,9 +6,11 @@ import { doctor } from './doctor.ts';
 import { down } from './down.ts';
 import { events } from './events.ts';
 import { explain } from './explain.ts';
+import { jobCommands } from './job-commands.ts';
 import { listJobs } from './list-jobs.ts';
 import { listMachines } from './list-machines.ts';
 import { logs } from './logs.ts';
+import { machineCommands } from './machine-commands.ts';
 import { plugins } from './plugins.ts';
 import { smallCommands } from './small-commands.ts';
 import { status } from './status.ts';
@@ -20,7 +22,6 @@ import { updateJobCfg } from './update-job-cfg.ts';
 export function program(context: CliContext): Command {
   const root = new Command('cerebro')
     .description('Runs ordinary processes on machines that it creates, prepares, watches and replaces.')
-    .version(packageVersion)
     .addOption(new Option('--mode <mode>', 'run a daemon in the foreground: machine or cluster'))
     .option('--data-dir <folder>', 'where a daemon keeps its state (default: .cerebro)')
     .option('--host <address>', 'where a daemon listens (default: 127.0.0.1)')
@@ -43,6 +44,11 @@ export function program(context: CliContext): Command {
     await modeCommand(flags, context);
   });
   root.allowExcessArguments(true);
+  // Not commander's own: it would take the flag away from `updatejob --version V`.
+  root
+    .command('version')
+    .description('print the version of Cerebro (also --version)')
+    .action(() => context.out(packageVersion));
   up(root, context);
   down(root, context);
   task(root, context);
@@ -55,6 +61,8 @@ export function program(context: CliContext): Command {
   events(root, context);
   explain(root, context);
   plugins(root, context);
+  jobCommands(root, context);
+  machineCommands(root, context);
   smallCommands(root, context);
   // commander hands exitOverride and output to commands that are made after it, but not to those of a nested command.
   for (const command of root.commands) command.exitOverride().copyInheritedSettings(root);

@@ -12,14 +12,6 @@ export function smallCommands(program: Command, context: CliContext): void {
   const tell = (flags: ClusterFlags, answer: unknown, text: string): void =>
     flags.json ? printJson(context, answer) : context.out(text);
 
-  clusterCommand(program.command('removejob'))
-    .description('stop all copies of a job and forget it')
-    .argument('<job>')
-    .action(async (job: string, flags: ClusterFlags) => {
-      const answer = await clientFor(flags).send('DELETE', `/api/v1/jobs/${encodeURIComponent(job)}`, done);
-      tell(flags, answer, `"${job}" is being removed; its copies are stopped`);
-    });
-
   clusterCommand(program.command('restart'))
     .description('restart a copy, or all copies of a job')
     .argument('<what>', 'a copy (it has a dot and a number at its end) or a job')
@@ -34,21 +26,10 @@ export function smallCommands(program: Command, context: CliContext): void {
       tell(
         flags,
         answer,
-        answer.restarted.length === 0 ? 'there is no copy to restart' : `restarted: ${answer.restarted.join(', ')}`,
+        answer.restarted.length === 0
+          ? 'there is no copy to restart'
+          : `being restarted: ${answer.restarted.join(', ')}`,
       );
-    });
-
-  clusterCommand(program.command('drain'))
-    .description('move everything away from a machine, then end it')
-    .argument('<machine>')
-    .action(async (machine: string, flags: ClusterFlags) => {
-      const answer = await clientFor(flags).sendJson(
-        'POST',
-        `/api/v1/machines/${encodeURIComponent(machine)}/drain`,
-        done,
-        {},
-      );
-      tell(flags, answer, `${machine} is being drained: its copies move, then it is ended`);
     });
 
   clusterCommand(program.command('updateidlelimit'))

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CerebroError, messageOf } from '../errors.ts';
-import { type ApplyResult, applyResult } from '../model/cluster-view.ts';
+import { type ApplyResult, applyResult, jobView } from '../model/cluster-view.ts';
+import { jobRecord } from '../model/job.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
 
 const SHOWN_LINES = 40;
@@ -23,6 +24,29 @@ export function updateJobCfg(program: Command, context: CliContext): void {
       }
       if (flags.json) return printJson(context, results);
       for (const result of results) context.out(sentences(result));
+    });
+}
+
+/** `cerebro updatejob JOB --version V`: the job as it stands, with another version of what its recipe deploys. */
+export function updateJob(program: Command, context: CliContext): void {
+  clusterCommand(program.command('updatejob'))
+    .description('deploy another version of what a job runs')
+    .argument('<job>')
+    .requiredOption('--version <version>', 'what its recipe is to deploy')
+    .option('--dry-run', 'print what would happen, and change nothing')
+    .action(async (job: string, flags: ClusterFlags & { version: string; dryRun?: boolean }) => {
+      const client = clientFor(flags);
+      const path = `/api/v1/jobs/${encodeURIComponent(job)}`;
+      const { record } = await client.get(path, jobView.extend({ record: jobRecord }));
+      const text = JSON.stringify({ ...record.spec, version: flags.version });
+      const query = new URLSearchParams({
+        source: `"${job}" with version ${flags.version}`,
+        dry_run: flags.dryRun ? '1' : '0',
+        if_updated_at: record.updatedAt,
+      });
+      const result = await client.send('POST', `/api/v1/jobs?${query}`, applyResult, { text, type: 'text/yaml' });
+      if (flags.json) return printJson(context, result);
+      context.out(sentences(result));
     });
 }
 

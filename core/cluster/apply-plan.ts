@@ -1,7 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Operation } from '../contracts/state-store.ts';
+import { serialOf } from '../decide/copy-ready.ts';
 import type { CopyRecord } from '../model/copy.ts';
 import type { NewEvent } from '../model/event.ts';
+import type { JobRecord, JobRun, JobVersion, RollOut } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { Action, Plan } from '../model/plan.ts';
 import { type ClusterRecords, keys, type RecordChange } from './cluster-records.ts';
@@ -13,12 +15,27 @@ export function applyPlan(plan: Plan, records: ClusterRecords, now: number): Rec
   return draft.finish();
 }
 
+/** Runs that a job remembers. */
+const KEPT_RUNS = 50;
+
+export function newRollOut(to: number, now: number, revertOf: number | null = null): RollOut {
+  return { to, startedAt: now, paused: false, promoted: false, revertOf, failed: null };
+}
+
+/** The newest runs; one that goes on is never forgotten. */
+export function keptRuns(runs: readonly JobRun[]): JobRun[] {
+  const surplus = runs.length - KEPT_RUNS;
+  return runs.filter((run, i) => i >= surplus || run.state === 'running');
+}
+
 class Draft {
   readonly #records: ClusterRecords;
   readonly #now: number;
   readonly #write = new Map<string, Operation>();
   readonly #events: NewEvent[] = [];
   readonly #machines = new Map<string, MachineRecord>();
+  readonly #jobs = new Map<string, JobRecord>();
+  readonly #copies = new Map<string, CopyRecord>();
 
   constructor(records: ClusterRecords, now: number) {
     this.#records = records;
@@ -40,13 +57,40 @@ class Draft {
       case 'place-copy':
         this.#place(action);
         return;
-      case 'update-copy':
+      case 'update-copy': {
+        const { version, cpu, mem, linked } = action;
+        const { restarts } = this.#job(this.#records.copies.get(action.copy)?.job ?? '') ?? { restarts: 0 };
         this.#changeCopy(
           action.copy,
-          { version: action.version, cpu: action.cpu, mem: action.mem },
+          { version, cpu, mem, linked, jobRestarts: restarts },
           'copy-update',
           action.reason,
         );
+        return;
+      }
+      case 'restart-copy': {
+        const generation = (this.#records.copies.get(action.copy)?.generation ?? 0) + 1;
+        const { jobRestarts, linked } = action;
+        this.#changeCopy(action.copy, { generation, jobRestarts, linked }, 'copy-restart', action.reason);
+        return;
+      }
+      case 'note-links':
+        this.#noteLinks(action.copy, action.linked);
+        return;
+      case 'copy-outcome':
+        this.#changeCopy(action.copy, { outcome: action.outcome }, `copy-${action.outcome}`, action.reason);
+        return;
+      case 'roll-done':
+        this.#rollDone(action);
+        return;
+      case 'roll-failed':
+        this.#rollFailed(action);
+        return;
+      case 'begin-run':
+        this.#beginRun(action);
+        return;
+      case 'end-run':
+        this.#endRun(action);
         return;
       case 'stop-copy':
         this.#changeCopy(action.copy, { wanted: 'stop' }, 'copy-stop', action.reason);
@@ -76,6 +120,9 @@ class Draft {
       endpoint: null,
       replaces,
       cordoned: false,
+      labels: type.labels ?? {},
+      price: type.price ?? null,
+      drainUntil: null,
       reason,
       createdAt: this.#now,
       stateSince: this.#now,
@@ -88,6 +135,62 @@ class Draft {
     this.#tell('info', 'machine-requested', `${id} (${type.name}) is ordered: ${reason}`, { machine: id });
   }
 
+  #rollDone({ job: name, version, reason }: Extract<Action, { kind: 'roll-done' }>): void {
+    const job = this.#changeJob(name, { rollout: null, goodVersion: version });
+    if (!job) return;
+    this.#outcome(name, version, 'good', null);
+    this.#tell('info', 'rollout-done', `version ${version} of "${name}" is rolled out: ${reason}`, { job: name });
+  }
+
+  /** The version is marked as failed; the way back to the last good one begins, where there is one and it is wanted. */
+  #rollFailed({ job: name, version, revertTo, reason }: Extract<Action, { kind: 'roll-failed' }>): void {
+    const job = this.#job(name);
+    if (!job?.rollout) return;
+    this.#outcome(name, version, 'failed', reason);
+    const back = revertTo === null ? undefined : this.#records.versions.get(keys.version(name, revertTo));
+    if (!back) {
+      this.#changeJob(name, { rollout: { ...job.rollout, failed: reason } });
+      this.#tell('error', 'rollout-failed', `version ${version} of "${name}" has failed: ${reason}`, { job: name });
+      return;
+    }
+    this.#changeJob(name, {
+      version: back.version,
+      spec: back.spec,
+      updatedAt: new Date(this.#now).toISOString(),
+      rollout: newRollOut(back.version, this.#now, version),
+    });
+    const message = `version ${version} of "${name}" has failed: ${reason}; it goes back to version ${back.version}`;
+    this.#tell('error', 'rollout-reverted', message, { job: name });
+  }
+
+  #outcome(job: string, version: number, outcome: 'good' | 'failed', sentence: string | null): void {
+    const key = keys.version(job, version);
+    const record = this.#records.versions.get(key);
+    if (record) this.#put(key, { ...record, outcome, sentence } satisfies JobVersion);
+  }
+
+  #beginRun({ job: name, run, scheduledUntil, reason }: Extract<Action, { kind: 'begin-run' }>): void {
+    const job = this.#job(name);
+    if (!job) return;
+    this.#changeJob(name, { scheduledUntil, runs: keptRuns([...job.runs, run]) });
+    if (run.state === 'skipped') this.#tell('warn', 'run-skipped', `a run of "${name}" ${reason}`, { job: name });
+    else this.#tell('info', 'run-begun', `run ${run.id} of "${name}" begins: ${reason}`, { job: name });
+  }
+
+  #endRun({ job: name, run: id, state, reason }: Extract<Action, { kind: 'end-run' }>): void {
+    const job = this.#job(name);
+    if (!job) return;
+    const runs = job.runs.map((run) => (run.id === id ? { ...run, state, endedAt: this.#now, sentence: reason } : run));
+    this.#changeJob(name, { runs });
+    const level = state === 'failed' ? 'error' : 'info';
+    this.#tell(level, `run-${state}`, `run ${id} of "${name}" is ${state}: ${reason}`, { job: name });
+  }
+
+  #noteLinks(id: string, linked: Record<string, number>): void {
+    const before = this.#copy(id);
+    if (before) this.#put(keys.copy(id), { ...before, linked });
+  }
+
   #machineState(id: string, to: MachineRecord['state'], reason: string): void {
     const before = this.#machines.get(id) ?? this.#records.machines.get(id);
     if (!before) return;
@@ -96,6 +199,7 @@ class Draft {
       state: to,
       reason,
       stateSince: this.#now,
+      ...(to === 'draining' && { cordoned: true }),
       attempts: 0,
       nextAttemptAt: 0,
       lastError: null,
@@ -106,7 +210,7 @@ class Draft {
   }
 
   #place(action: Extract<Action, { kind: 'place-copy' }>): void {
-    const { copy: id, job, version, zone, machine, cpu, mem, reason } = action;
+    const { copy: id, job, version, zone, machine, cpu, mem, run, linked, reason } = action;
     const record: CopyRecord = {
       id,
       job,
@@ -118,6 +222,12 @@ class Draft {
       version,
       recipeVersion: null,
       taskVersion: null,
+      generation: 0,
+      taskGeneration: 0,
+      jobRestarts: this.#job(job)?.restarts ?? 0,
+      linked,
+      run,
+      outcome: null,
       reason,
       createdAt: this.#now,
       changedAt: this.#now,
@@ -125,22 +235,17 @@ class Draft {
       nextAttemptAt: 0,
       lastError: null,
     };
+    this.#copies.set(id, record);
     this.#put(keys.copy(id), record);
-    const jobRecord = this.#records.jobs.get(job);
-    if (jobRecord) {
-      const serial = Number(id.slice(id.lastIndexOf('.') + 1));
-      const pending = this.#write.get(keys.job(job));
-      const drafted = pending && 'put' in pending ? (pending.value as typeof jobRecord) : jobRecord;
-      this.#put(keys.job(job), { ...drafted, nextSerial: Math.max(drafted.nextSerial, serial + 1) });
-    }
+    const nextSerial = Math.max(this.#job(job)?.nextSerial ?? 1, serialOf({ id }) + 1);
+    this.#changeJob(job, { nextSerial });
     this.#tell('info', 'copy-placed', `${id} is placed on ${machine}: ${reason}`, { job, machine, copy: id });
   }
 
   #changeCopy(id: string, change: Partial<CopyRecord>, kind: string, reason: string): void {
-    const drafted = this.#write.get(keys.copy(id));
-    const before = drafted && 'put' in drafted ? (drafted.value as CopyRecord) : this.#records.copies.get(id);
+    const before = this.#copy(id);
     if (!before) return;
-    this.#put(keys.copy(id), {
+    const after: CopyRecord = {
       ...before,
       ...change,
       reason,
@@ -148,7 +253,9 @@ class Draft {
       attempts: 0,
       nextAttemptAt: 0,
       lastError: null,
-    });
+    };
+    this.#copies.set(id, after);
+    this.#put(keys.copy(id), after);
     this.#tell('info', kind, `${id}: ${reason}`, { job: before.job, machine: before.machine, copy: id });
   }
 
@@ -160,9 +267,29 @@ class Draft {
   }
 
   #forgetJob(name: string, reason: string): void {
+    const job = this.#records.jobs.get(name);
+    if (job) this.#put(keys.jobSerial(job.slug), job.nextSerial);
     this.#delete(keys.job(name));
     for (const [key, version] of this.#records.versions) if (version.job === name) this.#delete(key);
     this.#tell('info', 'job-gone', `"${name}" is gone: ${reason}`, { job: name });
+  }
+
+  /** The records as this draft leaves them. */
+  #job(name: string): JobRecord | undefined {
+    return this.#jobs.get(name) ?? this.#records.jobs.get(name);
+  }
+
+  #copy(id: string): CopyRecord | undefined {
+    return this.#copies.get(id) ?? this.#records.copies.get(id);
+  }
+
+  #changeJob(name: string, change: Partial<JobRecord>): JobRecord | undefined {
+    const before = this.#job(name);
+    if (!before) return undefined;
+    const after = { ...before, ...change };
+    this.#jobs.set(name, after);
+    this.#put(keys.job(name), after);
+    return after;
   }
 
   #put(key: string, value: unknown): void {

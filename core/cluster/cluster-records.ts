@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Clock } from '../contracts/clock.ts';
 import type { Change, Condition, Operation, StateStore, Watch } from '../contracts/state-store.ts';
 import { CerebroError } from '../errors.ts';
+import { type AlertRecord, alertRecord } from '../model/alert.ts';
 import { type CopyRecord, copyRecord } from '../model/copy.ts';
 import { type ClusterEvent, clusterEvent, type NewEvent } from '../model/event.ts';
 import { type JobRecord, type JobVersion, jobRecord, jobVersion } from '../model/job.ts';
@@ -18,10 +19,13 @@ export const keys = {
   copy: (id: string): string => `copy/${id}`,
   /** The number of the next machine of a zone. */
   serial: (zone: string): string => `serial/${zone}`,
+  /** The number of the next copy of a job that is gone: should it come back, no old command may mean one of its new copies. */
+  jobSerial: (slug: string): string => `serial/job/${slug}`,
   /** The last event of a machine that stands on the timeline. */
   cursor: (machine: string): string => `cursor/${machine}`,
   runtime: 'settings/runtime',
   cluster: 'meta/cluster',
+  alert: (key: string): string => `alert/${key}`,
   event: (seq: number): string => `event/${String(seq).padStart(12, '0')}`,
 };
 
@@ -43,12 +47,15 @@ export class ClusterRecords {
   readonly copies = new Map<string, CopyRecord>();
   readonly serials = new Map<string, number>();
   readonly cursors = new Map<string, number>();
+  readonly alerts = new Map<string, AlertRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
   clusterId = '';
   /** Oldest first. */
   events: ClusterEvent[] = [];
   readonly #store: StateStore;
   readonly #clock: Clock;
+  /** The ids of the copies on each machine. */
+  readonly #byMachine = new Map<string, Set<string>>();
   readonly #revisions = new Map<string, number>();
   readonly #listeners = new Set<(changes: readonly Change[]) => void>();
   #turn: Promise<unknown> = Promise.resolve();
@@ -87,6 +94,15 @@ export class ClusterRecords {
     const turn = this.#turn.then(() => this.#commit(build));
     this.#turn = turn.catch(() => undefined); // the next one's turn comes whatever became of this one
     return turn;
+  }
+
+  /** Whether a machine has copies of jobs that may not run twice. */
+  singletonsOn(machine: string): boolean {
+    return this.copiesOn(machine).some((copy) => this.jobs.get(copy.job)?.spec.singleton);
+  }
+
+  copiesOn(machine: string): CopyRecord[] {
+    return [...(this.#byMachine.get(machine) ?? [])].flatMap((id) => this.copies.get(id) ?? []);
   }
 
   spec(job: string, version: number): JobVersion['spec'] | undefined {
@@ -167,7 +183,12 @@ export class ClusterRecords {
         keep(this.machines, rest, value, machineRecord, key);
         return;
       case 'copy':
+        this.#unseat(rest);
         keep(this.copies, rest, value, copyRecord, key);
+        this.#seat(rest);
+        return;
+      case 'alert':
+        keep(this.alerts, rest, value, alertRecord, key);
         return;
       case 'serial':
         this.serials.set(rest, Number(value ?? 1));
@@ -186,6 +207,21 @@ export class ClusterRecords {
         if (value !== null) this.#takeEvent(clusterEvent.parse(value));
         return;
     }
+  }
+
+  #seat(copy: string): void {
+    const machine = this.copies.get(copy)?.machine;
+    if (machine === undefined) return;
+    const there = this.#byMachine.get(machine);
+    if (there) there.add(copy);
+    else this.#byMachine.set(machine, new Set([copy]));
+  }
+
+  #unseat(copy: string): void {
+    const machine = this.copies.get(copy)?.machine;
+    const there = machine === undefined ? undefined : this.#byMachine.get(machine);
+    there?.delete(copy);
+    if (machine !== undefined && there?.size === 0) this.#byMachine.delete(machine);
   }
 
   #takeEvent(event: ClusterEvent): void {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type {
+  ApplyOptions,
   ApplyResult,
   ClusterApi,
   ClusterStatus,
@@ -11,25 +12,36 @@ import type {
   JobView,
   MachineView,
   PluginView,
+  RollOutAction,
 } from '../contracts/cluster-api.ts';
+import type { IdentityIssuer } from '../contracts/identity-issuer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
+import type { Notifier } from '../contracts/notifier.ts';
 import type { RecipeLoader } from '../contracts/recipe.ts';
 import type { Lease, StateStore } from '../contracts/state-store.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
 import { CerebroError } from '../errors.ts';
+import type { AlertView } from '../model/alert.ts';
 import type { ClusterEvent } from '../model/event.ts';
-import type { JobRecord, JobSpec } from '../model/job.ts';
+import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
 import { providerOf } from '../model/zone.ts';
+import { Alerts } from './alerts.ts';
+import { type Authority, CertificateAuthority } from './certificate-authority.ts';
+import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterRecords, keys } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
 import { Executor } from './executor.ts';
 import { Intake } from './intake.ts';
+import { JobOrders } from './job-orders.ts';
+import { MachineAgents } from './machine-agents.ts';
 import { MachineClient } from './machine-client.ts';
+import type { MachineLink } from './machine-link.ts';
+import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { planSentences } from './plan-sentences.ts';
 import { RecipeRunner } from './recipe-runner.ts';
@@ -43,24 +55,36 @@ export interface ClusterSitterDeps {
   store: StateStore;
   providers: readonly MachineProvider[];
   recipeLoaders: readonly RecipeLoader[];
+  notifiers: readonly Notifier[];
+  /** Another than the one that is kept in the store. */
+  authority?: Authority;
   plugins(): PluginView[];
   setLogLevel(level: string): void;
   version: string;
   clock: Clock;
   logger: Logger;
+  /** How machines are reached, when not over the network: for simulations. Commands carry the epoch that is asked for. */
+  link?(epoch: () => number): MachineLink;
+  /** Another planner than `planCluster`: for simulations that show what a wrong one would do. */
+  plan?: typeof planCluster;
 }
 
 /** The cluster side, put together: takes orders, shows what is, and keeps the loop going. */
 export class ClusterSitter implements ClusterApi {
   readonly #deps: ClusterSitterDeps;
   readonly #records: ClusterRecords;
-  readonly #client: MachineClient;
+  readonly #client: MachineLink;
   readonly #observer: Observer;
+  readonly #authority: Authority;
+  readonly #certificates: CertificateKeeper;
   readonly #recipes: RecipeRunner;
   readonly #executor: Executor;
   readonly #reconciler: Reconciler;
   readonly #intake: Intake;
   readonly #views: ClusterViews;
+  readonly #alerts: Alerts;
+  readonly #jobOrders: JobOrders;
+  readonly #machineOrders: MachineOrders;
   readonly #empty = new EmptyMachines();
   readonly #providers: ReadonlyMap<string, MachineProvider>;
   readonly #listeners = new Set<() => void>();
@@ -73,13 +97,32 @@ export class ClusterSitter implements ClusterApi {
 
   constructor(deps: ClusterSitterDeps) {
     const { settings, store, clock, logger } = deps;
+    const lifetimeMs = settings.certificate_lifetime * 1000;
+    const authority = deps.authority ?? new CertificateAuthority({ store, clock, lifetimeMs });
+    this.#authority = authority;
     this.#deps = deps;
     this.#providers = new Map(deps.providers.map((provider) => [provider.name, provider]));
     this.#records = new ClusterRecords(store, clock);
-    this.#client = new MachineClient(() => this.#lease?.epoch ?? 0);
+    const agents = new MachineAgents({
+      issue: () => authority.issueForClusterSitter(),
+      lifetimeMs: authority.lifetimeMs,
+      clock,
+    });
+    const epoch = (): number => this.#lease?.epoch ?? 0;
+    this.#client = deps.link?.(epoch) ?? new MachineClient(epoch, agents);
+    this.#certificates = new CertificateKeeper({
+      records: this.#records,
+      providers: this.#providers,
+      authority,
+      agents,
+      client: this.#client,
+      clock,
+      logger,
+    });
     this.#recipes = new RecipeRunner({
       loaders: deps.recipeLoaders,
       deadlineMs: settings.recipe_deadline * 1000,
+      clock,
       logger,
       tell: (events) => this.#records.transact(() => ({ write: [], events })),
     });
@@ -100,8 +143,10 @@ export class ClusterSitter implements ClusterApi {
       providers: this.#providers,
       client: this.#client,
       recipes: this.#recipes,
+      identities: authority,
       clock,
       logger,
+      leashSeconds: settings.lost_after,
       onDone: () => {
         this.#observer.follow();
         this.#reconciler.poke();
@@ -113,6 +158,7 @@ export class ClusterSitter implements ClusterApi {
       clock,
       logger,
       snapshot: (now) => this.#snapshot(now),
+      plan: deps.plan ?? planCluster,
     });
     this.#intake = new Intake({
       records: this.#records,
@@ -120,12 +166,28 @@ export class ClusterSitter implements ClusterApi {
       providers: [...this.#providers.keys()],
       types: (zone) => this.machineTypes(zone),
     });
+    const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
+    this.#jobOrders = new JobOrders(orders);
+    this.#machineOrders = new MachineOrders({
+      ...orders,
+      providers: this.#providers,
+      drainDeadline: settings.drain_deadline,
+    });
+    this.#alerts = new Alerts({
+      records: this.#records,
+      notifiers: deps.notifiers,
+      clock,
+      logger,
+      snapshot: (now) => this.#snapshot(now),
+      complaints: () => this.#reconciler.complaints,
+      others: () => [],
+    });
     this.#views = new ClusterViews({
       records: this.#records,
       contacts: this.#observer.contacts,
       clock,
       snapshot: () => this.#snapshot(clock.now()),
-      complaints: () => this.#reconciler.complaints,
+      complaints: () => [...this.#reconciler.complaints, ...this.#certificates.complaints],
     });
   }
 
@@ -138,9 +200,14 @@ export class ClusterSitter implements ClusterApi {
     this.#beat();
     await this.#records.load();
     await this.#prepareRecords();
-    this.#records.onChange(() => this.#changed());
+    this.#records.onChange(() => {
+      this.#changed();
+      this.#alerts.poke();
+    });
     await this.#observer.start();
     this.#reconciler.start();
+    this.#alerts.start();
+    this.#certificates.start();
     logger.info(
       { epoch: this.#lease.epoch, jobs: this.#records.jobs.size, machines: this.#records.machines.size },
       'the cluster sitter leads',
@@ -149,6 +216,8 @@ export class ClusterSitter implements ClusterApi {
 
   async stop(): Promise<void> {
     this.#tick?.cancel();
+    await this.#alerts.stop();
+    await this.#certificates.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#executor.stop(STOP_MS);
@@ -169,6 +238,11 @@ export class ClusterSitter implements ClusterApi {
     for (const provider of this.#deps.providers) await provider.suspend?.(this.#records.clusterId);
   }
 
+  /** Certificates for machines, for providers that deploy sitters by themselves. */
+  get identities(): IdentityIssuer {
+    return this.#authority;
+  }
+
   // --- what is ---
 
   status(): ClusterStatus {
@@ -187,7 +261,7 @@ export class ClusterSitter implements ClusterApi {
   }
 
   job(name: string): JobView & { record: JobRecord } {
-    const record = this.#jobRecord(name);
+    const record = this.#jobOrders.record(name);
     return { ...this.#views.jobView(record), record };
   }
 
@@ -213,7 +287,7 @@ export class ClusterSitter implements ClusterApi {
 
   async postMortems(copy: string): Promise<RunEnd[]> {
     const { machine } = this.copy(copy);
-    return this.#client.runs(this.#machineRecord(machine), copy);
+    return this.#client.runs(this.#machineOrders.record(machine), copy);
   }
 
   async events(query: EventQuery): Promise<ClusterEvent[]> {
@@ -222,6 +296,10 @@ export class ClusterSitter implements ClusterApi {
 
   async explain(about: string): Promise<Explanation> {
     return this.#views.explain(about);
+  }
+
+  alerts(): AlertView[] {
+    return this.#alerts.list();
   }
 
   plugins(): PluginView[] {
@@ -239,102 +317,87 @@ export class ClusterSitter implements ClusterApi {
 
   // --- what is asked for ---
 
-  async apply(text: string, options: { source: string; dryRun: boolean; by: string }): Promise<ApplyResult> {
+  async apply(text: string, options: ApplyOptions): Promise<ApplyResult> {
     const specs = await this.#intake.read(text, options.source);
     const plan = this.#preview(specs);
-    const draft = this.#intake.draft(specs, this.#deps.clock.now());
+    const draft = this.#intake.draft(specs, options.by, this.#deps.clock.now());
     if (options.dryRun) return { dryRun: true, changes: draft.changes, plan };
-    const changes = await this.#intake.apply(specs, options.by, this.#deps.clock.now());
+    const changes = await this.#intake.apply(specs, options.by, this.#deps.clock.now(), options.ifUpdatedAt);
     this.#reconciler.poke();
     return { dryRun: false, changes, plan };
   }
 
   async removeJob(name: string, by: string): Promise<void> {
-    this.#jobRecord(name);
-    await this.#records.transact(() => {
-      const job = this.#records.jobs.get(name);
-      if (!job || job.state === 'removing') return null;
-      const value: JobRecord = { ...job, state: 'removing', updatedAt: new Date(this.#deps.clock.now()).toISOString() };
-      return {
-        write: [{ put: keys.job(name), value }],
-        events: [{ level: 'info', kind: 'job-removing', message: `"${name}" is to be removed`, job: name, by }],
-      };
-    });
-    this.#reconciler.poke();
+    await this.#jobOrders.remove(name, by);
   }
 
   async restartCopies(filter: { job?: string; copy?: string }, by: string): Promise<string[]> {
-    if (filter.job !== undefined) this.#jobRecord(filter.job);
-    const copies =
-      filter.copy === undefined
-        ? this.copies(filter.job === undefined ? {} : { job: filter.job })
-        : [this.copy(filter.copy)];
-    for (const copy of copies.filter(({ state }) => state !== 'stopping'))
-      await this.#client.restartTask(this.#machineRecord(copy.machine), copy.copy, by);
-    return copies.map((copy) => copy.copy);
+    if (filter.copy !== undefined) {
+      await this.#jobOrders.restartCopy(filter.copy, by);
+      return [filter.copy];
+    }
+    return filter.job === undefined ? [] : this.#jobOrders.restart(filter.job, by);
   }
 
-  async drainMachine(id: string, by: string): Promise<void> {
-    this.machine(id);
-    await this.#records.transact(() => {
-      const machine = this.#records.machines.get(id);
-      if (!machine) return null;
-      if (machine.state !== 'ready')
-        throw new CerebroError('conflict', `${id} is ${machine.state}; only a ready machine can be drained`);
-      const value = {
-        ...machine,
-        state: 'draining' as const,
-        cordoned: true,
-        stateSince: this.#deps.clock.now(),
-        reason: `drained by ${by}`,
-      };
-      return {
-        write: [{ put: keys.machine(id), value }],
-        events: [{ level: 'info', kind: 'machine-draining', message: `${id} is drained`, machine: id, by }],
-      };
-    });
-    this.#reconciler.poke();
+  async stopJob(name: string, by: string): Promise<void> {
+    await this.#jobOrders.stop(name, by);
+  }
+
+  async startJob(name: string, by: string): Promise<void> {
+    await this.#jobOrders.start(name, by);
+  }
+
+  async scaleJob(name: string, zone: string | null, count: number, by: string): Promise<void> {
+    const job = this.#jobOrders.record(name);
+    const which = zone ?? Object.keys(job.spec.deployment_layout)[0] ?? '';
+    const entry = { ...job.spec.deployment_layout[which], count };
+    const spec = { ...job.spec, deployment_layout: { ...job.spec.deployment_layout, [which]: entry } };
+    this.#intake.check([spec]);
+    await this.#jobOrders.scale(name, zone, count, by);
+  }
+
+  versions(name: string): JobVersion[] {
+    return this.#jobOrders.versions(name);
+  }
+
+  async rollBack(name: string, to: number | null, by: string): Promise<number> {
+    return this.#jobOrders.rollBack(name, to, by);
+  }
+
+  async rollOut(name: string, action: RollOutAction, by: string): Promise<void> {
+    await this.#jobOrders.rollOut(name, action, by);
+  }
+
+  async runJob(name: string, by: string): Promise<JobRun> {
+    return this.#jobOrders.run(name, by);
+  }
+
+  async stopRun(name: string, run: number | null, by: string): Promise<number> {
+    return this.#jobOrders.stopRun(name, run, by);
+  }
+
+  async cordonMachine(id: string, cordoned: boolean, by: string): Promise<void> {
+    await this.#machineOrders.cordon(id, cordoned, by);
+  }
+
+  async drainMachine(id: string, by: string, deadlineSeconds?: number): Promise<void> {
+    await this.#machineOrders.drain(id, by, deadlineSeconds);
+  }
+
+  async cancelDrain(id: string, by: string): Promise<void> {
+    await this.#machineOrders.cancelDrain(id, by);
+  }
+
+  async replaceMachine(id: string, by: string): Promise<string> {
+    return this.#machineOrders.replace(id, by);
   }
 
   async providerAction(machine: string, action: string, by: string): Promise<string> {
-    const record = this.#machineRecord(machine);
-    const provider = this.#providers.get(providerOf(record.zone));
-    const known = provider?.actions ?? {};
-    const found = known[action];
-    if (!found) {
-      throw new CerebroError(
-        'not_found',
-        `the provider "${providerOf(record.zone)}" has no action "${action}"${didYouMean(action, Object.keys(known))}`,
-      );
-    }
-    await this.#records.transact(() => ({
-      write: [],
-      events: [
-        {
-          level: 'warn',
-          kind: 'provider-action',
-          message: `${action} on ${machine}: ${found.description}`,
-          machine,
-          by,
-        },
-      ],
-    }));
-    return found.run(machine);
+    return this.#machineOrders.providerAction(machine, action, by);
   }
 
   async setIdleLimit(limit: number, zone: string | null, by: string): Promise<void> {
-    await this.#records.transact(() => {
-      const value = {
-        ...this.#records.runtime,
-        maxIdlePerZone: { ...this.#records.runtime.maxIdlePerZone, [zone ?? '*']: limit },
-      };
-      const what = limit < 0 ? 'no idle machine is ended' : `at most ${limit} idle machines are kept`;
-      return {
-        write: [{ put: keys.runtime, value }],
-        events: [{ level: 'info', kind: 'idle-limit', message: `${what} in ${zone ?? 'each zone'}`, by }],
-      };
-    });
-    this.#reconciler.poke();
+    await this.#machineOrders.setIdleLimit(limit, zone, by);
   }
 
   setLogLevel(level: string, by: string): void {
@@ -350,7 +413,7 @@ export class ClusterSitter implements ClusterApi {
     signal: AbortSignal,
   ): Promise<Readable> {
     const copy = this.#views.findCopy(name, which);
-    return this.#client.log(this.#machineRecord(copy.machine), copy.copy, query, signal);
+    return this.#client.log(this.#machineOrders.record(copy.machine), copy.copy, query, signal);
   }
 
   // --- inside ---
@@ -372,6 +435,8 @@ export class ClusterSitter implements ClusterApi {
         records: this.#records,
         contacts: this.#observer.contacts,
         empty: this.#empty,
+        orphans: this.#observer.orphans,
+        soldOut: this.#executor.soldOut,
         types: (zone) => this.machineTypes(zone),
         settings: this.#deps.settings,
         startedAt: this.#awakeSince,
@@ -383,7 +448,7 @@ export class ClusterSitter implements ClusterApi {
   /** What would follow if these jobs were in force. */
   #preview(specs: readonly JobSpec[]): string[] {
     const now = this.#deps.clock.now();
-    const draft = this.#intake.draft(specs, now);
+    const draft = this.#intake.draft(specs, '', now);
     const jobs = new Map(this.#records.jobs);
     for (const job of draft.jobs) jobs.set(job.name, job);
     return planSentences(planCluster({ ...this.#snapshot(now), jobs }));
@@ -413,18 +478,6 @@ export class ClusterSitter implements ClusterApi {
         })),
       };
     });
-  }
-
-  #jobRecord(name: string): JobRecord {
-    const record = this.#records.jobs.get(name);
-    if (record) return record;
-    throw new CerebroError('not_found', `there is no job "${name}"${didYouMean(name, this.#records.jobs.keys())}`);
-  }
-
-  #machineRecord(id: string): NonNullable<ReturnType<ClusterRecords['machines']['get']>> {
-    const record = this.#records.machines.get(id);
-    if (record) return record;
-    throw new CerebroError('not_found', `there is no machine "${id}"${didYouMean(id, this.#records.machines.keys())}`);
   }
 
   #changed(): void {

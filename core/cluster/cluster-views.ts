@@ -12,11 +12,13 @@ import { copyCondition } from '../decide/copy-state.ts';
 import { type Health, healthOf } from '../decide/judge-machines.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { CerebroError } from '../errors.ts';
+import { jobRunViewOf, rollOutViewOf } from '../model/cluster-view.ts';
 import type { CopyRecord } from '../model/copy.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import { copiesIn, type JobRecord } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { ClusterSnapshot, Complaint, MachineContact } from '../model/plan.ts';
+import { nextTime } from '../model/schedule.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 
 export interface ViewDeps {
@@ -200,14 +202,26 @@ export class ClusterViews {
       else if (copy.state === 'failing' || copy.state === 'unknown') zone.failing += 1;
       else zone.starting += 1;
     }
+    const lastRun = job.runs.at(-1);
     return {
       name: job.name,
       version: job.version,
       state: job.state,
       zones,
+      stopped: job.stopped,
+      rollout: rollOutViewOf(job),
+      goodVersion: job.goodVersion,
+      nextRun: this.#nextRun(job),
+      lastRun: lastRun ? jobRunViewOf(lastRun) : null,
       updatedAt: job.updatedAt,
       linkedJob: job.spec.linked_job ?? null,
     };
+  }
+
+  #nextRun(job: JobRecord): string | null {
+    if (job.spec.schedule === undefined || job.stopped || job.state !== 'active') return null;
+    const next = nextTime(job.spec.schedule, this.#deps.clock.now());
+    return next === null ? null : new Date(next).toISOString();
   }
 
   #copyView(copy: CopyRecord, silence: ReadonlyMap<string, number>): CopyView {

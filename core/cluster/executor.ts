@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../contracts/clock.ts';
+import type { IdentityIssuer } from '../contracts/identity-issuer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { Effect } from '../decide/due-effects.ts';
@@ -6,23 +7,31 @@ import { CerebroError, messageOf } from '../errors.ts';
 import type { CopyRecord } from '../model/copy.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { MachineRecord } from '../model/machine.ts';
+import type { Orphan } from '../model/plan.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
-import type { MachineClient } from './machine-client.ts';
+import type { MachineLink } from './machine-link.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
 
 /** Effects under way at a time; the rest wait for the next pass. */
 const CONCURRENT = 64;
 const RETRY_FIRST_MS = 500;
 const RETRY_MAX_MS = 60_000;
+/** A machine that took a task has so long to report it before it is told again. */
+const REPORT_MS = 2000;
+/** A size that a zone has none of is left alone for this long. */
+const SOLD_OUT_MS = 300_000;
 
 export interface ExecutorDeps {
   records: ClusterRecords;
   providers: ReadonlyMap<string, MachineProvider>;
-  client: MachineClient;
+  client: MachineLink;
   recipes: RecipeRunner;
+  identities: IdentityIssuer;
   clock: Clock;
   logger: Logger;
+  /** For tasks of jobs that may not run twice. */
+  leashSeconds: number;
   /** An effect ended, well or not: there may be more to do. */
   onDone(): void;
 }
@@ -36,6 +45,8 @@ export class Executor {
   readonly #running = new Map<string, { effect: Effect; abort: AbortController; done: Promise<void> }>();
   /** Failures that no record holds: of tasks without a copy, and of what could not be written down. */
   readonly #pauses = new Map<string, { attempts: number; until: number; timer: Timer }>();
+  /** Sizes that could not be had, `ZONE/TYPE`, and until when they are left alone (ms since the epoch). */
+  readonly soldOut = new Map<string, number>();
   #stopped = false;
 
   constructor(deps: ExecutorDeps) {
@@ -93,6 +104,8 @@ export class Executor {
         { effect: effect.kind, key: effect.key, err: error },
         'an effect failed; it is tried again',
       );
+      if (effect.kind === 'create-machine' && error instanceof CerebroError && error.code === 'no_capacity')
+        this.soldOut.set(`${effect.machine.zone}/${effect.machine.type}`, this.#deps.clock.now() + SOLD_OUT_MS);
       await this.#recordFailure(effect, messageOf(error));
     }
   }
@@ -121,6 +134,8 @@ export class Executor {
         return await this.#createMachine(effect.machine);
       case 'destroy-machine':
         return await this.#destroyMachine(effect.machine);
+      case 'end-orphan':
+        return await this.#endOrphan(effect.orphan);
       case 'deploy-copy':
         return await this.#deployCopy(effect.copy, effect.machine, signal);
       case 'remove-task':
@@ -129,14 +144,15 @@ export class Executor {
   }
 
   async #createMachine(machine: MachineRecord): Promise<void> {
-    const { records } = this.#deps;
+    const { records, identities } = this.#deps;
     const instance = await this.#provider(machine).create({
       clusterId: records.clusterId,
       machineId: machine.id,
       zone: machine.zone,
-      type: { name: machine.type, cpu: machine.cpu, mem: machine.mem },
+      type: { name: machine.type, cpu: machine.cpu, mem: machine.mem, labels: machine.labels },
       intent: machine.intent,
       token: machine.token,
+      identity: await identities.issue(machine.id),
     });
     await this.#changeMachine(machine.id, (now) =>
       now.state === 'requested'
@@ -171,6 +187,23 @@ export class Executor {
     });
   }
 
+  async #endOrphan(orphan: Orphan): Promise<void> {
+    const { records, providers } = this.#deps;
+    if (records.machines.has(orphan.machineId)) return;
+    await records.transact(() => ({
+      write: [],
+      events: [
+        {
+          level: 'warn',
+          kind: 'orphan-ended',
+          message: `${orphan.ref} in ${orphan.zone} bears this cluster's tag as ${orphan.machineId}, which no record knows: it is ended`,
+          machine: orphan.machineId,
+        },
+      ],
+    }));
+    await providers.get(orphan.provider)?.destroy(records.clusterId, orphan.machineId);
+  }
+
   async #deployCopy(copy: CopyRecord, machine: MachineRecord, signal: AbortSignal): Promise<void> {
     const { records, client, recipes } = this.#deps;
     const spec = records.spec(copy.job, copy.version);
@@ -184,15 +217,25 @@ export class Executor {
     // Read again: while the recipe ran, the copy may have been stopped or given a newer version.
     const now = records.copies.get(copy.id);
     if (now?.wanted !== 'run' || now.version !== copy.version || signal.aborted) return;
+    const { generation, version } = now;
     await client.putTask(machine, {
       id: copy.id,
       job: copy.job,
-      version: copy.version,
+      version,
+      generation,
+      leash: spec.singleton ? this.#deps.leashSeconds : null,
       configuration: spec.task_configuration,
     });
     await this.#changeCopy(copy.id, (after) =>
-      after.version === copy.version
-        ? { ...after, taskVersion: copy.version, attempts: 0, nextAttemptAt: 0, lastError: null }
+      after.version === version
+        ? {
+            ...after,
+            taskVersion: version,
+            taskGeneration: generation,
+            attempts: 0,
+            nextAttemptAt: this.#deps.clock.now() + REPORT_MS,
+            lastError: null,
+          }
         : null,
     );
   }
@@ -231,7 +274,7 @@ export class Executor {
           retry,
           `${effect.machine.id}: ${effect.kind === 'create-machine' ? 'could not be created' : 'could not be ended'}: ${sentence}`,
         );
-      } else if (effect.copy) {
+      } else if (effect.kind !== 'end-orphan' && effect.copy) {
         const what = effect.kind === 'deploy-copy' ? 'could not be deployed' : 'could not be ended';
         await this.#changeCopy(effect.copy.id, retry, `${effect.copy.id} ${what} on ${effect.machine.id}: ${sentence}`);
       }

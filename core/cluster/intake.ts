@@ -6,6 +6,7 @@ import { CerebroError, messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
 import { canonical, type JobRecord, type JobSpec, type JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
+import { newRollOut } from './apply-plan.ts';
 import { type ClusterRecords, keys, type RecordChange } from './cluster-records.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
 
@@ -54,7 +55,7 @@ export class Intake {
   }
 
   /** What these jobs change, compared with the records as they are now. */
-  draft(specs: readonly JobSpec[], now: number): Draft {
+  draft(specs: readonly JobSpec[], by: string, now: number): Draft {
     const { records } = this.#deps;
     const at = new Date(now).toISOString();
     const taken = new Set([...records.jobs.values()].map((job) => job.slug));
@@ -63,7 +64,7 @@ export class Intake {
       const { name } = spec.task_configuration;
       const before = records.jobs.get(name);
       const { change, restarts } = compareSpecs(before?.spec, spec, (a, b) => canonical(a) === canonical(b));
-      const version = !before ? 1 : restarts ? before.version + 1 : before.version;
+      const version = !before ? 1 : restarts ? before.lastVersion + 1 : before.version;
       draft.changes.push({ job: name, change, version, restarts });
       if (change === 'unchanged') continue;
       const slug = before?.slug ?? slugFor(name, taken);
@@ -72,28 +73,48 @@ export class Intake {
         name,
         slug,
         version,
+        lastVersion: Math.max(before?.lastVersion ?? 0, version),
+        goodVersion: before?.goodVersion ?? null,
+        rollout: !before || restarts ? newRollOut(version, now) : before.rollout,
+        stopped: before?.stopped ?? false,
+        restarts: before?.restarts ?? 0,
+        runs: before?.runs ?? [],
+        scheduledUntil: scheduledUntil(before, spec, now),
         spec,
-        nextSerial: before?.nextSerial ?? 1,
+        nextSerial: before?.nextSerial ?? records.serials.get(`job/${slug}`) ?? 1,
         state: 'active',
         createdAt: before?.createdAt ?? at,
         updatedAt: at,
       });
-      draft.versions.push({ job: name, version, spec, createdAt: at });
+      const known = before && !restarts ? records.versions.get(keys.version(name, version)) : undefined;
+      draft.versions.push({
+        job: name,
+        version,
+        createdAt: at,
+        by,
+        outcome: null,
+        sentence: null,
+        ...known,
+        spec,
+      });
     }
     return draft;
   }
 
-  async apply(specs: readonly JobSpec[], by: string, now: number): Promise<JobChange[]> {
+  /** Throws `invalid` for what this cluster cannot do. */
+  check(specs: readonly JobSpec[]): void {
+    const { records, providers, types } = this.#deps;
+    const found = checkJobs(specs, { jobs: records.jobs, providers, types });
+    if (found.length > 0) throw refused(found);
+  }
+
+  async apply(specs: readonly JobSpec[], by: string, now: number, ifUpdatedAt?: string): Promise<JobChange[]> {
     let changes: JobChange[] = [];
     await this.#deps.records.transact(() => {
       // Made again in its turn: what the check saw may have changed since.
-      const found = checkJobs(specs, {
-        jobs: this.#deps.records.jobs,
-        providers: this.#deps.providers,
-        types: this.#deps.types,
-      });
-      if (found.length > 0) throw refused(found);
-      const draft = this.draft(specs, now);
+      this.check(specs);
+      if (ifUpdatedAt !== undefined) this.#refuseStale(specs, ifUpdatedAt);
+      const draft = this.draft(specs, by, now);
       changes = draft.changes;
       return this.#write(draft, by);
     });
@@ -119,9 +140,21 @@ export class Intake {
     return { write, events };
   }
 
+  #refuseStale(specs: readonly JobSpec[], updatedAt: string): void {
+    for (const { task_configuration } of specs) {
+      const job = this.#deps.records.jobs.get(task_configuration.name);
+      if (!job || job.updatedAt === updatedAt) continue;
+      throw new CerebroError(
+        'conflict',
+        `"${job.name}" was changed by somebody else at ${job.updatedAt}, after you began to edit it; nothing was changed: look at it anew`,
+      );
+    }
+  }
+
   #surplusVersions(job: string, newest: number): string[] {
     const { records } = this.#deps;
     const inUse = new Set([...records.copies.values()].filter((copy) => copy.job === job).map((copy) => copy.version));
+    inUse.add(records.jobs.get(job)?.goodVersion ?? newest);
     return [...records.versions.entries()]
       .filter(
         ([, version]) =>
@@ -129,6 +162,12 @@ export class Intake {
       )
       .map(([key]) => key);
   }
+}
+
+/** A schedule that is new or different asks for nothing of the time before it. */
+function scheduledUntil(before: JobRecord | undefined, spec: JobSpec, now: number): number {
+  if (!before || canonical(before.spec.schedule) !== canonical(spec.schedule)) return now;
+  return before.scheduledUntil;
 }
 
 function refused(problems: readonly string[]): CerebroError {

@@ -1,10 +1,12 @@
 import type { Readable } from 'node:stream';
-import { Agent, request } from 'undici';
+import { request } from 'undici';
 import { z } from 'zod';
-import { CerebroError, type ErrorCode, messageOf } from '../errors.ts';
+import { CerebroError, type ErrorCode, messageOf, systemCode } from '../errors.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import { EPOCH_HEADER, type MachineMessage, machineMessage } from '../model/machine-stream.ts';
 import { type RunEnd, runEnd, type TaskDefinition, type TaskStatus, taskStatus } from '../model/task.ts';
+import type { TlsIdentity } from '../model/tls-identity.ts';
+import type { MachineAgents } from './machine-agents.ts';
 
 const ANSWER_MS = 10_000;
 /** For what a page waits for. */
@@ -14,19 +16,28 @@ const REMOVE_MS = 120_000;
 
 const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
 
-/** Talks with machine sitters. Every call has a deadline; what cannot be reached is `unavailable`. */
+/** Talks with machine sitters, over mutual TLS. Every call has a deadline; what cannot be reached is `unavailable`. */
 export class MachineClient {
-  readonly #agent = new Agent({ connections: 8, keepAliveTimeout: 30_000, connect: { timeout: 5000 } });
-  /** Streams without an end have connections of their own: commands must never wait for a reader. */
-  readonly #streams = new Agent({ keepAliveTimeout: 1000, connect: { timeout: 5000 } });
   readonly #epoch: () => number;
+  readonly #agents: MachineAgents;
 
-  constructor(epoch: () => number) {
+  constructor(epoch: () => number, agents: MachineAgents) {
     this.#epoch = epoch;
+    this.#agents = agents;
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#agent.destroy(), this.#streams.destroy()]);
+    await this.#agents.close();
+  }
+
+  /** The machine is gone: nothing is kept for it. */
+  forget(machineId: string): void {
+    this.#agents.forget(machineId);
+  }
+
+  /** Gives a machine its next certificate. */
+  async putIdentity(machine: MachineRecord, identity: TlsIdentity): Promise<void> {
+    await this.#call(machine, 'PUT', '/api/v1/identity', identity);
   }
 
   async putTask(machine: MachineRecord, definition: TaskDefinition): Promise<TaskStatus> {
@@ -41,8 +52,9 @@ export class MachineClient {
     await this.#call(machine, 'DELETE', `/api/v1/tasks/${encodeURIComponent(id)}`, undefined, REMOVE_MS);
   }
 
-  async restartTask(machine: MachineRecord, id: string, by: string): Promise<void> {
-    await this.#call(machine, 'POST', `/api/v1/tasks/${encodeURIComponent(id)}/actions`, { action: 'restart', by });
+  /** Lets tasks that may not run twice go on. */
+  async leash(machine: MachineRecord): Promise<void> {
+    await this.#call(machine, 'POST', '/api/v1/leash', {}, READ_MS);
   }
 
   async runs(machine: MachineRecord, id: string): Promise<RunEnd[]> {
@@ -69,8 +81,8 @@ export class MachineClient {
   async #open(machine: MachineRecord, path: string, signal: AbortSignal): Promise<Readable> {
     try {
       const response = await request(`${endpointOf(machine)}${path}`, {
-        dispatcher: this.#streams,
-        headers: this.#headers(machine),
+        dispatcher: (await this.#agents.of(machine.id)).streams,
+        headers: this.#headers(),
         headersTimeout: ANSWER_MS,
         bodyTimeout: 0,
         signal,
@@ -79,7 +91,7 @@ export class MachineClient {
       response.body.setEncoding('utf8');
       return response.body;
     } catch (error) {
-      throw unreachable(machine, error);
+      throw this.#unreachable(machine, error);
     }
   }
 
@@ -93,8 +105,8 @@ export class MachineClient {
     try {
       const response = await request(`${endpointOf(machine)}${path}`, {
         method,
-        dispatcher: this.#agent,
-        headers: { ...this.#headers(machine), ...(body !== undefined && { 'content-type': 'application/json' }) },
+        dispatcher: (await this.#agents.of(machine.id)).calls,
+        headers: { ...this.#headers(), ...(body !== undefined && { 'content-type': 'application/json' }) },
         body: body === undefined ? null : JSON.stringify(body),
         headersTimeout: timeout,
         bodyTimeout: timeout,
@@ -104,18 +116,33 @@ export class MachineClient {
       if (response.statusCode >= 400) throw await refusal(machine, response.statusCode, response.body);
       return await response.body.json();
     } catch (error) {
-      throw unreachable(machine, error);
+      throw this.#unreachable(machine, error);
     }
   }
 
-  #headers(machine: MachineRecord): Record<string, string> {
-    return { authorization: `Bearer ${machine.token}`, [EPOCH_HEADER]: String(this.#epoch()) };
+  #unreachable(machine: MachineRecord, error: unknown): CerebroError {
+    if (error instanceof CerebroError) return error;
+    const ended = systemCode(error) === 'CERT_HAS_EXPIRED';
+    if (ended) this.#agents.noteCertificateEnd(machine.id, 0);
+    const reason = ended ? 'its certificate has ended' : messageOf(error) || 'the connection broke';
+    return new CerebroError('unavailable', `${machine.id} does not answer: ${reason}`, { cause: error });
+  }
+
+  #headers(): Record<string, string> {
+    return { [EPOCH_HEADER]: String(this.#epoch()) };
   }
 }
 
-function endpointOf(machine: MachineRecord): string {
-  if (machine.endpoint === null) throw new CerebroError('unavailable', `${machine.id} has no address yet`);
-  return machine.endpoint;
+/** Commands go over TLS or not at all. */
+function endpointOf({ id, endpoint }: MachineRecord): string {
+  if (endpoint === null) throw new CerebroError('unavailable', `${id} has no address yet`);
+  if (!endpoint.startsWith('https://')) {
+    throw new CerebroError(
+      'unavailable',
+      `${id} is said to be at ${endpoint}; a machine sitter is spoken to over https`,
+    );
+  }
+  return endpoint;
 }
 
 /** The machine's own words, with its code where we know it. */
@@ -137,14 +164,5 @@ async function refusal(
   return new CerebroError(
     known.includes(code) ? (code as ErrorCode) : 'unavailable',
     known.includes(code) ? message : `${machine.id}: ${message}`,
-  );
-}
-
-function unreachable(machine: MachineRecord, error: unknown): CerebroError {
-  if (error instanceof CerebroError) return error;
-  return new CerebroError(
-    'unavailable',
-    `${machine.id} does not answer: ${messageOf(error) || 'the connection broke'}`,
-    { cause: error },
   );
 }

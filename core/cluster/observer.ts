@@ -5,11 +5,11 @@ import { CerebroError, messageOf } from '../errors.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { MachineMessage } from '../model/machine-stream.ts';
-import type { MachineContact } from '../model/plan.ts';
+import type { MachineContact, Orphan } from '../model/plan.ts';
 import type { TaskStatus } from '../model/task.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
-import type { MachineClient } from './machine-client.ts';
+import type { MachineLink } from './machine-link.ts';
 
 /** How often providers are asked for their machines, beside what they tell by themselves. */
 const DESCRIBE_MS = 5000;
@@ -19,12 +19,16 @@ const RECONNECT_MS = [50, 100, 200, 500, 1000];
 /** Events of machines are put on the timeline together, at most this late. */
 const EVENTS_MS = 50;
 const EVENTS_RETRY_MS = 2000;
+/** How often a machine is told that tasks which may not run twice may go on. */
+const LEASH_MS = 1000;
 /** Events of one machine that wait for a store that takes nothing; the machine has them all. */
 const MAX_QUEUED = 5000;
+/** Lists of large providers lag behind: a machine that was confirmed only lately, and is not on one yet, is not gone. */
+const LISTED_WITHIN_MS = 60_000;
 
 export interface ObserverDeps {
   records: ClusterRecords;
-  client: MachineClient;
+  client: MachineLink;
   providers: readonly MachineProvider[];
   clock: Clock;
   logger: Logger;
@@ -38,6 +42,9 @@ interface Contact extends MachineContact {
   heardAt: number;
   connected: boolean;
   providerSays: MachineContact['providerSays'];
+  trouble: string | null;
+  /** When it was last told that its tasks may go on. */
+  leashedAt: number;
   tasks: Map<string, TaskStatus> | null;
 }
 
@@ -53,6 +60,8 @@ interface Line {
  */
 export class Observer {
   readonly contacts = new Map<string, Contact>();
+  /** By machine id. */
+  readonly orphans = new Map<string, Orphan>();
   readonly #deps: ObserverDeps;
   readonly #lines = new Map<string, Line>();
   readonly #queued = new Map<string, ClusterEvent[]>();
@@ -97,7 +106,11 @@ export class Observer {
       this.#lines.set(machine.id, line);
       void this.#keepLine(machine.id, line);
     }
-    for (const id of this.contacts.keys()) if (!machines.has(id)) this.contacts.delete(id);
+    for (const id of this.contacts.keys()) {
+      if (machines.has(id)) continue;
+      this.contacts.delete(id);
+      this.#deps.client.forget(id);
+    }
   }
 
   /** Asks every provider for its machines and takes up what it says: addresses, and which are gone. */
@@ -118,7 +131,7 @@ export class Observer {
   }
 
   async #describeOne(provider: MachineProvider): Promise<void> {
-    const { records, logger, onNews } = this.#deps;
+    const { records, clock, logger, onNews } = this.#deps;
     // What was confirmed only while the provider was making its list need not be on it.
     const confirmed = new Set(this.#machinesOf(provider).flatMap(({ id, ref }) => (ref === null ? [] : id)));
     let instances: Instance[];
@@ -134,18 +147,38 @@ export class Observer {
     for (const machine of this.#machinesOf(provider)) {
       const instance = byMachine.get(machine.id);
       const contact = this.#contact(machine.id);
-      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance);
-      if (contact.providerSays !== says) news = true;
+      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance, clock.now());
+      const trouble = instance?.trouble ?? null;
+      if (contact.providerSays !== says || contact.trouble !== trouble) news = true;
       contact.providerSays = says;
+      contact.trouble = trouble;
       if (instance && (instance.endpoint !== machine.endpoint || instance.address !== machine.address)) {
         news = true;
         await this.#takeAddress(machine.id, instance);
       }
     }
+    if (this.#noteOrphans(provider, instances)) news = true;
     if (news && !this.#stopped) {
       this.follow();
       onNews();
     }
+  }
+
+  /** Instances that bear our tag and that no record knows: an order whose record was lost with its store. Seen again and again, they are ended. */
+  #noteOrphans(provider: MachineProvider, instances: readonly Instance[]): boolean {
+    const { records, clock } = this.#deps;
+    const found = new Set<string>();
+    let fresh = false;
+    for (const { machineId, zone, state, ref } of instances) {
+      if (state === 'gone' || records.machines.has(machineId)) continue;
+      found.add(machineId);
+      if (this.orphans.has(machineId)) continue;
+      this.orphans.set(machineId, { machineId, provider: provider.name, zone, ref, since: clock.now() });
+      fresh = true;
+    }
+    for (const [id, orphan] of this.orphans)
+      if (orphan.provider === provider.name && !found.has(id)) this.orphans.delete(id);
+    return fresh;
   }
 
   async #takeAddress(id: string, instance: Instance): Promise<void> {
@@ -169,7 +202,7 @@ export class Observer {
   #contact(id: string): Contact {
     let contact = this.contacts.get(id);
     if (!contact) {
-      contact = { heardAt: 0, connected: false, providerSays: 'unknown', tasks: null };
+      contact = { heardAt: 0, connected: false, providerSays: 'unknown', trouble: null, leashedAt: 0, tasks: null };
       this.contacts.set(id, contact);
     }
     return contact;
@@ -241,6 +274,7 @@ export class Observer {
   #take(id: string, message: MachineMessage): void {
     const contact = this.#contact(id);
     contact.heardAt = this.#deps.clock.now();
+    this.#leash(id, contact);
     switch (message.type) {
       case 'hello':
         contact.connected = true;
@@ -271,6 +305,23 @@ export class Observer {
       case 'beat':
         return;
     }
+  }
+
+  /**
+   * Answers a machine that was heard, where it has tasks that may not run twice. Only then: a machine that we do not hear will be
+   * given up, and must not go on because it hears us.
+   */
+  #leash(id: string, contact: Contact): void {
+    const { records, client, logger } = this.#deps;
+    if (contact.heardAt - contact.leashedAt < LEASH_MS) return;
+    const machine = records.machines.get(id);
+    if (!machine || machine.state === 'lost' || !records.singletonsOn(id)) return;
+    contact.leashedAt = contact.heardAt;
+    client
+      .leash(machine)
+      .catch((error: unknown) =>
+        logger.debug({ machine: id, reason: messageOf(error) }, 'a machine did not take our word'),
+      );
   }
 
   // --- the machines' events ---
@@ -329,7 +380,10 @@ export class Observer {
 }
 
 /** Of a machine that was never confirmed, absence says nothing: the order may still be on its way. */
-function saysOf(machine: MachineRecord, instance: Instance | undefined): MachineContact['providerSays'] {
-  if (!instance) return machine.ref === null ? 'unknown' : 'gone';
+function saysOf(machine: MachineRecord, instance: Instance | undefined, now: number): MachineContact['providerSays'] {
+  if (!instance) {
+    const young = machine.state === 'booting' && now - machine.stateSince < LISTED_WITHIN_MS;
+    return machine.ref === null || young ? 'unknown' : 'gone';
+  }
   return instance.state === 'pending' ? 'unknown' : instance.state;
 }

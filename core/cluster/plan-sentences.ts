@@ -2,7 +2,8 @@ import type { Action, Plan } from '../model/plan.ts';
 
 /** A plan, in words for people. */
 export function planSentences(plan: Plan): string[] {
-  const sentences = plan.actions.map(sentenceOf);
+  // What is only noted down concerns nobody.
+  const sentences = plan.actions.filter((action) => action.kind !== 'note-links').map(sentenceOf);
   return [...sentences, ...plan.complaints.map((complaint) => `cannot: ${complaint.sentence}`)];
 }
 
@@ -18,6 +19,22 @@ function sentenceOf(action: Action): string {
       return `start ${action.copy} on ${action.machine}: ${action.reason}`;
     case 'update-copy':
       return `restart ${action.copy} with version ${action.version}: ${action.reason}`;
+    case 'restart-copy':
+      return `restart ${action.copy}: ${action.reason}`;
+    case 'note-links':
+      return `note what ${action.copy} runs beside`;
+    case 'copy-outcome':
+      return `${action.copy} has ${action.outcome}: ${action.reason}`;
+    case 'roll-done':
+      return `version ${action.version} of "${action.job}" is rolled out: ${action.reason}`;
+    case 'roll-failed': {
+      const back = action.revertTo === null ? '' : `, back to version ${action.revertTo}`;
+      return `version ${action.version} of "${action.job}" has failed${back}: ${action.reason}`;
+    }
+    case 'begin-run':
+      return `${action.run.state === 'skipped' ? 'skip' : 'begin'} run ${action.run.id} of "${action.job}": ${action.reason}`;
+    case 'end-run':
+      return `run ${action.run} of "${action.job}" is ${action.state}: ${action.reason}`;
     case 'stop-copy':
       return `stop ${action.copy}: ${action.reason}`;
     case 'forget-copy':

@@ -1,3 +1,4 @@
+import type { Clock } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { RecipeFactory, RecipeLoader } from '../contracts/recipe.ts';
@@ -19,6 +20,7 @@ export interface RecipeRun {
 export interface RecipeRunnerDeps {
   loaders: readonly RecipeLoader[];
   deadlineMs: number;
+  clock: Clock;
   logger: Logger;
   tell(events: NewEvent[]): Promise<void>;
 }
@@ -64,11 +66,20 @@ export class RecipeRunner {
     }
   }
 
-  async #runNow(run: RecipeRun, deployment_recipe: string): Promise<void> {
+  async #runNow(run: RecipeRun, recipe: string): Promise<void> {
+    const deadline = new AbortController();
+    const timer = this.#deps.clock.timer(this.#deps.deadlineMs, () => deadline.abort());
+    try {
+      await this.#runUntil(deadline.signal, run, recipe);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  async #runUntil(deadline: AbortSignal, run: RecipeRun, deployment_recipe: string): Promise<void> {
     const { recipe_options, version } = run.spec;
     const { copy, machine, provider } = run;
     const about = { job: copy.job, machine: machine.id, copy: copy.id };
-    const deadline = AbortSignal.timeout(this.#deps.deadlineMs);
     const signal = AbortSignal.any([run.signal, deadline]);
     const factory = await this.find(deployment_recipe, recipe_options);
     await this.#deps.tell([

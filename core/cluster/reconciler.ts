@@ -1,7 +1,6 @@
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import { dueEffects } from '../decide/due-effects.ts';
-import { planCluster } from '../decide/plan-cluster.ts';
 import { messageOf } from '../errors.ts';
 import type { ClusterSnapshot, Complaint, Plan } from '../model/plan.ts';
 import { applyPlan } from './apply-plan.ts';
@@ -22,6 +21,7 @@ export interface ReconcilerDeps {
   clock: Clock;
   logger: Logger;
   snapshot(now: number): ClusterSnapshot;
+  plan(snapshot: ClusterSnapshot): Plan;
 }
 
 /**
@@ -89,7 +89,7 @@ export class Reconciler {
       let plan: Plan = { actions: [], complaints: [], wakeAt: null };
       await records.transact(() => {
         const now = clock.now();
-        plan = planCluster(this.#deps.snapshot(now));
+        plan = this.#deps.plan(this.#deps.snapshot(now));
         return plan.actions.length === 0 ? null : applyPlan(plan, records, now);
       });
       this.#trouble = null;

@@ -1,5 +1,5 @@
 import { HOSTING_STATES } from '../model/machine.ts';
-import type { ClusterSnapshot, MachineContact, MachineType } from '../model/plan.ts';
+import type { ClusterSnapshot, MachineContact, MachineType, Orphan } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 
@@ -22,6 +22,8 @@ export interface SnapshotParts {
   records: ClusterRecords;
   contacts: ReadonlyMap<string, MachineContact>;
   empty: EmptyMachines;
+  orphans: ReadonlyMap<string, Orphan>;
+  soldOut: ReadonlyMap<string, number>;
   types(zone: string): readonly MachineType[];
   settings: Settings;
   startedAt: number;
@@ -39,6 +41,8 @@ export function snapshotOf(parts: SnapshotParts, now: number): ClusterSnapshot {
     copies: records.copies,
     contacts: parts.contacts,
     emptySince: parts.empty.since,
+    orphans: parts.orphans,
+    soldOut: parts.soldOut,
     types: parts.types,
     machineSerial: (zone) => records.serials.get(zone) ?? 1,
     limits: {
@@ -51,6 +55,14 @@ export function snapshotOf(parts: SnapshotParts, now: number): ClusterSnapshot {
       replaceBrake: settings.replace_brake,
       startupGraceMs: settings.startup_grace * 1000,
       bootDeadlineMs: settings.boot_deadline * 1000,
+      orphanGraceMs: settings.orphan_grace * 1000,
+      maxMachines: (zone) => ofZone(settings.max_machines, zone),
+      maxSpend: (zone) => ofZone(settings.spend_ceiling, zone),
     },
   };
+}
+
+/** A limit that is said for a zone, or else for all (`*`), or else not at all. */
+function ofZone(limits: Readonly<Record<string, number>>, zone: string): number {
+  return limits[zone] ?? limits['*'] ?? Number.POSITIVE_INFINITY;
 }

@@ -1,3 +1,4 @@
+import type { AlertView } from '../model/alert.ts';
 import type {
   ApplyResult,
   ClusterStatus,
@@ -8,7 +9,7 @@ import type {
   PluginView,
 } from '../model/cluster-view.ts';
 import type { ClusterEvent } from '../model/event.ts';
-import type { JobRecord } from '../model/job.ts';
+import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { RunEnd } from '../model/task.ts';
 
@@ -32,6 +33,17 @@ export interface EventQuery {
   copy?: string | undefined;
 }
 
+export interface ApplyOptions {
+  /** What the job file is called in messages. */
+  source: string;
+  dryRun: boolean;
+  by: string;
+  /** Refuses with `conflict` when the (one) job of the file was changed after this (its `updatedAt`). */
+  ifUpdatedAt?: string | undefined;
+}
+
+export type RollOutAction = 'pause' | 'resume' | 'promote';
+
 /** What the command line, the pages and the legacy endpoints are all made from. Errors are `CerebroError`s. */
 export interface ClusterApi {
   status(): ClusterStatus;
@@ -44,13 +56,33 @@ export interface ClusterApi {
   postMortems(copy: string): Promise<RunEnd[]>;
   events(query: EventQuery): Promise<ClusterEvent[]>;
   explain(about: string): Promise<Explanation>;
+  /** The alerts that last, the newest first. */
+  alerts(): AlertView[];
   plugins(): PluginView[];
   machineTypes(zone: string): readonly MachineType[];
-  /** `text` is a job file; `source` is what it is called in messages. */
-  apply(text: string, options: { source: string; dryRun: boolean; by: string }): Promise<ApplyResult>;
+  apply(text: string, options: ApplyOptions): Promise<ApplyResult>;
   removeJob(name: string, by: string): Promise<void>;
+  /** A copy at once, or all of a job by and by; resolves to their ids when that is ordered. */
   restartCopies(filter: { job?: string; copy?: string }, by: string): Promise<string[]>;
-  drainMachine(id: string, by: string): Promise<void>;
+  /** No copies until it is started again. */
+  stopJob(name: string, by: string): Promise<void>;
+  startJob(name: string, by: string): Promise<void>;
+  /** `zone` may be null where the job runs in one. */
+  scaleJob(name: string, zone: string | null, count: number, by: string): Promise<void>;
+  /** The versions that are kept, the newest first. */
+  versions(name: string): JobVersion[];
+  /** To that version, or (null) to the last one before that was well; resolves to it. */
+  rollBack(name: string, to: number | null, by: string): Promise<number>;
+  rollOut(name: string, action: RollOutAction, by: string): Promise<void>;
+  runJob(name: string, by: string): Promise<JobRun>;
+  /** That run, or (null) the one that goes on; resolves to its number. */
+  stopRun(name: string, run: number | null, by: string): Promise<number>;
+  cordonMachine(id: string, cordoned: boolean, by: string): Promise<void>;
+  /** `deadlineSeconds`: when the copies are stopped although none elsewhere is ready; 0: never; absent: as the settings say. */
+  drainMachine(id: string, by: string, deadlineSeconds?: number): Promise<void>;
+  cancelDrain(id: string, by: string): Promise<void>;
+  /** Resolves to the id of the machine that was ordered. */
+  replaceMachine(id: string, by: string): Promise<string>;
   providerAction(machine: string, action: string, by: string): Promise<string>;
   setIdleLimit(limit: number, zone: string | null, by: string): Promise<void>;
   setLogLevel(level: string, by: string): void;

@@ -1,5 +1,6 @@
 import type { Finding } from '../model/finding.ts';
 import type { MachineType } from '../model/plan.ts';
+import type { TlsIdentity } from '../model/tls-identity.ts';
 import type { Remote } from './remote.ts';
 
 /** What a machine is ordered with. Everything that its sitter needs to know is here, so that `create` can be repeated. */
@@ -10,8 +11,13 @@ export interface MachineOrder {
   type: MachineType;
   /** The idempotency token: one machine for one intent, however often and however late it is asked for. */
   intent: string;
-  /** The bearer token that the machine's sitter is to accept from the cluster. */
+  /** The bearer token of the machine's sitter, which it takes from its own host alone: `admin.token` in its data folder. */
   token: string;
+  /**
+   * What the sitter proves itself with: `identity.json` in its data folder, mode 0600, there before it starts. Each time the order is
+   * asked for again it is another one, as good as the last. A provider that deploys the sitter later asks the service `identities`.
+   */
+  identity: TlsIdentity;
 }
 
 export interface Instance {
@@ -24,13 +30,10 @@ export interface Instance {
   state: 'pending' | 'running' | 'stopped' | 'gone';
   /** Where people and DNS find it; null until known. */
   address: string | null;
-  /** The machine sitter's base URL; null until known. */
+  /** The machine sitter's base URL, https://ADDRESS:PORT; null until known. */
   endpoint: string | null;
-  /**
-   * One sentence of evidence against it, where the provider knows some: a spot notice, an event that it is scheduled for, a status
-   * check that fails, a preparation that fails. It may well run still.
-   */
-  trouble?: string;
+  /** What the provider knows that bodes ill, in a sentence: a spot notice, a failed status check. The machine is emptied. */
+  trouble?: string | null;
 }
 
 /**
@@ -80,6 +83,8 @@ export interface MachineProvider {
   remote(instance: { machineId: string; address: string | null }): Promise<Remote>;
   /** Called when the provider learns by itself that something changed, so that nobody has to poll for it. */
   onChange(listener: () => void): void;
+  /** Puts a certificate onto a machine without its sitter's help, for one whose own has ended; the sitter takes up the file by itself. */
+  renewIdentity?(machineId: string, identity: TlsIdentity): Promise<void>;
   /** Stops every machine of the cluster in order, keeping it for the next start (`cerebro down`), where machines are the host's own. */
   suspend?(clusterId: string): Promise<void>;
   actions?: Record<string, ProviderAction>;

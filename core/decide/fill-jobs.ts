@@ -1,8 +1,17 @@
 import type { CopyRecord } from '../model/copy.ts';
-import { copiesIn, type JobRecord, reservationOf } from '../model/job.ts';
+import { copiesIn, type JobRecord, reservationOf, runsByTurns } from '../model/job.ts';
+import { isReady, serialOf } from './copy-ready.ts';
 import type { LinkedJobs } from './linked-jobs.ts';
 import type { Pending } from './place-copies.ts';
 import type { WorkingState } from './working-state.ts';
+
+/** A set of copies that are wanted together: a job's standing ones, or those of one of its runs. */
+interface Wanted {
+  run: number | null;
+  version: number;
+  /** The sentence's beginning: `"web" wants`. */
+  who: string;
+}
 
 /**
  * Compares what a job wants with what it has, zone by zone: stops what is too much and returns what is missing.
@@ -10,6 +19,38 @@ import type { WorkingState } from './working-state.ts';
  */
 export function fillJob(work: WorkingState, links: LinkedJobs, job: JobRecord): Pending[] {
   const copies = work.copiesByJob.get(job.name) ?? [];
+  if (job.stopped) {
+    for (const copy of copies) work.stopCopy(copy, `"${job.name}" was stopped`);
+    return [];
+  }
+  if (!runsByTurns(job)) {
+    for (const copy of copies) if (copy.run !== null) work.stopCopy(copy, `"${job.name}" runs all the time now`);
+    const standing = copies.filter((copy) => copy.run === null);
+    return fillSet(work, links, job, { run: null, version: job.version, who: `"${job.name}" wants` }, standing);
+  }
+  const going = job.runs.filter((run) => run.state === 'running');
+  for (const copy of copies) {
+    if (copy.run === null) work.stopCopy(copy, `"${job.name}" runs by turns now`);
+    else if (!going.some((run) => run.id === copy.run)) work.stopCopy(copy, `run ${copy.run} was stopped`);
+  }
+  return going.flatMap(({ id, version }) =>
+    fillSet(
+      work,
+      links,
+      job,
+      { run: id, version, who: `run ${id} of "${job.name}" wants` },
+      copies.filter((copy) => copy.run === id),
+    ),
+  );
+}
+
+function fillSet(
+  work: WorkingState,
+  links: LinkedJobs,
+  job: JobRecord,
+  wants: Wanted,
+  copies: readonly CopyRecord[],
+): Pending[] {
   const layout = job.spec.deployment_layout;
   const byZone = new Map<string, CopyRecord[]>();
   for (const copy of copies) {
@@ -24,14 +65,15 @@ export function fillJob(work: WorkingState, links: LinkedJobs, job: JobRecord): 
   const pending: Pending[] = [];
   for (const [zone, entry] of Object.entries(layout)) {
     const wanted = copiesIn(entry);
-    const missing = fillZone(work, job, zone, wanted, byZone.get(zone) ?? []);
-    if (missing === 0) continue;
+    const held = work.heldBack.get(`${job.name}/${zone}`) ?? 0;
+    const missing = fillZone(work, job, zone, wanted, byZone.get(zone) ?? []) - held;
+    if (missing <= 0) continue;
     const { cpu, mem } = reservationOf(job.spec, zone);
     const along = links.alongside(job.name, zone);
-    for (let i = 0; i < missing; i++) {
-      const reason = `"${job.name}" wants ${wanted} in ${zone}`;
-      pending.push({ job, zone, cpu, mem, alongCpu: along.cpu, alongMem: along.mem, reason });
-    }
+    const reason = `${wants.who} ${wanted} in ${zone}`;
+    const { run, version } = wants;
+    for (let i = 0; i < missing; i++)
+      pending.push({ job, zone, cpu, mem, run, version, alongCpu: along.cpu, alongMem: along.mem, reason });
   }
   return pending;
 }
@@ -45,140 +87,51 @@ function fillZone(
   copies: readonly CopyRecord[],
 ): number {
   let staying = copies;
-  if (copies.some((copy) => !work.seats.get(copy.machine)?.open)) {
-    staying = copies.filter((copy) => work.seats.get(copy.machine)?.open);
-    const leaving = copies.filter((copy) => !work.seats.get(copy.machine)?.open && isBeingEmptied(work, copy));
-    // A cordoned machine gets nothing new, but what it has stays and counts.
-    const settled = copies.filter((copy) => !work.seats.get(copy.machine)?.open && !isBeingEmptied(work, copy));
-    staying = [...staying, ...settled];
-    const ready = staying.filter((copy) => isReady(work, copy)).length;
-    const hold = Math.max(0, wanted - ready);
-    for (const copy of leaving.slice(hold)) work.stopCopy(copy, `moved away from ${copy.machine}`);
+  const leaving = copies.filter((copy) => isLeaving(work, copy));
+  if (leaving.length > 0) {
+    staying = copies.filter((copy) => !isLeaving(work, copy));
+    leave(work, job, wanted, staying, leaving);
+    // What may not run twice is replaced only when it has ended: until then its place is taken.
+    if (job.spec.singleton) return Math.max(0, wanted - staying.length - leaving.length);
   }
   if (staying.length <= wanted) return wanted - staying.length;
   const order = [...staying].sort(
     (a, b) =>
-      Number(isReady(work, a)) - Number(isReady(work, b)) || b.createdAt - a.createdAt || serialOf(b) - serialOf(a),
+      Number(isReady(work.snapshot, a)) - Number(isReady(work.snapshot, b)) ||
+      b.createdAt - a.createdAt ||
+      serialOf(b) - serialOf(a),
   );
   for (const copy of order.slice(0, staying.length - wanted))
     work.stopCopy(copy, `"${job.name}" wants only ${wanted} in ${zone}`);
   return 0;
 }
 
-/** Puts one copy of a linked job on every machine that its leader runs on, and on no other. */
-export function followLeader(work: WorkingState, links: LinkedJobs, job: JobRecord): void {
-  const leader = job.spec.linked_job;
-  if (leader === undefined) return;
-  const root = links.rootOf(job).name;
-  const machines = new Set(
-    [...work.seats.values()].filter((seat) => (seat.jobs.get(leader) ?? 0) > 0).map((seat) => seat.id),
-  );
-  for (const copy of work.copiesByJob.get(job.name) ?? []) {
-    if (machines.delete(copy.machine)) continue;
-    work.stopCopy(copy, `"${leader}", to which "${job.name}" is linked, does not run on ${copy.machine}`);
+/** Stops copies on machines that are being emptied, as far as as many are ready elsewhere, or the machine's time is up. */
+function leave(
+  work: WorkingState,
+  job: JobRecord,
+  wanted: number,
+  staying: readonly CopyRecord[],
+  leaving: readonly CopyRecord[],
+): void {
+  const ready = staying.filter((copy) => isReady(work.snapshot, copy)).length;
+  const hold = job.spec.singleton ? 0 : Math.max(0, wanted - ready);
+  const patient: CopyRecord[] = [];
+  for (const copy of leaving) {
+    if (isOverdue(work, copy)) work.stopCopy(copy, `${copy.machine} is being drained, and its time is up`);
+    else patient.push(copy);
   }
-  for (const id of machines) {
-    const seat = work.seats.get(id);
-    if (!seat) continue;
-    const { cpu, mem } = reservationOf(job.spec, seat.zone);
-    if (!seat.pledgedTo.has(root)) {
-      if (cpu > seat.freeCpu + 1e-6 || mem > seat.freeMem + 1e-6) {
-        work.complain(
-          { job: job.name, machine: id },
-          `"${job.name}" is to follow "${leader}" on ${id}, but needs ${cpu} cores and ${mem} MB and ${seat.freeCpu} and ${seat.freeMem} are free`,
-        );
-        continue;
-      }
-      work.take(seat, job.name, cpu, mem);
-    } else {
-      // Its room was taken together with its leader's.
-      seat.jobs.set(job.name, (seat.jobs.get(job.name) ?? 0) + 1);
-      seat.copies += 1;
-    }
-    const reason = `follows "${leader}" on ${id}`;
-    work.actions.push({
-      kind: 'place-copy',
-      copy: work.nextCopyId(job),
-      job: job.name,
-      version: job.version,
-      zone: seat.zone,
-      machine: id,
-      cpu,
-      mem,
-      reason,
-    });
-  }
+  for (const copy of patient.slice(hold)) work.stopCopy(copy, `moved away from ${copy.machine}`);
 }
 
-/** Brings copies to the job's newest version, at most `max_parallel` of them down by our hand at a time. */
-export function rollJob(work: WorkingState, job: JobRecord): void {
-  const copies = (work.copiesByJob.get(job.name) ?? []).filter((copy) => !work.stopped.has(copy.id));
-  let behind = 0;
-  for (const copy of copies) if (copy.version !== job.version) behind++;
-  if (behind === 0) return;
-
-  const { now } = work.snapshot;
-  const settleMs = job.spec.update.min_healthy * 1000;
-  // What this plan has just placed is not ready either.
-  const placed = work.actions.filter((action) => action.kind === 'place-copy' && action.job === job.name).length;
-  let budget = job.spec.update.max_parallel - placed;
-  for (const copy of copies) {
-    if (copy.version !== job.version) continue;
-    const startedAt = readySince(work, copy);
-    if (startedAt === null) budget--;
-    else if (now - startedAt < settleMs) {
-      budget--;
-      work.wake(startedAt + settleMs);
-    }
-  }
-  if (budget <= 0) return;
-  const wanted = Object.values(job.spec.deployment_layout).reduce((sum, entry) => sum + copiesIn(entry), 0);
-  const missing = job.spec.linked_job === undefined ? wanted - copies.length : 0;
-  const next = copies
-    .filter((copy) => copy.version !== job.version)
-    .sort((a, b) => Number(isReady(work, a)) - Number(isReady(work, b)) || serialOf(a) - serialOf(b))
-    .slice(0, budget);
-  for (const copy of next) {
-    const { cpu, mem } = reservationOf(job.spec, copy.zone);
-    const seat = work.seats.get(copy.machine);
-    if (!seat) continue;
-    if (cpu - copy.cpu > seat.freeCpu + 1e-6 || mem - copy.mem > seat.freeMem + 1e-6) {
-      // Not while others are missing: it might find no place either, and so all would go, one after another.
-      if (missing > 0) continue;
-      work.stopCopy(copy, `version ${job.version} needs ${cpu} cores and ${mem} MB, for which ${seat.id} has no room`);
-      continue;
-    }
-    seat.freeCpu -= cpu - copy.cpu;
-    seat.freeMem -= mem - copy.mem;
-    work.actions.push({
-      kind: 'update-copy',
-      copy: copy.id,
-      version: job.version,
-      cpu,
-      mem,
-      reason: `"${job.name}" goes from version ${copy.version} to ${job.version}`,
-    });
-  }
-}
-
-/** Whether it runs the version that it should, by its machine's last report. */
-function isReady(work: WorkingState, copy: CopyRecord): boolean {
-  return readySince(work, copy) !== null;
-}
-
-function readySince(work: WorkingState, copy: CopyRecord): number | null {
-  if (copy.taskVersion !== copy.version) return null;
-  const task = work.snapshot.contacts.get(copy.machine)?.tasks?.get(copy.id);
-  if (!task || task.version !== copy.version) return null;
-  if (task.phase === 'exited') return 0;
-  const well = task.health === null || task.health.state === 'healthy';
-  return task.phase === 'running' && !task.flapping && well ? Date.parse(task.since) : null;
-}
-
-function isBeingEmptied(work: WorkingState, copy: CopyRecord): boolean {
+/** A cordoned machine gets nothing new, but what it has stays and counts; from a draining one it leaves. */
+function isLeaving(work: WorkingState, copy: CopyRecord): boolean {
   return work.snapshot.machines.get(copy.machine)?.state === 'draining';
 }
 
-function serialOf(copy: CopyRecord): number {
-  return Number(copy.id.slice(copy.id.lastIndexOf('.') + 1));
+function isOverdue(work: WorkingState, copy: CopyRecord): boolean {
+  const until = work.snapshot.machines.get(copy.machine)?.drainUntil ?? null;
+  if (until === null) return false;
+  work.wake(until);
+  return work.snapshot.now >= until;
 }

@@ -2,7 +2,13 @@ import type { MachineRecord } from '../model/machine.ts';
 import type { ClusterSnapshot, MachineContact } from '../model/plan.ts';
 import type { WorkingState } from './working-state.ts';
 
-const NEVER_HEARD: MachineContact = { heardAt: 0, connected: false, providerSays: 'unknown', tasks: null };
+const NEVER_HEARD: MachineContact = {
+  heardAt: 0,
+  connected: false,
+  providerSays: 'unknown',
+  trouble: null,
+  tasks: null,
+};
 
 export type Health = 'ok' | 'suspect' | 'unreachable';
 
@@ -38,7 +44,9 @@ export function judgeMachines(work: WorkingState): void {
       if (machine.state !== 'requested') lose(work, machine, `the provider says that it is ${contact.providerSays}`);
       continue;
     }
+    if (machine.state === 'requested' && giveUpSize(work, machine)) continue;
     if (machine.state === 'ready' || machine.state === 'draining') {
+      if (machine.state === 'ready') emptyIfIll(work, machine, contact);
       if (judgeServing(work, machine)) silent.push(machine);
     } else {
       judgeBooting(work, machine, contact);
@@ -79,6 +87,25 @@ function judgeServing(work: WorkingState, machine: MachineRecord): boolean {
   return silence >= limits.lostAfterMs;
 }
 
+/** A machine that the provider warns of, or whose replacement is ready, is emptied while it still works. */
+function emptyIfIll(work: WorkingState, machine: MachineRecord, contact: MachineContact): void {
+  const successor = work.successors.get(machine.id);
+  const reason = contact.trouble ?? (successor?.state === 'ready' ? `${successor.id} is there to replace it` : null);
+  if (reason !== null) work.actions.push({ kind: 'machine-state', machine: machine.id, to: 'draining', reason });
+}
+
+/** An order for a size that the zone has none of is withdrawn where another size may do; its copies are placed anew. */
+function giveUpSize(work: WorkingState, machine: MachineRecord): boolean {
+  const { snapshot } = work;
+  const isSoldOut = (type: string): boolean => (snapshot.soldOut.get(`${machine.zone}/${type}`) ?? 0) > snapshot.now;
+  if (!isSoldOut(machine.type) || machine.ref !== null) return false;
+  if (!snapshot.types(machine.zone).some((type) => !isSoldOut(type.name))) return false;
+  const reason = `${machine.zone} has no ${machine.type} just now`;
+  work.actions.push({ kind: 'machine-state', machine: machine.id, to: 'terminating', reason });
+  work.withdrawn.add(machine.id);
+  return true;
+}
+
 function loseTheSilent(work: WorkingState, silent: readonly MachineRecord[]): void {
   if (silent.length === 0) return;
   const { snapshot } = work;
@@ -87,22 +114,23 @@ function loseTheSilent(work: WorkingState, silent: readonly MachineRecord[]): vo
     work.wake(calmFrom);
     return;
   }
-  const serving = countByZone(
-    [...snapshot.machines.values()].filter((m) => m.state === 'ready' || m.state === 'draining'),
-  );
-  const failing = countByZone(silent);
-  const everywhere = serving.size > 1 && [...serving.keys()].every((zone) => failing.get(zone) === serving.get(zone));
+  const serving = [...snapshot.machines.values()].filter((m) => m.state === 'ready' || m.state === 'draining');
+  const all = countByZone(serving);
+  // Beats come at different moments, so what one cut silences reaches `lostAfter` one after another: who cannot be reached by now counts.
+  const failing = countByZone(serving.filter((m) => silenceOf(m, snapshot) >= snapshot.limits.unreachableAfterMs));
+  const everywhere = all.size > 1 && [...all.keys()].every((zone) => failing.get(zone) === all.get(zone));
   for (const machine of silent) {
-    const [down, all] = [failing.get(machine.zone) ?? 0, serving.get(machine.zone) ?? 0];
-    const braked = everywhere || (down > 1 && down / all > snapshot.limits.replaceBrake);
+    const [down, among] = [failing.get(machine.zone) ?? 0, all.get(machine.zone) ?? 0];
+    const braked = everywhere || (down > 1 && down / among > snapshot.limits.replaceBrake);
     if (!braked) {
       lose(work, machine, `not heard for ${Math.round(silenceOf(machine, snapshot) / 1000)} s`);
       continue;
     }
-    const what = everywhere ? 'every zone is silent' : `${down} of ${all} machines of ${machine.zone} are silent`;
+    const what = everywhere ? 'every zone is silent' : `${down} of ${among} machines of ${machine.zone} are silent`;
     work.complain(
       { machine: machine.id, zone: machine.zone },
       `${machine.id} is not replaced: ${what} at once, which looks like the network and not like machines`,
+      `brake/${everywhere ? '*' : machine.zone}`,
     );
   }
 }

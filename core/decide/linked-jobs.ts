@@ -20,6 +20,17 @@ export class LinkedJobs {
     return this.#followers.get(job) ?? [];
   }
 
+  leaderOf(job: JobRecord): JobRecord | undefined {
+    return job.spec.linked_job === undefined ? undefined : this.#jobs.get(job.spec.linked_job);
+  }
+
+  /** The jobs whose updates restart the copies of this one beside theirs (`link_restart`). */
+  partnersOf(job: JobRecord): JobRecord[] {
+    const leader = this.leaderOf(job);
+    const followers = this.followersOf(job.name).filter((follower) => follower.spec.link_restart === 'both');
+    return leader && job.spec.link_restart !== 'none' ? [leader, ...followers] : followers;
+  }
+
   /** The job at the end of the chain: the one that has a layout of its own. */
   rootOf(job: JobRecord): JobRecord {
     const leader = job.spec.linked_job === undefined ? undefined : this.#jobs.get(job.spec.linked_job);

@@ -1,4 +1,5 @@
 import type { JobRecord } from '../model/job.ts';
+import type { MachineRecord } from '../model/machine.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Seat, WorkingState } from './working-state.ts';
 
@@ -8,6 +9,8 @@ export interface Pending {
   zone: string;
   cpu: number;
   mem: number;
+  run: number | null;
+  version: number;
   /** What the first copy of the job on a machine brings along: one copy of each job that is linked to it. */
   alongCpu: number;
   alongMem: number;
@@ -46,7 +49,9 @@ function bestSeat(seats: readonly Seat[], item: Pending): Seat | undefined {
   let bestLeft = 0;
   for (const seat of seats) {
     if (!seat.open || !fits(seat, item)) continue;
-    const same = spread ? (seat.jobs.get(item.job.name) ?? 0) : 0;
+    const here = seat.jobs.get(item.job.name) ?? 0;
+    if (here > 0 && item.job.spec.place.spread === 'hard') continue;
+    const same = spread ? here : 0;
     const left = weigh(seat.freeCpu, seat.freeMem) + (seat.ready ? 0 : SLACK);
     if (best === undefined || same < bestSame || (same === bestSame && left < bestLeft)) {
       best = seat;
@@ -58,23 +63,33 @@ function bestSeat(seats: readonly Seat[], item: Pending): Seat | undefined {
 }
 
 function fits(seat: Seat, item: Pending): boolean {
+  if (!suits(seat.type, seat.labels, item.job)) return false;
   const first = (seat.jobs.get(item.job.name) ?? 0) === 0;
   const cpu = item.cpu + (first ? item.alongCpu : 0);
   const mem = item.mem + (first ? item.alongMem : 0);
   return cpu <= seat.freeCpu + SLACK && mem <= seat.freeMem + SLACK;
 }
 
+/** Whether a machine is of a kind that the job's `place` allows. */
+function suits(type: string, labels: Readonly<Record<string, string>>, job: JobRecord): boolean {
+  const { instance_types: types, machine } = job.spec.place;
+  if (types.length > 0 && !types.includes(type)) return false;
+  return Object.entries(machine).every(([label, value]) => labels[label] === value);
+}
+
 function place(work: WorkingState, item: Pending, seat: Seat): void {
-  const { job, zone, cpu, mem, reason } = item;
+  const { job, zone, cpu, mem, run, version, reason } = item;
   work.actions.push({
     kind: 'place-copy',
     copy: work.nextCopyId(job),
     job: job.name,
-    version: job.version,
+    version,
     zone,
     machine: seat.id,
     cpu,
     mem,
+    run,
+    linked: {},
     reason,
   });
   if ((seat.jobs.get(job.name) ?? 0) === 0 && (item.alongCpu > 0 || item.alongMem > 0)) {
@@ -87,16 +102,24 @@ function place(work: WorkingState, item: Pending, seat: Seat): void {
 
 /** Orders machines until everything of `items` has a place, each time the size that is used best for its price. */
 function orderFor(work: WorkingState, zone: string, items: Pending[]): void {
-  const types = work.snapshot.types(zone);
+  const types = work.snapshot
+    .types(zone)
+    .filter((type) => (work.snapshot.soldOut.get(`${zone}/${type.name}`) ?? 0) <= work.snapshot.now);
+  const budget = new ZoneBudget(work, zone);
   const lost = work.lost.filter((machine) => machine.zone === zone);
   let rest = items;
   while (rest.length > 0) {
     const [first] = rest;
     if (!first) return;
     const like = lost.shift();
-    const likeType = like && { name: like.type, cpu: like.cpu, mem: like.mem };
+    const likeType = like && likeOf(like, work.snapshot.types(zone));
     const choice = likeType && pack(likeType, rest).length > 0 ? likeType : cheapest(types, rest);
+    if (choice && !budget.allows(choice, rest.length)) return;
     if (!choice) {
+      if (tellOfKind(work, zone, first)) {
+        rest = rest.filter((item) => item.job !== first.job);
+        continue;
+      }
       const sizes = types.map((type) => `${type.name} (${type.cpu} cores, ${type.mem} MB)`).join(', ') || 'none';
       work.complain(
         { job: first.job.name, zone },
@@ -117,6 +140,84 @@ function orderFor(work: WorkingState, zone: string, items: Pending[]): void {
   }
 }
 
+/** Says where it is not the size but the kind of machine that is not to be had; false: it is the size. */
+function tellOfKind(work: WorkingState, zone: string, item: Pending): boolean {
+  const { job } = item;
+  const all = work.snapshot.types(zone);
+  const fitting = all.filter((type) => pack(type, [item]).length > 0);
+  if (fitting.length > 0) {
+    const until = Math.min(...fitting.map(({ name }) => work.snapshot.soldOut.get(`${zone}/${name}`) ?? 0));
+    work.wake(until);
+    const names = fitting.map((type) => type.name).join(', ');
+    work.complain(
+      { job: job.name, zone },
+      `a copy of "${job.name}" waits for ${names}, of which ${zone} has none just now`,
+    );
+    return true;
+  }
+  if (all.some((type) => suits(type.name, type.labels ?? {}, job))) return false;
+  const wanted = [
+    ...job.spec.place.instance_types,
+    ...Object.entries(job.spec.place.machine).map((pair) => pair.join('=')),
+  ];
+  const sizes = all.map((type) => type.name).join(', ') || 'none';
+  work.complain(
+    { job: job.name, zone },
+    `"${job.name}" wants machines that are ${wanted.join(', ')}; ${zone} has ${sizes}`,
+  );
+  return true;
+}
+
+/** What a zone may still have: machines (`max_machines`), and money an hour (`spend_ceiling`). */
+class ZoneBudget {
+  readonly #work: WorkingState;
+  readonly #zone: string;
+  #machines = 0;
+  #spend = 0;
+
+  constructor(work: WorkingState, zone: string) {
+    this.#work = work;
+    this.#zone = zone;
+    for (const machine of work.snapshot.machines.values()) {
+      if (machine.zone !== zone || machine.state === 'lost' || work.lost.includes(machine)) continue;
+      this.#machines += 1;
+      this.#spend += machine.price ?? 0;
+    }
+  }
+
+  /** Counts one more machine of a type, or says why there may be none for the `waiting` copies. */
+  allows(type: MachineType, waiting: number): boolean {
+    const { limits } = this.#work.snapshot;
+    const copies = waiting === 1 ? '1 copy waits' : `${waiting} copies wait`;
+    const most = limits.maxMachines(this.#zone);
+    if (this.#machines + 1 > most) {
+      this.#work.complain(
+        { zone: this.#zone },
+        `${copies} for a machine in ${this.#zone}, which has ${this.#machines} and may have ${most} (max_machines)`,
+        `ceiling/${this.#zone}`,
+      );
+      return false;
+    }
+    const ceiling = limits.maxSpend(this.#zone);
+    const spend = this.#spend + (type.price ?? 0);
+    if (spend > ceiling + SLACK) {
+      this.#work.complain(
+        { zone: this.#zone },
+        `${copies} for a machine in ${this.#zone}: with one more ${type.name} it would cost ${round(spend)} an hour, and may cost ${ceiling} (spend_ceiling)`,
+        `ceiling/${this.#zone}`,
+      );
+      return false;
+    }
+    this.#machines += 1;
+    this.#spend = spend;
+    return true;
+  }
+}
+
+function round(price: number): number {
+  return Math.round(price * 10_000) / 10_000;
+}
+
 /** The size with the most reservation packed per price; of equals the larger, which makes fewer machines. */
 function cheapest(types: readonly MachineType[], items: readonly Pending[]): MachineType | undefined {
   let best: { type: MachineType; worth: number } | undefined;
@@ -132,14 +233,21 @@ function cheapest(types: readonly MachineType[], items: readonly Pending[]): Mac
   return best?.type;
 }
 
+/** The size of a machine that is lost, as it is on sale now, or as it was where it is no longer. */
+function likeOf(lost: MachineRecord, types: readonly MachineType[]): MachineType {
+  const { type: name, cpu, mem, labels, price } = lost;
+  return types.find((type) => type.name === name) ?? { name, cpu, mem, labels, ...(price !== null && { price }) };
+}
+
 /** What of `items`, largest first, goes into one machine of this size. */
-function pack(type: Pick<MachineType, 'cpu' | 'mem'>, items: readonly Pending[]): Pending[] {
+function pack(type: Pick<MachineType, 'name' | 'cpu' | 'mem' | 'labels'>, items: readonly Pending[]): Pending[] {
   let cpu = type.cpu + SLACK;
   let mem = type.mem + SLACK;
   const packed: Pending[] = [];
   const jobs = new Set<JobRecord>();
   for (const item of items) {
     const first = !jobs.has(item.job);
+    if ((!first && item.job.spec.place.spread === 'hard') || !suits(type.name, type.labels ?? {}, item.job)) continue;
     const needCpu = item.cpu + (first ? item.alongCpu : 0);
     const needMem = item.mem + (first ? item.alongMem : 0);
     if (needCpu > cpu || needMem > mem) continue;

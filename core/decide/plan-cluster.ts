@@ -1,12 +1,19 @@
 import type { CopyRecord } from '../model/copy.ts';
 import type { JobRecord } from '../model/job.ts';
 import type { ClusterSnapshot, Plan } from '../model/plan.ts';
-import { fillJob, followLeader, rollJob } from './fill-jobs.ts';
+import { taskInForce } from './copy-ready.ts';
+import { fillJob } from './fill-jobs.ts';
+import { followLeader } from './follow-leaders.ts';
+import { stepRuns } from './job-runs.ts';
 import { judgeMachines } from './judge-machines.ts';
 import { LinkedJobs } from './linked-jobs.ts';
 import { type Pending, placeCopies } from './place-copies.ts';
+import { rollJob } from './roll-out.ts';
 import { shedMachines } from './shed-machines.ts';
 import { WorkingState } from './working-state.ts';
+
+/** Clocks that run apart, and an answer that was under way. */
+const LEASH_SLACK_MS = 5000;
 
 /**
  * What should change in the cluster's records, given all that is known. Pure: the same snapshot gives the same plan,
@@ -20,12 +27,16 @@ export function planCluster(snapshot: ClusterSnapshot): Plan {
   const links = new LinkedJobs(snapshot.jobs);
   const pending: Pending[] = [];
   for (const job of snapshot.jobs.values()) {
-    if (isGoing(job, snapshot.jobs)) endJob(work, job);
-    else if (job.spec.linked_job === undefined) for (const missing of fillJob(work, links, job)) pending.push(missing);
+    if (isGoing(job, snapshot.jobs)) {
+      endJob(work, job);
+    } else if (job.spec.linked_job === undefined) {
+      stepRuns(work, job);
+      for (const missing of fillJob(work, links, job)) pending.push(missing);
+    }
   }
   placeCopies(work, pending);
   for (const job of links.chainsInOrder()) if (!isGoing(job, snapshot.jobs)) followLeader(work, links, job);
-  for (const job of snapshot.jobs.values()) if (!isGoing(job, snapshot.jobs)) rollJob(work, job);
+  for (const job of snapshot.jobs.values()) if (!isGoing(job, snapshot.jobs)) rollJob(work, links, job);
   shedMachines(work);
   return work.plan();
 }
@@ -35,28 +46,82 @@ function seatCopies(work: WorkingState): void {
   const { machines, copies } = work.snapshot;
   const lostNow = new Set(work.lost.map((machine) => machine.id));
   for (const machine of machines.values()) {
-    if (machine.state !== 'lost' && machine.state !== 'terminating' && !lostNow.has(machine.id)) work.addSeat(machine);
+    const stays = machine.state !== 'lost' && machine.state !== 'terminating';
+    if (stays && !lostNow.has(machine.id) && !work.withdrawn.has(machine.id)) work.addSeat(machine);
   }
   for (const copy of copies.values()) {
     const seat = work.seats.get(copy.machine);
     if (!seat) {
-      work.actions.push({ kind: 'forget-copy', copy: copy.id, reason: `its machine ${copy.machine} is gone` });
+      withoutSeat(work, copy);
+      continue;
+    }
+    if (isOver(work, copy)) {
+      // It stays for its logs' sake, takes no room and keeps no machine, until its job's next run has ended.
+      if (copy.wanted === 'run' && isOutdated(work, copy)) work.stopCopy(copy, 'a later run has ended too');
       continue;
     }
     work.take(seat, copy.job, copy.cpu, copy.mem);
     if (copy.wanted === 'stop') {
       work.stoppingByJob.set(copy.job, (work.stoppingByJob.get(copy.job) ?? 0) + 1);
       work.leaveJob(seat, copy.job);
+      if (work.snapshot.jobs.get(copy.job)?.spec.singleton) holdBack(work, copy);
     } else {
-      remember(work.copiesByJob, copy);
+      work.remember(copy);
     }
   }
 }
 
-function remember(index: Map<string, CopyRecord[]>, copy: CopyRecord): void {
-  const copies = index.get(copy.job);
-  if (copies) copies.push(copy);
-  else index.set(copy.job, [copy]);
+/** A copy of a run that has ended, well or by our hand. */
+function isOver(work: WorkingState, copy: CopyRecord): boolean {
+  if (copy.run === null) return false;
+  const job = work.snapshot.jobs.get(copy.job);
+  if (!job || job.state === 'removing') return false;
+  return !job.runs.some((run) => run.id === copy.run && run.state === 'running') && endedThere(work, copy);
+}
+
+/** Whether nothing of it runs any more. */
+function endedThere(work: WorkingState, copy: CopyRecord): boolean {
+  const phase = taskInForce(work.snapshot, copy)?.phase;
+  return copy.outcome !== null || phase === 'exited' || phase === 'failed' || phase === 'stopped';
+}
+
+function isOutdated(work: WorkingState, copy: CopyRecord): boolean {
+  const runs = work.snapshot.jobs.get(copy.job)?.runs ?? [];
+  return runs.some((run) => run.id > (copy.run ?? 0) && run.state !== 'running' && run.state !== 'skipped');
+}
+
+function withoutSeat(work: WorkingState, copy: CopyRecord): void {
+  const { snapshot } = work;
+  const job = snapshot.jobs.get(copy.job);
+  // What did its part of a run that goes on is remembered, and not done again elsewhere.
+  if (copy.outcome !== null && job?.runs.some((run) => run.id === copy.run && run.state === 'running')) {
+    work.remember(copy);
+    return;
+  }
+  const free = job?.spec.singleton ? freeAt(work, copy, job) : 0;
+  if (free > snapshot.now) {
+    holdBack(work, copy);
+    work.wake(free);
+    return;
+  }
+  work.actions.push({ kind: 'forget-copy', copy: copy.id, reason: `its machine ${copy.machine} is gone` });
+}
+
+/** Its place stays taken: nothing is begun in its stead yet. */
+function holdBack(work: WorkingState, copy: CopyRecord): void {
+  const key = `${copy.job}/${copy.zone}`;
+  work.heldBack.set(key, (work.heldBack.get(key) ?? 0) + 1);
+}
+
+/**
+ * When a copy that may not run twice has certainly stopped itself on a machine that nobody hears: the machine was given up after
+ * `lost_after`, which is its leash, and stopping takes its time. 0: it has, for the machine is no more.
+ */
+function freeAt(work: WorkingState, copy: CopyRecord, job: JobRecord): number {
+  const machine = work.snapshot.machines.get(copy.machine);
+  if (!machine || work.snapshot.contacts.get(copy.machine)?.providerSays === 'gone') return 0;
+  const since = machine.state === 'lost' ? machine.stateSince : work.snapshot.now;
+  return since + job.spec.task_configuration.stop_timeout * 1000 + LEASH_SLACK_MS;
 }
 
 /** Being removed itself, or linked to one that is: removing B removes A. */

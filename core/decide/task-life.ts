@@ -38,7 +38,7 @@ export interface TaskLife {
 
 export type TaskEvent =
   | { kind: 'start'; why: string }
-  | { kind: 'stop'; reason: Extract<EndReason, 'user' | 'deploy'>; why: string }
+  | { kind: 'stop'; reason: Extract<EndReason, 'user' | 'deploy' | 'leash'>; why: string }
   /** Ends the run and starts another at once; no crash. */
   | { kind: 'restart'; reason: Extract<EndReason, 'user' | 'deploy'>; why: string }
   | { kind: 'suspend'; why: string }
@@ -166,7 +166,7 @@ const ended: Handler<'ended'> = (life, event, rules, now) => {
       ended: end,
     };
   }
-  if (end.reason === 'user' || end.reason === 'deploy')
+  if (end.reason === 'user' || end.reason === 'deploy' || end.reason === 'leash')
     return { life: again(life, end.sentence, now), effects: ['spawn'], ended: end };
 
   const livedMs = event.livedMs ?? (life.startedAt === null ? 0 : now - life.startedAt);

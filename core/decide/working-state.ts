@@ -10,6 +10,8 @@ export interface Seat {
   /** May be given more copies. */
   open: boolean;
   ready: boolean;
+  type: string;
+  labels: Readonly<Record<string, string>>;
   freeCpu: number;
   freeMem: number;
   copies: number;
@@ -31,10 +33,18 @@ export class WorkingState {
   readonly seatsByZone = new Map<string, Seat[]>();
   /** The copies of each job that are wanted and on a machine that is not lost. */
   readonly copiesByJob = new Map<string, CopyRecord[]>();
+  /** The same copies, by machine. */
+  readonly copiesByMachine = new Map<string, CopyRecord[]>();
+  /** Copies of jobs that may not run twice, on machines of which nobody knows yet that they have stopped them: by job and zone. */
+  readonly heldBack = new Map<string, number>();
   /** Copies that are being stopped, by job: a job is not gone before they are. */
   readonly stoppingByJob = new Map<string, number>();
   /** Machines that this plan gives up, and whose like may be ordered instead. */
   readonly lost: MachineRecord[] = [];
+  /** Orders that this plan withdraws. */
+  readonly withdrawn = new Set<string>();
+  /** Who is there, or on its way, to replace a machine. */
+  readonly successors = new Map<string, MachineRecord>();
   /** Copies that this plan stops. */
   readonly stopped = new Set<string>();
   wakeAt: number | null = null;
@@ -43,6 +53,8 @@ export class WorkingState {
 
   constructor(snapshot: ClusterSnapshot) {
     this.snapshot = snapshot;
+    for (const machine of snapshot.machines.values())
+      if (machine.replaces !== null && machine.state !== 'lost') this.successors.set(machine.replaces, machine);
   }
 
   /** Something may come out differently at `time`, without any news. */
@@ -50,16 +62,19 @@ export class WorkingState {
     if (time > this.snapshot.now && (this.wakeAt === null || time < this.wakeAt)) this.wakeAt = time;
   }
 
-  complain(about: Complaint['about'], sentence: string): void {
-    this.complaints.push({ about, sentence });
+  /** `alert`: the story's key, where somebody should be told. */
+  complain(about: Complaint['about'], sentence: string, alert?: string): void {
+    this.complaints.push({ about, sentence, ...(alert !== undefined && { alert }) });
   }
 
-  addSeat(record: Pick<MachineRecord, 'id' | 'zone' | 'cpu' | 'mem' | 'state' | 'cordoned'>): Seat {
+  addSeat(record: Pick<MachineRecord, 'id' | 'zone' | 'type' | 'cpu' | 'mem' | 'state' | 'cordoned' | 'labels'>): Seat {
     const seat: Seat = {
       id: record.id,
       zone: record.zone,
       open: HOSTING_STATES.has(record.state) && !record.cordoned,
       ready: record.state === 'ready',
+      type: record.type,
+      labels: record.labels,
       freeCpu: record.cpu,
       freeMem: record.mem,
       copies: 0,
@@ -96,7 +111,20 @@ export class WorkingState {
     this.#machineSerials.set(zone, serial + 1);
     const id = `${zone}-${serial}`;
     this.actions.push({ kind: 'order-machine', machine: id, zone, type, replaces, reason });
-    return this.addSeat({ id, zone, cpu: type.cpu, mem: type.mem, state: 'requested', cordoned: false });
+    const { name, cpu, mem, labels = {} } = type;
+    return this.addSeat({ id, zone, type: name, cpu, mem, state: 'requested', cordoned: false, labels });
+  }
+
+  /** A copy that stays: it counts for its job, and for what is linked to it. */
+  remember(copy: CopyRecord): void {
+    append(this.copiesByJob, copy.job, copy);
+    append(this.copiesByMachine, copy.machine, copy);
+  }
+
+  /** The copies of a job on a machine that stay there. */
+  copiesOn(machine: string, job: string): CopyRecord[] {
+    const copies = this.copiesByMachine.get(machine) ?? [];
+    return copies.filter((copy) => copy.job === job && !this.stopped.has(copy.id));
   }
 
   stopCopy(copy: CopyRecord, reason: string): void {
@@ -110,4 +138,10 @@ export class WorkingState {
   plan(): Plan {
     return { actions: this.actions, complaints: this.complaints, wakeAt: this.wakeAt };
   }
+}
+
+function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
+  const list = lists.get(key);
+  if (list) list.push(item);
+  else lists.set(key, [item]);
 }

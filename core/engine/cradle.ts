@@ -11,6 +11,7 @@ import type { Auth } from '../http/auth.ts';
 import type { HttpServer } from '../http/http-server.ts';
 import type { Pages } from '../http/pages.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
+import type { OwnIdentity } from '../machine/own-identity.ts';
 import type { Settings } from '../model/settings.ts';
 import type { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { DataFolder } from './data-folder.ts';
@@ -38,6 +39,7 @@ export interface Cradle {
 
   enforcer: ChosenEnforcer;
   machineSitter: MachineSitter;
+  ownIdentity: OwnIdentity;
 
   store: StateStore;
   clusterSitter: ClusterSitter;

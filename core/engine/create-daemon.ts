@@ -11,9 +11,11 @@ import { clusterRoutes } from '../http/cluster-routes.ts';
 import { daemonApp } from '../http/daemon-app.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { clusterLogRoute } from '../http/log-route.ts';
+import { MachineDoor } from '../http/machine-door.ts';
 import { machineRoutes } from '../http/machine-routes.ts';
 import { Pages } from '../http/pages.ts';
 import { MachineSitter } from '../machine/machine-sitter.ts';
+import { OwnIdentity } from '../machine/own-identity.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import type { Settings } from '../model/settings.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
@@ -21,6 +23,7 @@ import type { Cradle, Registrations } from './cradle.ts';
 import { DataFolder } from './data-folder.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { createPlugins, type LoadedPlugin, loadPlugins, type PluginInstance, pluginsFor } from './load-plugins.ts';
+import { noIdentities } from './no-identities.ts';
 import { packageRoot, packageVersion, selfCommand } from './package-root.ts';
 import { SystemClock } from './system-clock.ts';
 
@@ -91,7 +94,9 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
     app: asFunction((cradle: Cradle) =>
       cradle.mode === 'machine' ? machineApp(cradle) : clusterApp(cradle),
     ).singleton(),
-    httpServer: asFunction(({ app }: Cradle) => new HttpServer(app)).singleton(),
+    httpServer: asFunction((cradle: Cradle) =>
+      cradle.mode === 'machine' ? machineServer(cradle) : new HttpServer(cradle.app),
+    ).singleton(),
 
     enforcer: asFunction(
       ({ plugins, settings, logger }: Cradle) =>
@@ -100,6 +105,9 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
     machineSitter: asFunction(
       ({ enforcer, clock, logger, processes }: Cradle) =>
         new MachineSitter({ dataDir, enforcer, clock, logger, processes }),
+    ).singleton(),
+    ownIdentity: asFunction(
+      ({ clock, logger }: Cradle) => new OwnIdentity({ folder: dataDir, clock, logger }),
     ).singleton(),
 
     store: asFunction(({ plugins }: Cradle) => onlyOne(plugins)).singleton(),
@@ -110,6 +118,7 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
           store,
           providers: pluginsFor(plugins, 'machine-provider'),
           recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
+          notifiers: pluginsFor(plugins, 'notifier'),
           plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
           setLogLevel: (level) => {
             pino.level = level;
@@ -141,6 +150,8 @@ function pluginServices(cradle: Cradle, options: DaemonOptions, id: string): Plu
     logger: cradle.pino.child({ plugin: id }),
     processes: cradle.processes,
     dataDir: cradle.dataDir,
+    // The cluster sitter is made of plugins itself: it is looked for when it is asked, and not while they are created.
+    identities: cradle.mode === 'cluster' ? { issue: (id) => cradle.clusterSitter.identities.issue(id) } : noIdentities,
     recipePath: [
       ...new Set([process.cwd(), ...cradle.settings.recipe_path.map((folder) => resolve(folder)), packageRoot]),
     ],
@@ -171,8 +182,9 @@ function assets(): ConstructorParameters<typeof Pages>[0]['assets'] {
   };
 }
 
-function machineApp({ machineSitter, enforcer, auth, logger, requestStop, readiness }: Cradle): Cradle['app'] {
-  const about = { version: packageVersion, enforcer, suspend: requestStop };
+function machineApp(cradle: Cradle): Cradle['app'] {
+  const { machineSitter, enforcer, auth, logger, requestStop, readiness, ownIdentity } = cradle;
+  const about = { version: packageVersion, enforcer, identity: ownIdentity, suspend: requestStop };
   return daemonApp({
     title: 'Cerebro machine sitter',
     version: packageVersion,
@@ -181,6 +193,13 @@ function machineApp({ machineSitter, enforcer, auth, logger, requestStop, readin
     routes: machineRoutes(machineSitter, about),
     ready: () => readiness.ready,
   });
+}
+
+/** The certificate has been read by then: the server is made when it is to listen. */
+function machineServer({ app, ownIdentity }: Cradle): HttpServer {
+  const door = new MachineDoor(app.callback(), ownIdentity.current);
+  ownIdentity.onChange((identity) => door.use(identity));
+  return new HttpServer(app, door);
 }
 
 function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness }: Cradle): Cradle['app'] {
@@ -254,6 +273,10 @@ class WiredDaemon implements Daemon {
 
   #machineParts(): void {
     const cradle = this.#cradle;
+    this.#lifecycle.add('certificate', {
+      start: () => cradle.ownIdentity.start(),
+      stop: () => cradle.ownIdentity.stop(),
+    });
     this.#lifecycle.add('limit enforcer', { start: () => cradle.enforcer.start(), stop: () => cradle.enforcer.stop() });
     this.#lifecycle.add('machine sitter', {
       start: () => cradle.machineSitter.start(),
@@ -311,5 +334,7 @@ class WiredDaemon implements Daemon {
       this.#url = await httpServer.listen(settings.host, 0);
     }
     logger.info({ url: this.#url, mode }, 'listening');
+    if (mode === 'machine' && this.#cradle.ownIdentity.current === null && !/^http:\/\/(127\.|\[::1\])/.test(this.#url))
+      logger.warn({ url: this.#url }, 'this machine has no certificate of a cluster: only this host itself is served');
   }
 }

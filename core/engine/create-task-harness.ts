@@ -17,6 +17,7 @@ import type { TaskConfiguration } from '../model/task-configuration.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
 import { DataFolder } from './data-folder.ts';
 import { createPlugins, loadPlugins, pluginsFor } from './load-plugins.ts';
+import { noIdentities } from './no-identities.ts';
 import { packageRoot, packageVersion, selfCommand } from './package-root.ts';
 import { SystemClock } from './system-clock.ts';
 
@@ -81,7 +82,7 @@ export async function createTaskHarness(options: TaskHarnessOptions): Promise<Ta
         if (event.level !== 'info' && !byItself) say(event.message);
       },
     },
-    { id: configuration.name, job: configuration.name, version: 1, configuration },
+    { id: configuration.name, job: configuration.name, version: 1, generation: 0, leash: null, configuration },
     null,
   );
   const task: MonitoredTask = {
@@ -143,6 +144,7 @@ async function startEnforcer(
   const plugins = createPlugins(loaded, () => ({
     ...services,
     dataDir: folder,
+    identities: noIdentities,
     recipePath: [],
     selfCommand: selfCommand(pluginsFile),
   }));

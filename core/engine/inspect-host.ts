@@ -8,6 +8,7 @@ import { ProcTable } from '../machine/proc-table.ts';
 import type { Finding } from '../model/finding.ts';
 import type { LogMethod } from '../model/task.ts';
 import { createPlugins, loadPlugins, pluginsFor } from './load-plugins.ts';
+import { noIdentities } from './no-identities.ts';
 import { packageRoot, selfCommand } from './package-root.ts';
 import { SystemClock } from './system-clock.ts';
 
@@ -56,7 +57,14 @@ async function enforcers(pluginsFile: string | undefined): Promise<Finding[]> {
   const loaded = (await loadPlugins(pluginsFile ?? join(packageRoot, 'plugins.json'), 'machine')).filter(
     ({ definition }) => definition.point === 'limit-enforcer',
   );
-  const services = { clock: new SystemClock(), logger, processes: new ProcTable(), dataDir: tmpdir(), recipePath: [] };
+  const services = {
+    clock: new SystemClock(),
+    logger,
+    processes: new ProcTable(),
+    dataDir: tmpdir(),
+    identities: noIdentities,
+    recipePath: [],
+  };
   const plugins = createPlugins(loaded, () => ({ ...services, selfCommand: selfCommand(pluginsFile) }));
   const findings: Finding[] = [];
   let chosen = false;

@@ -1,4 +1,5 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { TLSSocket } from 'node:tls';
 import type { Context } from 'koa';
 import { CerebroError } from '../errors.ts';
 
@@ -8,7 +9,7 @@ const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 export interface Caller {
   /** For the timeline: who did it. */
   by: string;
-  /** null for a caller with a bearer token. */
+  /** null for a caller with a bearer token, or with the cluster sitter's certificate. */
   session: string | null;
 }
 
@@ -44,6 +45,8 @@ export class Auth {
 
   /** Who calls. Throws `unauthorized`, or `forbidden` for a form without its CSRF token. */
   caller(ctx: Context): Caller {
+    // Only a machine's door asks for certificates, and lets in none but the cluster sitter's.
+    if (ctx.socket instanceof TLSSocket && ctx.socket.authorized) return { by: 'cluster sitter', session: null };
     const header = ctx.get('authorization');
     if (header !== '') {
       const token = /^Bearer +(\S+)$/i.exec(header)?.[1];

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ClusterApi } from '../contracts/cluster-api.ts';
 import { CerebroError } from '../errors.ts';
+import { alertView } from '../model/alert.ts';
 import {
   applyResult,
   clusterStatus,
@@ -16,6 +17,8 @@ import { runEnd } from '../model/task.ts';
 import { taskName } from '../model/task-configuration.ts';
 import { zoneName } from '../model/zone.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
+import { jobOrderRoutes } from './job-order-routes.ts';
+import { machineOrderRoutes } from './machine-order-routes.ts';
 
 const done = z.object({ done: z.literal(true) });
 const byName = z.object({ name: taskName });
@@ -54,6 +57,8 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
       query: z.strictObject({
         source: z.string().max(1000).default('the job file'),
         dry_run: z.enum(['0', '1']).default('0'),
+        /** Refuse when the job was changed after this: its `updatedAt` as it was read. */
+        if_updated_at: z.string().max(40).optional(),
       }),
       answer: applyResult,
       handle: ({ query, by }, ctx) => {
@@ -61,7 +66,8 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
         const text = ctx.request.rawBody;
         if (!text)
           throw new CerebroError('invalid', 'body: expected a job file, sent as text/yaml (or application/json)');
-        return api.apply(text, { source: query.source, dryRun: query.dry_run === '1', by });
+        const { source, dry_run, if_updated_at: ifUpdatedAt } = query;
+        return api.apply(text, { source, dryRun: dry_run === '1', by, ifUpdatedAt });
       },
     }),
     apiRoute({
@@ -72,25 +78,7 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
       answer: jobView.extend({ record: jobRecord }),
       handle: ({ params }) => api.job(params.name),
     }),
-    apiRoute({
-      method: 'delete',
-      path: '/api/v1/jobs/:name',
-      summary: 'Remove a job: its copies are stopped, then it is forgotten',
-      params: byName,
-      answer: done,
-      handle: async ({ params, by }) => {
-        await api.removeJob(params.name, by);
-        return { done: true };
-      },
-    }),
-    apiRoute({
-      method: 'post',
-      path: '/api/v1/jobs/:name/restart',
-      summary: 'Restart all copies of a job',
-      params: byName,
-      answer: z.object({ restarted: z.array(z.string()) }),
-      handle: async ({ params, by }) => ({ restarted: await api.restartCopies({ job: params.name }, by) }),
-    }),
+    ...jobOrderRoutes(api),
     apiRoute({
       method: 'get',
       path: '/api/v1/machines',
@@ -106,25 +94,7 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
       answer: machineView,
       handle: ({ params }) => api.machine(params.id),
     }),
-    apiRoute({
-      method: 'post',
-      path: '/api/v1/machines/:id/drain',
-      summary: 'Move everything away from a machine, then end it',
-      params: byId,
-      answer: done,
-      handle: async ({ params, by }) => {
-        await api.drainMachine(params.id, by);
-        return { done: true };
-      },
-    }),
-    apiRoute({
-      method: 'post',
-      path: '/api/v1/machines/:id/provider/:action',
-      summary: 'Something that only the provider of this machine can do, like `crash` of the local one',
-      params: byId.extend({ action: z.string() }),
-      answer: z.object({ sentence: z.string() }),
-      handle: async ({ params, by }) => ({ sentence: await api.providerAction(params.id, params.action, by) }),
-    }),
+    ...machineOrderRoutes(api),
     apiRoute({
       method: 'get',
       path: '/api/v1/copies',
@@ -182,6 +152,13 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
       params: byId,
       answer: explanation,
       handle: ({ params }) => api.explain(params.id),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/alerts',
+      summary: 'The alerts that last, the newest first',
+      answer: z.array(alertView),
+      handle: () => api.alerts(),
     }),
     apiRoute({
       method: 'get',

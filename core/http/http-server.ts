@@ -1,16 +1,32 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import type Koa from 'koa';
 import { CerebroError, messageOf, systemCode } from '../errors.ts';
 
+/** What listens, and hands on whom it lets in. */
+export interface Door {
+  readonly server: Server;
+  closeIdleConnections(): void;
+  /** The server has let go of its port and of everybody. */
+  closed(): void;
+}
+
+/** Plain HTTP for everybody who reaches it. */
+function plainDoor(handler: RequestListener): Door {
+  const server = createServer(handler);
+  server.keepAliveTimeout = 65_000;
+  return { server, closeIdleConnections: () => server.closeIdleConnections(), closed: () => undefined };
+}
+
 /** Listens, and lets go again within a bounded time whatever its clients do. */
 export class HttpServer {
+  readonly #door: Door;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  constructor(app: Koa) {
-    this.#server = createServer(app.callback());
-    this.#server.keepAliveTimeout = 65_000;
+  constructor(app: Koa, door: Door = plainDoor(app.callback())) {
+    this.#door = door;
+    this.#server = door.server;
     // A connection that could not be taken in (no more descriptors) is its client's loss, not the daemon's end.
     this.#server.on('error', () => undefined);
     this.#server.on('connection', (socket) => {
@@ -44,9 +60,10 @@ export class HttpServer {
   async close(): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeIdleConnections();
+    this.#door.closeIdleConnections();
     await new Promise<void>((resolve) => setImmediate(resolve));
     for (const socket of this.#sockets) socket.destroy();
     await closed;
+    this.#door.closed();
   }
 }

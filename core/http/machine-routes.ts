@@ -7,6 +7,7 @@ import { clusterEvent } from '../model/event.ts';
 import { BEAT_MS, EPOCH_HEADER, type MachineMessage } from '../model/machine-stream.ts';
 import { type LimitHolds, limitHolds, runEnd, taskDefinition, taskStatus } from '../model/task.ts';
 import { taskName } from '../model/task-configuration.ts';
+import { type TlsIdentity, tlsIdentity } from '../model/tls-identity.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 import { logQuery } from './log-query.ts';
 import { sendLog } from './log-response.ts';
@@ -24,10 +25,18 @@ interface EnforcerInForce {
   readonly passedOver: readonly string[];
 }
 
+/** How this machine proves itself to its cluster. */
+interface IdentityInUse {
+  summary(): { machine: string; notAfter: string } | null;
+  take(next: TlsIdentity): Promise<{ machine: string; notAfter: string }>;
+}
+
+const identitySummary = z.object({ machine: z.string(), notAfter: z.string() });
+
 /** The API of a machine sitter. Commands carry the leader's epoch where a cluster sitter gives them. */
 export function machineRoutes(
   sitter: MachineSitter,
-  about: { version: string; enforcer: EnforcerInForce; suspend: () => void },
+  about: { version: string; enforcer: EnforcerInForce; identity: IdentityInUse; suspend: () => void },
 ): ApiRoute[] {
   const command = (ctx: Context): void => sitter.checkEpoch(epochOf(ctx));
   return [
@@ -52,6 +61,8 @@ export function machineRoutes(
         passedOver: z.array(z.string()),
         tasks: z.number(),
         damaged: z.record(z.string(), z.string()),
+        /** Its certificate; null: it belongs to no cluster. */
+        certificate: identitySummary.nullable(),
       }),
       handle: () => ({
         version: about.version,
@@ -60,7 +71,19 @@ export function machineRoutes(
         passedOver: about.enforcer.passedOver,
         tasks: sitter.tasks().length,
         damaged: Object.fromEntries(sitter.damaged()),
+        certificate: about.identity.summary(),
       }),
+    }),
+    apiRoute({
+      method: 'put',
+      path: '/api/v1/identity',
+      summary: 'Give the machine its next certificate, by the same authority; tasks and connections go on',
+      body: tlsIdentity,
+      answer: identitySummary,
+      handle: ({ body }, ctx) => {
+        command(ctx);
+        return about.identity.take(body);
+      },
     }),
     apiRoute({
       method: 'get',
@@ -121,6 +144,16 @@ export function machineRoutes(
       handle: ({ params, body, by }, ctx) => {
         command(ctx);
         return sitter.act(params.id, body.action, body.by ?? by);
+      },
+    }),
+    apiRoute({
+      method: 'post',
+      path: '/api/v1/leash',
+      summary: 'A word from the cluster sitter: tasks that may not run twice go on',
+      answer: done,
+      handle: (_input, ctx) => {
+        command(ctx);
+        return { done: true };
       },
     }),
     apiRoute({

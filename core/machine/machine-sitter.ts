@@ -10,6 +10,7 @@ import type { NewEvent } from '../model/event.ts';
 import { canonical } from '../model/job.ts';
 import type { RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
 import { EventLog } from './event-log.ts';
+import { Leash } from './leash.ts';
 import type { LogSource } from './log-file.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { Shims } from './shim.ts';
@@ -42,11 +43,13 @@ export class MachineSitter {
   readonly #shims: Shims;
   readonly #logKeeper: LogKeeper;
   #vitals: Timer | null = null;
+  readonly #leash: Leash;
   #suspended = false;
   #epoch = 0;
 
   constructor(deps: MachineSitterDeps) {
     this.#deps = deps;
+    this.#leash = new Leash(deps.processes);
     this.events = new EventLog(deps.dataDir, deps.clock, deps.logger);
     const { dataDir, clock, processes } = deps;
     this.#shims = new Shims({ folder: dataDir, env: baseEnvironment(), clock, processes });
@@ -90,6 +93,8 @@ export class MachineSitter {
    */
   checkEpoch(epoch: number | null): void {
     if (epoch === null) return;
+    // Whatever it is about, it is a word from the cluster sitter.
+    if (epoch >= this.#epoch) this.#leash.heard();
     if (epoch < this.#epoch) {
       throw new CerebroError(
         'forbidden',
@@ -132,7 +137,8 @@ export class MachineSitter {
     if (canonical(known.definition) !== canonical(definition)) {
       runsOther =
         canonical(known.definition.configuration) !== canonical(definition.configuration) ||
-        known.definition.version !== definition.version;
+        known.definition.version !== definition.version ||
+        known.definition.generation !== definition.generation;
       known.redefine(definition);
       if (runsOther && !['stopped', 'exited', 'failed'].includes(known.phase)) {
         known.dispatch({ kind: 'restart', reason: 'deploy', why: `changed to version ${definition.version}` });
@@ -307,10 +313,21 @@ export class MachineSitter {
 
   #tick(): void {
     this.#vitals = this.#deps.clock.timer(VITALS_MS, () => {
-      if (this.#listeners.size > 0)
-        for (const sitter of this.#sitters.values()) if (sitter.phase === 'running') this.#changed(sitter);
+      for (const sitter of this.#sitters.values()) {
+        this.#holdToLeash(sitter);
+        if (this.#listeners.size > 0 && sitter.phase === 'running') this.#changed(sitter);
+      }
       this.#tick();
     });
+  }
+
+  /** Ends a task that may run elsewhere by now, for this machine has not heard from its cluster sitter for too long. */
+  #holdToLeash(sitter: TaskSitter): void {
+    const { leash } = sitter.definition;
+    if (leash === null || this.#leash.silence() < leash) return;
+    if (['stopped', 'stopping', 'exited', 'failed'].includes(sitter.phase)) return;
+    const why = `nothing heard from the cluster sitter for ${leash} s: it may be started elsewhere, and must not run twice`;
+    sitter.dispatch({ kind: 'stop', reason: 'leash', why });
   }
 
   #refuseWhileSuspended(): void {

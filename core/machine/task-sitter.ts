@@ -178,7 +178,7 @@ export class TaskSitter {
   }
 
   status(): TaskStatus {
-    const { configuration, id, job, version } = this.definition;
+    const { configuration, id, job, version, generation } = this.definition;
     const life = this.#life;
     const { memBytes, cpu, pids } = limitsOf(configuration);
     // A run goes on in the walls that it was begun in, whatever the daemon uses by now.
@@ -188,6 +188,7 @@ export class TaskSitter {
       job,
       name: configuration.name,
       version,
+      generation,
       phase: life.phase,
       reason: life.reason,
       since: iso(life.since),
@@ -428,7 +429,7 @@ export class TaskSitter {
     const { life } = step;
     if (step.ended) {
       this.#recordEnd(before, step.ended);
-      const expected = step.ended.reason === 'user' || step.ended.reason === 'deploy' || life.phase === 'exited';
+      const expected = ['user', 'deploy'].includes(step.ended.reason) || life.phase === 'exited';
       this.#event(expected ? 'info' : 'warn', 'task-ended', `${this.id} run ${before.run}: ${life.reason}`);
     } else if (life.phase === 'running' && before.phase !== 'running') {
       this.#event('info', 'task-running', `${this.id} runs as pid ${this.#run?.pid ?? '?'} (run ${life.run})`);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { copyState } from './copy.ts';
 import { clusterEvent } from './event.ts';
+import { type JobRecord, type JobRun, jobRun } from './job.ts';
 import { taskStatus } from './task.ts';
 
 /** What people and programs are shown of a cluster: the API's answers, the pages' data and what the command line reads, in one shape. */
@@ -13,11 +14,51 @@ export const zoneCounts = z.object({
 });
 export type ZoneCounts = z.infer<typeof zoneCounts>;
 
+/** Times are ISO. */
+export const rollOutView = z.object({
+  to: z.number(),
+  state: z.enum(['rolling', 'paused', 'failed']),
+  startedAt: z.string(),
+  promoted: z.boolean(),
+  /** The version that had failed, where this is the way back from it. */
+  revertOf: z.number().nullable(),
+  sentence: z.string().nullable(),
+});
+export type RollOutView = z.infer<typeof rollOutView>;
+
+export function rollOutViewOf({ rollout }: Pick<JobRecord, 'rollout'>): RollOutView | null {
+  if (!rollout) return null;
+  const { to, promoted, revertOf, failed, paused, startedAt } = rollout;
+  const state = failed === null ? (paused ? 'paused' : 'rolling') : 'failed';
+  return { to, state, startedAt: new Date(startedAt).toISOString(), promoted, revertOf, sentence: failed };
+}
+
+/** Times are ISO. */
+export const jobRunView = jobRun.extend({
+  due: z.string().nullable(),
+  startedAt: z.string(),
+  endedAt: z.string().nullable(),
+});
+export type JobRunView = z.infer<typeof jobRunView>;
+
+export function jobRunViewOf(run: JobRun): JobRunView {
+  const iso = (time: number | null): string | null => (time === null ? null : new Date(time).toISOString());
+  return { ...run, due: iso(run.due), startedAt: new Date(run.startedAt).toISOString(), endedAt: iso(run.endedAt) };
+}
+
 export const jobView = z.object({
   name: z.string(),
   version: z.number(),
   state: z.enum(['active', 'removing']),
   zones: z.record(z.string(), zoneCounts),
+  /** By a person: no copies until it is started again. */
+  stopped: z.boolean(),
+  rollout: rollOutView.nullable(),
+  /** The version to go back to. */
+  goodVersion: z.number().nullable(),
+  /** When its schedule asks for it next (ISO), and the newest of its runs; null: there is none. */
+  nextRun: z.string().nullable(),
+  lastRun: jobRunView.nullable(),
   updatedAt: z.string(),
   linkedJob: z.string().nullable(),
 });

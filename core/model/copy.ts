@@ -18,6 +18,17 @@ export const copyRecord = z.object({
   version: z.number().int(),
   recipeVersion: z.number().int().nullable(),
   taskVersion: z.number().int().nullable(),
+  /** Grows with each restart that is asked for; and the one that its machine was last given. */
+  generation: z.number().int(),
+  taskGeneration: z.number().int(),
+  /** How many restarts of its whole job it has been through. */
+  jobRestarts: z.number().int(),
+  /** The versions of linked jobs' copies beside it, with which it was last started. */
+  linked: z.record(z.string(), z.number().int()),
+  /** The run of its job that it belongs to; null: it is to run on and on. */
+  run: z.number().int().nullable(),
+  /** How its part of that run ended; kept where the machine goes, so that it is not done again. */
+  outcome: z.enum(['completed', 'failed']).nullable(),
   reason: z.string(),
   createdAt: z.number(),
   /** When `version` or `wanted` last changed. */

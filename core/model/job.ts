@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { schedule } from './schedule.ts';
 import { taskConfiguration, taskName } from './task-configuration.ts';
 import { zoneName } from './zone.ts';
 
@@ -49,9 +50,27 @@ export const jobSpec = z.strictObject({
       max_parallel: z.number().int().min(1).default(1),
       /** Seconds that a new copy must run before it counts as ready. */
       min_healthy: z.number().min(0).default(10),
+      /** Seconds that a new copy may take to be ready, on a machine that is; over it the version has failed. */
+      deadline: z.number().positive().default(300),
+      /** Whether a version that failed is taken back, for the last one that was well. */
+      auto_revert: z.boolean().default(true),
     })
-    .default({ max_parallel: 1, min_healthy: 10 }),
-  place: z.strictObject({ spread: z.enum(['soft', 'none']).default('soft') }).default({ spread: 'soft' }),
+    .default({ max_parallel: 1, min_healthy: 10, deadline: 300, auto_revert: true }),
+  place: z
+    .strictObject({
+      /** soft: over machines where there is room. hard: never two on one machine. none: the tightest place. */
+      spread: z.enum(['soft', 'hard', 'none']).default('soft'),
+      /** The only sizes that its machines may have; empty: any. */
+      instance_types: z.array(z.string().min(1).max(100)).max(100).default([]),
+      /** Labels that its machines must bear. */
+      machine: z.record(z.string().min(1).max(100), z.string().max(200)).default({}),
+    })
+    .default({ spread: 'soft', instance_types: [], machine: {} }),
+  /** Who restarts with whom when A is linked to B: both ways, A when B is updated, or neither. */
+  link_restart: z.enum(['both', 'follower', 'none']).default('both'),
+  /** Never two at a time: a copy stops itself when its machine has been out of touch for `lost_after`. */
+  singleton: z.boolean().default(false),
+  schedule: schedule.optional(),
 });
 export type JobSpec = z.infer<typeof jobSpec>;
 
@@ -67,6 +86,11 @@ export interface Reservation {
   mem: number;
 }
 
+/** Whether it runs in runs that end, not all the time. */
+export function runsByTurns(job: Pick<JobRecord, 'spec' | 'runs'>): boolean {
+  return job.spec.schedule !== undefined || job.runs.some((run) => run.state === 'running');
+}
+
 /** What one copy reserves on its machine: cpu = the task's or 1; mem = the larger of layout and task, or 128. */
 export function reservationOf(spec: JobSpec, zone: string): Reservation {
   const task = spec.task_configuration;
@@ -74,12 +98,59 @@ export function reservationOf(spec: JobSpec, zone: string): Reservation {
   return { cpu: task.cpu ?? 1, mem: mem > 0 ? mem : 128 };
 }
 
+/**
+ * The way of a job's copies to one version. It is there until that version is everywhere and well (the version is then the one to
+ * go back to), or until a newer one takes its place.
+ */
+export const rollOut = z.object({
+  to: z.number().int(),
+  /** ms since the epoch. */
+  startedAt: z.number(),
+  /** By a person: no further copy is changed, and nothing is judged. */
+  paused: z.boolean().default(false),
+  /** By a person: the rest is changed at once, whatever `max_parallel` says. */
+  promoted: z.boolean().default(false),
+  /** The version that had failed, where this is the way back from it. */
+  revertOf: z.number().int().nullable().default(null),
+  /** Why it stands still. */
+  failed: z.string().nullable().default(null),
+});
+export type RollOut = z.infer<typeof rollOut>;
+
+/** One run of a job that is not meant to run on: begun by its schedule or by a person, over when its copies have exited. */
+export const jobRun = z.object({
+  id: z.number().int(),
+  /** The time of the schedule that it is for (ms since the epoch); null: a person asked for it. */
+  due: z.number().nullable(),
+  by: z.string(),
+  version: z.number().int(),
+  state: z.enum(['running', 'completed', 'failed', 'stopped', 'skipped']),
+  startedAt: z.number(),
+  endedAt: z.number().nullable(),
+  /** What came of it, for people. */
+  sentence: z.string(),
+});
+export type JobRun = z.infer<typeof jobRun>;
+
 /** A job as it stands in the store. */
 export const jobRecord = z.object({
   name: z.string(),
   /** The file-name-safe form of the name, unique in the cluster; copies are called `SLUG.SERIAL`. */
   slug: z.string(),
   version: z.number().int(),
+  /** The highest version that there ever was: going back does not use a number twice. */
+  lastVersion: z.number().int(),
+  /** The last version that was everywhere and well: the one to go back to. */
+  goodVersion: z.number().int().nullable(),
+  rollout: rollOut.nullable(),
+  /** By a person: no copies until it is started again. */
+  stopped: z.boolean(),
+  /** How often a person has asked for a restart of all its copies. */
+  restarts: z.number().int(),
+  /** The newest last; the older ones go. */
+  runs: z.array(jobRun),
+  /** Until when its schedule has been looked at (ms since the epoch): what came due after it was missed. */
+  scheduledUntil: z.number(),
   spec: jobSpec,
   /** The number that the next copy gets; never used twice. */
   nextSerial: z.number().int(),
@@ -95,6 +166,11 @@ export const jobVersion = z.object({
   version: z.number().int(),
   spec: jobSpec,
   createdAt: z.string(),
+  by: z.string(),
+  /** What became of its roll-out; null: it goes on, or something newer took its place. */
+  outcome: z.enum(['good', 'failed']).nullable(),
+  /** Why it failed. */
+  sentence: z.string().nullable(),
 });
 export type JobVersion = z.infer<typeof jobVersion>;
 

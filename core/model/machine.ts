@@ -20,15 +20,20 @@ export const machineRecord = z.object({
   mem: z.number(),
   /** The idempotency token of the order: the provider makes one machine for it, however often it is asked. */
   intent: z.string(),
-  /** What the machine sitter on it accepts as the cluster's bearer token. Never shown. */
+  /** What the machine sitter on it takes as a bearer token from its own host. Never shown. */
   token: z.string(),
   /** The provider's own name for the instance, once known. */
   ref: z.string().nullable(),
   address: z.string().nullable(),
-  /** The machine sitter's base URL. */
+  /** The machine sitter's base URL, over https. */
   endpoint: z.string().nullable(),
   replaces: z.string().nullable(),
   cordoned: z.boolean(),
+  labels: z.record(z.string(), z.string()),
+  /** Per hour, as it was ordered; null: the provider names none. */
+  price: z.number().nullable(),
+  /** When the copies of a draining machine are stopped although none elsewhere is ready yet (ms since the epoch); null: never. */
+  drainUntil: z.number().nullable(),
   reason: z.string(),
   createdAt: z.number(),
   stateSince: z.number(),

@@ -1,5 +1,5 @@
 import type { CopyRecord } from './copy.ts';
-import type { JobRecord } from './job.ts';
+import type { JobRecord, JobRun } from './job.ts';
 import type { MachineRecord } from './machine.ts';
 import type { TaskStatus } from './task.ts';
 
@@ -11,6 +11,8 @@ export interface MachineType {
   mem: number;
   /** Per hour, where the provider knows it; the currency is the settings' own. */
   price?: number;
+  /** What machines of this size bear, for `place.machine`. */
+  labels?: Record<string, string>;
 }
 
 /** What is known of a machine beside its record: the observer's last word, in milliseconds since the epoch. */
@@ -21,8 +23,20 @@ export interface MachineContact {
   connected: boolean;
   /** What the provider last said of the instance. `unknown` is no evidence of anything. */
   providerSays: 'running' | 'stopped' | 'gone' | 'unknown';
+  /** What the provider knows that bodes ill for it, in a sentence. */
+  trouble: string | null;
   /** The tasks as last reported; null until it has reported since this cluster sitter started. */
   tasks: ReadonlyMap<string, TaskStatus> | null;
+}
+
+/** An instance with our tag that no record knows. */
+export interface Orphan {
+  machineId: string;
+  provider: string;
+  zone: string;
+  ref: string;
+  /** Since when this cluster sitter has seen it (ms since the epoch). */
+  since: number;
 }
 
 /** Everything that a plan is made from; nothing else may influence one. */
@@ -37,6 +51,10 @@ export interface ClusterSnapshot {
   contacts: ReadonlyMap<string, MachineContact>;
   /** Since when a machine has had no copies, as far as this cluster sitter has seen (ms since the epoch). */
   emptySince: ReadonlyMap<string, number>;
+  /** By machine id. */
+  orphans: ReadonlyMap<string, Orphan>;
+  /** Sizes of a zone (`ZONE/TYPE`) that could not be had, and until when they are left alone (ms since the epoch). */
+  soldOut: ReadonlyMap<string, number>;
   /** The sizes on sale in a zone; empty: no provider serves it. */
   types(zone: string): readonly MachineType[];
   /** The number that the next machine of a zone gets. */
@@ -53,6 +71,10 @@ export interface PlanLimits {
   replaceBrake: number;
   startupGraceMs: number;
   bootDeadlineMs: number;
+  orphanGraceMs: number;
+  /** The most machines in a zone, and the most that they may cost an hour; infinite where nobody said. */
+  maxMachines(zone: string): number;
+  maxSpend(zone: string): number;
 }
 
 /**
@@ -71,9 +93,28 @@ export type Action =
       machine: string;
       cpu: number;
       mem: number;
+      run: number | null;
+      linked: Record<string, number>;
       reason: string;
     }
-  | { kind: 'update-copy'; copy: string; version: number; cpu: number; mem: number; reason: string }
+  | {
+      kind: 'update-copy';
+      copy: string;
+      version: number;
+      cpu: number;
+      mem: number;
+      linked: Record<string, number>;
+      reason: string;
+    }
+  /** The same version again: its job was restarted, or something that it is linked to was updated. */
+  | { kind: 'restart-copy'; copy: string; jobRestarts: number; linked: Record<string, number>; reason: string }
+  /** What is linked is noted without a restart. */
+  | { kind: 'note-links'; copy: string; linked: Record<string, number> }
+  | { kind: 'roll-done'; job: string; version: number; reason: string }
+  | { kind: 'roll-failed'; job: string; version: number; revertTo: number | null; reason: string }
+  | { kind: 'copy-outcome'; copy: string; outcome: 'completed' | 'failed'; reason: string }
+  | { kind: 'begin-run'; job: string; run: JobRun; scheduledUntil: number; reason: string }
+  | { kind: 'end-run'; job: string; run: number; state: JobRun['state']; reason: string }
   | { kind: 'stop-copy'; copy: string; reason: string }
   | { kind: 'forget-copy'; copy: string; reason: string }
   | { kind: 'forget-job'; job: string; reason: string };
@@ -82,6 +123,8 @@ export type Action =
 export interface Complaint {
   about: { job?: string; machine?: string; zone?: string };
   sentence: string;
+  /** Set where people are to be alerted: the key of that story. */
+  alert?: string;
 }
 
 export interface Plan {

@@ -26,10 +26,20 @@ export const settings = z.strictObject({
   startup_grace: seconds.default(15),
   /** Seconds for a machine from its order until its sitter answers. */
   boot_deadline: seconds.default(300),
+  /** The most machines in a zone (`*`: in each that is not named). */
+  max_machines: z.record(z.string(), z.number().int().min(0)).default({}),
+  /** The most that a zone's machines may cost an hour, in the currency of the provider's prices (`*`: each that is not named). */
+  spend_ceiling: z.record(z.string(), z.number().min(0)).default({}),
+  /** Seconds that the copies of a drained machine wait for their replacements to be ready; 0: without end. */
+  drain_deadline: seconds.default(0),
+  /** Seconds until an instance with our tag that no record knows is ended. */
+  orphan_grace: seconds.default(60),
   /** Seconds for one recipe run. */
   recipe_deadline: seconds.default(600),
   /** Folders that relative recipe paths are looked for in, after the working directory. */
   recipe_path: z.array(z.string()).default([]),
+  /** Seconds that a certificate between cluster sitter and machines is good; renewed when a third of it is left. Default: 90 days. */
+  certificate_lifetime: z.number().min(60).default(7_776_000),
 });
 export type Settings = z.infer<typeof settings>;
 

@@ -7,6 +7,12 @@ export const taskDefinition = z.strictObject({
   id: taskName,
   job: taskName,
   version: z.number().int().min(0),
+  /** A definition that differs only in this asks for a restart. */
+  generation: z.number().int().min(0).default(0),
+  /**
+   * Seconds without a word from the cluster sitter after which the machine ends the task by itself (`singleton`); null: it runs on.
+   */
+  leash: z.number().positive().nullable().default(null),
   configuration: taskConfiguration,
 });
 export type TaskDefinition = z.infer<typeof taskDefinition>;
@@ -24,6 +30,7 @@ export const endReason = z.enum([
   'health',
   'user',
   'deploy',
+  'leash',
   'spawn',
   'shim',
   'reboot',
@@ -97,6 +104,7 @@ export const taskStatus = z.object({
   job: z.string(),
   name: z.string(),
   version: z.number().int(),
+  generation: z.number().int().default(0),
   phase: taskPhase,
   /** Why it is in this phase, for people. */
   reason: z.string(),

@@ -9,6 +9,7 @@ import type { Instance, MachineOrder } from '../../core/contracts/machine-provid
 import type { ProcessTable } from '../../core/contracts/process-table.ts';
 import { messageOf } from '../../core/errors.ts';
 import { sitterFile } from '../../core/model/sitter-file.ts';
+import { IDENTITY_FILE, type TlsIdentity } from '../../core/model/tls-identity.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
 
 const LOOK_MS = 250;
@@ -62,6 +63,7 @@ export class LocalMachine {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     writeFileSync(join(folder, 'admin.token'), `${order.token}\n`, { mode: 0o600 });
+    writeIdentity(folder, order.identity);
     const { clusterId, machineId, zone, intent, type } = order;
     const machine = new LocalMachine(
       folder,
@@ -89,8 +91,8 @@ export class LocalMachine {
 
   instance(): Instance {
     const { clusterId, machineId, zone, intent, power } = this.#file;
-    const endpoint = this.#sitter()?.url ?? null;
-    const state = power === 'off' ? 'stopped' : endpoint === null ? 'pending' : 'running';
+    const url = this.#sitter()?.url ?? null;
+    const state = power === 'off' ? 'stopped' : url === null ? 'pending' : 'running';
     return {
       ref: machineId,
       clusterId,
@@ -99,7 +101,8 @@ export class LocalMachine {
       intent,
       state,
       address: '127.0.0.1',
-      endpoint: endpoint ?? this.#lastUrl(),
+      // The same port: plain HTTP is for this host's people, and TLS for the cluster sitter.
+      endpoint: (url ?? this.#lastUrl())?.replace(/^http:/, 'https:') ?? null,
     };
   }
 
@@ -130,6 +133,11 @@ export class LocalMachine {
   async remove(): Promise<void> {
     await this.powerOff('ended');
     await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** The sitter takes the file up by itself. */
+  renewIdentity(identity: TlsIdentity): void {
+    writeIdentity(this.folder, identity);
   }
 
   /** Has the sitter end its tasks in order and go, until `watch` starts it again. */
@@ -277,4 +285,10 @@ export class LocalMachine {
     writeFileSync(`${path}.new`, JSON.stringify(this.#file), { mode: 0o600 });
     renameSync(`${path}.new`, path);
   }
+}
+
+function writeIdentity(folder: string, identity: TlsIdentity): void {
+  const path = join(folder, IDENTITY_FILE);
+  writeFileSync(`${path}.part`, JSON.stringify(identity), { mode: 0o600 });
+  renameSync(`${path}.part`, path);
 }

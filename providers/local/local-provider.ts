@@ -8,6 +8,7 @@ import type { ProcessTable } from '../../core/contracts/process-table.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { MachineType } from '../../core/model/plan.ts';
+import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
 import { LocalRemote } from './local-remote.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
@@ -119,6 +120,10 @@ export class LocalProvider implements MachineProvider {
 
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
+  }
+
+  async renewIdentity(machineId: string, identity: TlsIdentity): Promise<void> {
+    this.#machine(machineId).renewIdentity(identity);
   }
 
   async suspend(clusterId: string): Promise<void> {

@@ -19,6 +19,7 @@ function sitterOver(store: MemoryStore, provider: StubbornProvider): ClusterSitt
     store,
     providers: [provider],
     recipeLoaders: [],
+    notifiers: [],
     plugins: () => [],
     setLogLevel: () => undefined,
     version: 'test',

@@ -1,9 +1,10 @@
 import type { CopyRecord } from '../../core/model/copy.ts';
-import { type JobRecord, type JobSpec, jobSpec, reservationOf } from '../../core/model/job.ts';
+import { type JobRecord, type JobSpec, jobSpec, type RollOut, reservationOf } from '../../core/model/job.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';
 import type { ClusterSnapshot, MachineContact, MachineType, PlanLimits } from '../../core/model/plan.ts';
 import type { TaskStatus } from '../../core/model/task.ts';
 import { taskConfiguration } from '../../core/model/task-configuration.ts';
+import { NO_CEILINGS, PLAIN_COPY, PLAIN_JOB, PLAIN_MACHINE } from '../fakes/plain-records.ts';
 
 export const NOW = Date.parse('2026-01-01T12:00:00Z');
 const HOUR = 3_600_000;
@@ -22,6 +23,7 @@ const LIMITS: PlanLimits = {
   replaceBrake: 0.5,
   startupGraceMs: 15_000,
   bootDeadlineMs: 300_000,
+  ...NO_CEILINGS,
 };
 
 /** A cluster to plan for, said in few words: everything that is not said is healthy, quiet and an hour old. */
@@ -31,6 +33,7 @@ export class ClusterFixture {
   readonly copies = new Map<string, CopyRecord>();
   readonly contacts = new Map<string, MachineContact & { tasks: Map<string, TaskStatus> }>();
   readonly emptySince = new Map<string, number>();
+  readonly soldOut = new Map<string, number>();
   limits: PlanLimits = LIMITS;
   startedAt = NOW - HOUR;
   now = NOW;
@@ -53,6 +56,9 @@ export class ClusterFixture {
       name,
       slug: name,
       version: more.version ?? 1,
+      ...PLAIN_JOB,
+      lastVersion: more.version ?? 1,
+      goodVersion: more.version ?? 1,
       spec,
       nextSerial: 1,
       state: 'active',
@@ -60,6 +66,22 @@ export class ClusterFixture {
       updatedAt: at,
     });
     return this;
+  }
+
+  /** Changes the record of a job that is there. */
+  jobIs(name: string, change: Partial<JobRecord>): this {
+    const job = this.jobs.get(name);
+    if (!job) throw new Error(`the fixture has no job ${name}`);
+    this.jobs.set(name, { ...job, ...change });
+    return this;
+  }
+
+  /** The job is on its way to its version since `seconds`. */
+  rolling(name: string, seconds: number, change: Partial<RollOut> = {}): this {
+    const to = this.jobs.get(name)?.version ?? 1;
+    const startedAt = NOW - seconds * 1000;
+    const rollout = { to, startedAt, paused: false, promoted: false, revertOf: null, failed: null, ...change };
+    return this.jobIs(name, { rollout, goodVersion: to > 1 ? to - 1 : null });
   }
 
   machine(id: string, change: Partial<MachineRecord> = {}): this {
@@ -79,6 +101,7 @@ export class ClusterFixture {
       endpoint: 'http://127.0.0.1:1',
       replaces: null,
       cordoned: false,
+      ...PLAIN_MACHINE,
       reason: 'a test wants it',
       createdAt: NOW - HOUR,
       stateSince: NOW - HOUR,
@@ -88,7 +111,7 @@ export class ClusterFixture {
       ...change,
     };
     this.machines.set(id, record);
-    this.contacts.set(id, { heardAt: NOW, connected: true, providerSays: 'running', tasks: new Map() });
+    this.contacts.set(id, { heardAt: NOW, connected: true, providerSays: 'running', trouble: null, tasks: new Map() });
     this.emptySince.set(id, NOW - HOUR);
     return this;
   }
@@ -109,6 +132,7 @@ export class ClusterFixture {
       version,
       recipeVersion: version,
       taskVersion: version,
+      ...PLAIN_COPY,
       reason: 'a test wants it',
       createdAt: NOW - HOUR,
       changedAt: NOW - HOUR,
@@ -164,6 +188,8 @@ export class ClusterFixture {
       copies,
       contacts,
       emptySince,
+      orphans: new Map(),
+      soldOut: this.soldOut,
       limits,
       types: () => TYPES,
       machineSerial: serials,
@@ -177,6 +203,7 @@ function taskStatus(id: string, job: string, version: number): TaskStatus {
     job,
     name: job,
     version,
+    generation: 0,
     phase: 'running',
     reason: 'running',
     since: new Date(NOW - HOUR).toISOString(),

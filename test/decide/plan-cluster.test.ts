@@ -196,6 +196,19 @@ golden(
 );
 
 golden(
+  'the brake: a cut that is felt at one machine a little before the other is still one cut',
+  new ClusterFixture()
+    .machine('local-a-1')
+    .machine('local-a-2')
+    .machine('local-a-3')
+    .silent('local-a-1', 30.2)
+    .silent('local-a-2', 29.6),
+  [
+    'cannot: local-a-1 is not replaced: 2 of 3 machines of local-a are silent at once, which looks like the network and not like machines',
+  ],
+);
+
+golden(
   'the brake: when every zone is silent nothing is replaced',
   new ClusterFixture().machine('local-a-1').machine('local-b-1').silent('local-a-1', 31).silent('local-b-1', 31),
   [

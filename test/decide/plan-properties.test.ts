@@ -6,6 +6,7 @@ import { planCluster } from '../../core/decide/plan-cluster.ts';
 import { copiesIn, jobSpec } from '../../core/model/job.ts';
 import type { ClusterSnapshot } from '../../core/model/plan.ts';
 import { MemoryStore } from '../fakes/memory-store.ts';
+import { PLAIN_JOB } from '../fakes/plain-records.ts';
 import { ClusterFixture, NOW, TYPES } from './cluster-fixture.ts';
 
 const ZONES = ['local-a', 'local-b'];
@@ -74,6 +75,7 @@ t.test(
                   name,
                   slug: name,
                   version: 1,
+                  ...PLAIN_JOB,
                   spec,
                   nextSerial: before?.nextSerial ?? 1,
                   state: 'active',

@@ -8,12 +8,15 @@ import type {
   JobView,
   MachineView,
   PluginView,
+  RollOutAction,
 } from '../../core/contracts/cluster-api.ts';
 import { CerebroError } from '../../core/errors.ts';
+import type { AlertView } from '../../core/model/alert.ts';
 import type { ClusterEvent } from '../../core/model/event.ts';
-import { type JobRecord, jobSpec } from '../../core/model/job.ts';
+import { type JobRecord, type JobRun, type JobVersion, jobSpec } from '../../core/model/job.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { RunEnd, TaskStatus } from '../../core/model/task.ts';
+import { PLAIN_JOB } from './plain-records.ts';
 
 const AT = '2026-01-02T03:04:05.000Z';
 
@@ -25,6 +28,7 @@ export class FakeClusterApi implements ClusterApi {
   copyViews: CopyView[] = [];
   timeline: ClusterEvent[] = [];
   attention: string[] = [];
+  alertViews: AlertView[] = [];
   ends: RunEnd[] = [];
   /** What `apply` throws, and what `postMortems` throws. */
   applyError: CerebroError | null = null;
@@ -148,6 +152,69 @@ export class FakeClusterApi implements ClusterApi {
     this.calls.push(`idle limit ${limit} in ${zone ?? 'each zone'} by ${by}`);
   }
 
+  alerts(): AlertView[] {
+    return this.alertViews;
+  }
+
+  async stopJob(name: string, by: string): Promise<void> {
+    this.calls.push(`stop "${name}" by ${by}`);
+  }
+
+  async startJob(name: string, by: string): Promise<void> {
+    this.calls.push(`start "${name}" by ${by}`);
+  }
+
+  async scaleJob(name: string, zone: string | null, count: number, by: string): Promise<void> {
+    this.calls.push(`scale "${name}" to ${count} in ${zone} by ${by}`);
+  }
+
+  versions(name: string): JobVersion[] {
+    const { record } = this.job(name);
+    const { version, spec, createdAt } = record;
+    return [{ job: name, version, spec, createdAt, by: 'browser', outcome: 'good', sentence: null }];
+  }
+
+  async rollBack(name: string, to: number | null, by: string): Promise<number> {
+    this.calls.push(`roll back "${name}" to ${to} by ${by}`);
+    return to ?? 1;
+  }
+
+  async rollOut(name: string, action: RollOutAction, by: string): Promise<void> {
+    this.calls.push(`${action} "${name}" by ${by}`);
+  }
+
+  async runJob(name: string, by: string): Promise<JobRun> {
+    this.calls.push(`run "${name}" by ${by}`);
+    return {
+      id: 1,
+      due: null,
+      by,
+      version: 1,
+      state: 'running',
+      startedAt: Date.parse(AT),
+      endedAt: null,
+      sentence: `asked for by ${by}`,
+    };
+  }
+
+  async stopRun(name: string, run: number | null, by: string): Promise<number> {
+    this.calls.push(`stop run ${run} of "${name}" by ${by}`);
+    return run ?? 1;
+  }
+
+  async cordonMachine(id: string, cordoned: boolean, by: string): Promise<void> {
+    this.calls.push(`${cordoned ? 'cordon' : 'uncordon'} ${id} by ${by}`);
+  }
+
+  async cancelDrain(id: string, by: string): Promise<void> {
+    this.calls.push(`cancel drain of ${id} by ${by}`);
+  }
+
+  async replaceMachine(id: string, by: string): Promise<string> {
+    this.calls.push(`replace ${id} by ${by}`);
+    return `${id}-new`;
+  }
+
   setLogLevel(level: string, by: string): void {
     this.calls.push(`log level ${level} by ${by}`);
   }
@@ -172,13 +239,31 @@ export function smallCluster(names: { job: string; slug: string; machine: string
     name: job,
     slug,
     version: 2,
+    ...PLAIN_JOB,
+    lastVersion: 2,
+    goodVersion: 2,
     spec,
     nextSerial: 2,
     state: 'active',
     createdAt: AT,
     updatedAt: AT,
   };
-  api.jobViews = [{ name: job, version: 2, state: 'active', zones, updatedAt: AT, linkedJob: null, record }];
+  api.jobViews = [
+    {
+      name: job,
+      version: 2,
+      state: 'active',
+      zones,
+      stopped: false,
+      rollout: null,
+      goodVersion: 2,
+      nextRun: null,
+      lastRun: null,
+      updatedAt: AT,
+      linkedJob: null,
+      record,
+    },
+  ];
   api.copyViews = [
     {
       copy,
@@ -223,6 +308,7 @@ export function runningTask(copy: string, job: string): TaskStatus {
     job,
     name: job,
     version: 2,
+    generation: 0,
     phase: 'running',
     reason: 'running',
     since: AT,

@@ -33,6 +33,11 @@ const jobView: JobView = {
   version: 1,
   state: 'active',
   zones: { 'local-a': { wanted: 1, ready: 1, starting: 0, failing: 0 } },
+  stopped: false,
+  rollout: null,
+  goodVersion: 1,
+  nextRun: null,
+  lastRun: null,
   updatedAt: '2026-01-01T00:00:00.000Z',
   linkedJob: null,
 };

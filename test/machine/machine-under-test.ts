@@ -102,5 +102,12 @@ export class MachineUnderTest {
 }
 
 export function definition(id: string, configuration: ConfigurationInput, version = 1): TaskDefinition {
-  return { id, job: id, version, configuration: taskConfiguration.parse({ name: id, ...configuration }) };
+  return {
+    id,
+    job: id,
+    version,
+    generation: 0,
+    leash: null,
+    configuration: taskConfiguration.parse({ name: id, ...configuration }),
+  };
 }

@@ -1,7 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
+import { createAuthority, issueCertificate } from '../../core/cluster/issue-certificate.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
@@ -63,6 +64,12 @@ async function runningMachine(under: ProviderUnderTest, machineId: string): Prom
     type,
     intent: 'intent',
     token: 'token',
+    identity: await issueCertificate(
+      await createAuthority(Date.now()),
+      { kind: 'machine', id: machineId },
+      Date.now(),
+      3600_000,
+    ),
   });
   await eventually(async () => (await under.provider.describe(CLUSTER))[0]?.state === 'running', 'it runs', 60_000);
   const remote = await under.provider.remote({ machineId, address: null });
@@ -107,3 +114,18 @@ t.test(
     await under.cleanUp();
   },
 );
+
+t.test("a machine's certificate is replaced in its folder, for its owner's eyes alone", async (t) => {
+  const under = await make();
+  await under.provider.start();
+  const { folder } = await runningMachine(under, 'm-4');
+  const path = join(folder, 'identity.json');
+  t.equal(statSync(path).mode & 0o777, 0o600);
+  const authority = await createAuthority(Date.now());
+  const next = await issueCertificate(authority, { kind: 'machine', id: 'm-4' }, Date.now(), 3600_000);
+  await under.provider.renewIdentity?.('m-4', next);
+  t.same(JSON.parse(readFileSync(path, 'utf8')), next);
+  t.equal(statSync(path).mode & 0o777, 0o600);
+  await under.provider.stop();
+  await under.cleanUp();
+});

@@ -1,3 +1,4 @@
+import { createAuthority, issueCertificate } from '../../core/cluster/issue-certificate.ts';
 import type { Instance, MachineOrder, MachineProvider } from '../../core/contracts/machine-provider.ts';
 import { eventually } from './eventually.ts';
 import type { Assertions, Suite } from './suite.ts';
@@ -30,10 +31,17 @@ export function machineProviderSuite(make: () => Promise<ProviderUnderTest>): Su
       }
     },
   });
-  const order = (under: ProviderUnderTest, machineId: string, intent = `intent-of-${machineId}`): MachineOrder => {
+  const authority = createAuthority(Date.now());
+  const order = async (
+    under: ProviderUnderTest,
+    machineId: string,
+    intent = `intent-of-${machineId}`,
+  ): Promise<MachineOrder> => {
     const [type] = under.provider.types(under.zone);
     if (!type) throw new Error(`${under.zone} sells nothing`);
-    return { clusterId: CLUSTER, machineId, zone: under.zone, type, intent, token: 'a-token' };
+    // Another one for each order, also for the same machine: this is not what makes an order the same.
+    const identity = await issueCertificate(await authority, { kind: 'machine', id: machineId }, Date.now(), 3600_000);
+    return { clusterId: CLUSTER, machineId, zone: under.zone, type, intent, token: 'a-token', identity };
   };
   const find = async (provider: MachineProvider, machineId: string): Promise<Instance | undefined> =>
     (await provider.describe(CLUSTER)).find(
@@ -53,7 +61,7 @@ export function machineProviderSuite(make: () => Promise<ProviderUnderTest>): Su
       under.provider.onChange(() => {
         told += 1;
       });
-      const made = await under.provider.create(order(under, 'm-1'));
+      const made = await under.provider.create(await order(under, 'm-1'));
       t.equal(made.machineId, 'm-1');
       t.equal(made.zone, under.zone);
       await eventually(async () => (await find(under.provider, 'm-1'))?.state === 'running', 'it runs', 60_000);
@@ -65,42 +73,42 @@ export function machineProviderSuite(make: () => Promise<ProviderUnderTest>): Su
     }),
     test('the same order twice, at once or later, is one machine', async (t, under) => {
       const [one, other] = await Promise.all([
-        under.provider.create(order(under, 'm-1')),
-        under.provider.create(order(under, 'm-1')),
+        under.provider.create(await order(under, 'm-1')),
+        under.provider.create(await order(under, 'm-1')),
       ]);
-      const later = await under.provider.create(order(under, 'm-1'));
+      const later = await under.provider.create(await order(under, 'm-1'));
       t.equal(one?.ref, other?.ref);
       t.equal(one?.ref, later.ref);
       t.equal((await under.provider.describe(CLUSTER)).filter(({ state }) => state !== 'gone').length, 1);
     }),
     test('after a restart of the cluster sitter its machines are there, and an order of before is still the same machine', async (t, under) => {
-      const made = await under.provider.create(order(under, 'm-1'));
+      const made = await under.provider.create(await order(under, 'm-1'));
       await eventually(async () => (await find(under.provider, 'm-1'))?.state === 'running', 'it runs', 60_000);
       await under.provider.stop();
       const again = under.again();
       await again.start();
       const found = await find(again, 'm-1');
       t.equal(found?.state, 'running');
-      t.equal((await again.create(order(under, 'm-1'))).ref, made.ref);
+      t.equal((await again.create(await order(under, 'm-1'))).ref, made.ref);
       await again.destroy(CLUSTER, 'm-1');
       await again.stop();
     }),
     test('destroy ends it, is fine twice, and fine for what never was', async (t, under) => {
-      await under.provider.create(order(under, 'm-1'));
+      await under.provider.create(await order(under, 'm-1'));
       await under.provider.destroy(CLUSTER, 'm-1');
       t.equal(await find(under.provider, 'm-1'), undefined);
       await under.provider.destroy(CLUSTER, 'm-1');
       await under.provider.destroy(CLUSTER, 'never-was');
     }),
     test("another cluster's machines are neither shown nor ended", async (t, under) => {
-      await under.provider.create(order(under, 'm-1'));
+      await under.provider.create(await order(under, 'm-1'));
       t.same(await under.provider.describe('another-cluster'), []);
       await under.provider.destroy('another-cluster', 'm-1').catch(() => undefined);
       t.ok(await find(under.provider, 'm-1'));
     }),
     test('a machine that disappears is not said to run any more', async (t, under) => {
       if (!under.destroyBehindItsBack) return;
-      await under.provider.create(order(under, 'm-1'));
+      await under.provider.create(await order(under, 'm-1'));
       await eventually(async () => (await find(under.provider, 'm-1'))?.state === 'running', 'it runs', 60_000);
       await under.destroyBehindItsBack('m-1');
       await eventually(
@@ -111,7 +119,7 @@ export function machineProviderSuite(make: () => Promise<ProviderUnderTest>): Su
       t.ok(true);
     }),
     test('the remote runs commands with arguments as they are, and moves files', async (t, under) => {
-      const made = await under.provider.create(order(under, 'm-1'));
+      const made = await under.provider.create(await order(under, 'm-1'));
       await eventually(async () => (await find(under.provider, 'm-1'))?.state === 'running', 'it runs', 60_000);
       const remote = await under.provider.remote({ machineId: 'm-1', address: made.address });
       const strange = ['a b', '"quoted"', "it's", '$(echo no)', '`no`', 'line\nbreak', '', '*', '\\', 'ü'];

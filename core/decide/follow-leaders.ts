@@ -1,0 +1,94 @@
+import type { CopyRecord } from '../model/copy.ts';
+import { type JobRecord, reservationOf } from '../model/job.ts';
+import { isReady } from './copy-ready.ts';
+import type { LinkedJobs } from './linked-jobs.ts';
+import type { WorkingState } from './working-state.ts';
+
+/** Puts one copy of a linked job on every machine that its leader runs on, and on no other. */
+export function followLeader(work: WorkingState, links: LinkedJobs, job: JobRecord): void {
+  const leader = job.spec.linked_job;
+  if (leader === undefined) return;
+  if (job.stopped) {
+    for (const copy of work.copiesByJob.get(job.name) ?? []) work.stopCopy(copy, `"${job.name}" was stopped`);
+    return;
+  }
+  const root = links.rootOf(job).name;
+  const machines = new Set(
+    [...work.seats.values()].filter((seat) => (seat.jobs.get(leader) ?? 0) > 0).map((seat) => seat.id),
+  );
+  for (const copy of work.copiesByJob.get(job.name) ?? []) {
+    if (machines.delete(copy.machine)) continue;
+    work.stopCopy(copy, `"${leader}", to which "${job.name}" is linked, does not run on ${copy.machine}`);
+  }
+  for (const id of machines) {
+    const seat = work.seats.get(id);
+    if (!seat) continue;
+    const { cpu, mem } = reservationOf(job.spec, seat.zone);
+    if (!seat.pledgedTo.has(root)) {
+      if (cpu > seat.freeCpu + 1e-6 || mem > seat.freeMem + 1e-6) {
+        work.complain(
+          { job: job.name, machine: id },
+          `"${job.name}" is to follow "${leader}" on ${id}, but needs ${cpu} cores and ${mem} MB and ${seat.freeCpu} and ${seat.freeMem} are free`,
+        );
+        continue;
+      }
+      work.take(seat, job.name, cpu, mem);
+    } else {
+      // Its room was taken together with its leader's.
+      seat.jobs.set(job.name, (seat.jobs.get(job.name) ?? 0) + 1);
+      seat.copies += 1;
+    }
+    const reason = `follows "${leader}" on ${id}`;
+    work.actions.push({
+      kind: 'place-copy',
+      copy: work.nextCopyId(job),
+      job: job.name,
+      version: job.version,
+      zone: seat.zone,
+      machine: id,
+      cpu,
+      mem,
+      run: null,
+      linked: linkedVersions(work, links, job, id),
+      reason,
+    });
+  }
+}
+
+/** The versions that linked jobs' copies on a machine have or are on the way to: what a copy that starts there now starts with. */
+export function linkedVersions(
+  work: WorkingState,
+  links: LinkedJobs,
+  job: JobRecord,
+  machine: string,
+): Record<string, number> {
+  const linked: Record<string, number> = {};
+  for (const partner of links.partnersOf(job))
+    if (work.copiesOn(machine, partner.name).length > 0) linked[partner.name] = partner.version;
+  return linked;
+}
+
+/**
+ * The linked jobs that were updated beside a copy since it was last started: their copies there are ready with a version that it
+ * has not been started with. `known` is what is to stand in its record when nothing needs a restart.
+ */
+export function updatedBeside(
+  work: WorkingState,
+  links: LinkedJobs,
+  job: JobRecord,
+  copy: CopyRecord,
+): { updated: JobRecord[]; known: Record<string, number> | null } {
+  const updated: JobRecord[] = [];
+  let known: Record<string, number> | null = null;
+  for (const partner of links.partnersOf(job)) {
+    const beside = work.copiesOn(copy.machine, partner.name);
+    const settled =
+      beside.length > 0 && beside.every((other) => other.version === partner.version && isReady(work.snapshot, other));
+    if (!settled || copy.linked[partner.name] === partner.version) continue;
+    // Before its first start, and where nothing was known of the other, there is nothing that it would have to be started with anew.
+    if (copy.taskVersion === null || copy.linked[partner.name] === undefined)
+      known = { ...(known ?? copy.linked), [partner.name]: partner.version };
+    else updated.push(partner);
+  }
+  return { updated, known };
+}

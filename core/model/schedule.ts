@@ -1,0 +1,190 @@
+import { CronTime } from 'cron';
+import { z } from 'zod';
+
+/** The names that cron has for usual times. */
+const NAMED: Readonly<Record<string, string>> = {
+  '@yearly': '0 0 1 1 *',
+  '@annually': '0 0 1 1 *',
+  '@monthly': '0 0 1 * *',
+  '@weekly': '0 0 * * 0',
+  '@daily': '0 0 * * *',
+  '@midnight': '0 0 * * *',
+  '@hourly': '0 * * * *',
+};
+const NAMES = '@hourly, @daily, @weekly, @monthly, @yearly';
+/** A clock is never set back or forth by more than this, and an expression that has no time in this long (29 February) has none. */
+const SEARCHED = 2000;
+
+const cronExpression = z.string().superRefine((text, issue) => {
+  const problem = cronProblem(text);
+  if (problem !== null) issue.addIssue({ code: 'custom', message: problem });
+});
+
+const timeZone = z
+  .string()
+  .refine(isTimeZone, 'expected a time zone of the IANA list, like Europe/Berlin or UTC')
+  .default('UTC');
+
+const full = z.strictObject({
+  cron: z
+    .union([cronExpression, z.array(cronExpression).min(1).max(100)])
+    .transform((cron) => (typeof cron === 'string' ? [cron] : cron)),
+  time_zone: timeZone,
+  /** What happens when a run is due while one goes on: nothing, another beside it, or another instead of it. */
+  overlap: z.enum(['skip', 'allow', 'replace']).default('skip'),
+});
+
+/** `schedule` of a job: a cron expression, a list of them, or these with their time zone. Parsed into the last form. */
+export const schedule = z.preprocess(
+  (value) => (typeof value === 'string' || Array.isArray(value) ? { cron: value } : value),
+  full,
+);
+export type Schedule = z.infer<typeof schedule>;
+
+function cronProblem(text: string): string | null {
+  const expression = NAMED[text] ?? text.trim();
+  if (expression.startsWith('@')) return `"${text}" is no name that cron knows: ${NAMES}`;
+  const fields = expression.split(/\s+/).length;
+  if (fields !== 5) return `expected five fields (minute hour day month weekday), not ${fields}, or one of ${NAMES}`;
+  try {
+    new CronTime(expression, 'UTC').getNextDateFrom(new Date(0), 'UTC');
+    return null;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return /No execution date/.test(reason) ? 'no day is ever like that' : `is no cron expression: ${reason}`;
+  }
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name });
+    return true;
+  } catch {
+    return false; // that is what was asked
+  }
+}
+
+/** The first time of a schedule after `after` (both ms since the epoch); null: there is none. */
+export function nextTime(schedule: Schedule, after: number): number | null {
+  let first: number | null = null;
+  for (const cron of schedule.cron) {
+    const time = nextOfOne(cron, schedule.time_zone, after);
+    if (time !== null && (first === null || time < first)) first = time;
+  }
+  return first;
+}
+
+/** The last time of a schedule in (after, until]; null: none. However many came due meanwhile, the answer is cheap. */
+export function lastTime(schedule: Schedule, after: number, until: number): number | null {
+  let span = 60_000;
+  for (;;) {
+    const from = Math.max(after, until - span);
+    let last: number | null = null;
+    for (let time = nextTime(schedule, from); time !== null && time <= until; time = nextTime(schedule, time))
+      last = time;
+    if (last !== null || from <= after) return last;
+    span *= 8;
+  }
+}
+
+/**
+ * As Vixie's cron does it: a time that the clock skips (spring) is taken right after the jump, one that comes twice (autumn) is taken
+ * once; but what runs every so many minutes or hours follows the clock as it goes. The cron package is asked for wall times only:
+ * its own handling of zones is off by half an hour for `30 2` when clocks go back.
+ */
+function nextOfOne(cron: string, zone: string, after: number): number | null {
+  const expression = NAMED[cron] ?? cron.trim();
+  const times = new CronTime(expression, 'UTC');
+  const [minute = '', hour = ''] = expression.split(/\s+/);
+  const follows = minute.startsWith('*') || hour.startsWith('*');
+  let wall = wallOf(after, zone);
+  let found: number | null = null;
+  for (let i = 0; i < SEARCHED && found === null; i++) {
+    const next = wallAfter(times, wall);
+    if (next === null) return null;
+    wall = next;
+    const [first, second] = instantsOf(wall, zone);
+    if (first === undefined) found = follows ? null : after < endOfGap(wall, zone) ? endOfGap(wall, zone) : null;
+    else if (first > after) found = first;
+    else if (follows && second !== undefined && second > after) found = second;
+  }
+  if (found === null || !follows) return found;
+  return Math.min(found, inSecondPass(times, zone, after, found) ?? found);
+}
+
+/** Where the clock went back between two instants: the first time of the hour that comes again. */
+function inSecondPass(times: CronTime, zone: string, after: number, found: number): number | null {
+  if (offsetOf(found, zone) >= offsetOf(after, zone)) return null;
+  let [low, high] = [after, found];
+  const before = offsetOf(low, zone);
+  while (high - low > 1000) {
+    const middle = Math.floor((low + high) / 2);
+    if (offsetOf(middle, zone) === before) low = middle;
+    else high = middle;
+  }
+  const turn = Math.floor(high / 60_000) * 60_000;
+  const wall = wallAfter(times, wallOf(turn, zone) - 1000);
+  if (wall === null) return null;
+  const candidates = instantsOf(wall, zone).filter((instant) => instant >= turn && instant > after);
+  return candidates[0] ?? null;
+}
+
+function wallAfter(times: CronTime, wall: number): number | null {
+  try {
+    return times.getNextDateFrom(new Date(wall), 'UTC').toMillis();
+  } catch {
+    return null; // the package gives up after eight years
+  }
+}
+
+/** The instants at which clocks of a zone show a wall time: usually one; none in spring's gap, two in autumn. */
+function instantsOf(wall: number, zone: string): number[] {
+  const day = 86_400_000;
+  const offsets = new Set([offsetOf(wall - day, zone), offsetOf(wall + day, zone)]);
+  return [...offsets]
+    .map((offset) => wall - offset)
+    .filter((instant) => wallOf(instant, zone) === wall)
+    .sort((a, b) => a - b);
+}
+
+/** The first instant after a gap of the clock that a wall time falls into. */
+function endOfGap(wall: number, zone: string): number {
+  const day = 86_400_000;
+  let [low, high] = [wall - day, wall + day];
+  const before = offsetOf(low, zone);
+  while (high - low > 1000) {
+    const middle = Math.floor((low + high) / 2);
+    if (offsetOf(middle, zone) === before) low = middle;
+    else high = middle;
+  }
+  return Math.floor(high / 60_000) * 60_000;
+}
+
+function wallOf(instant: number, zone: string): number {
+  return instant + offsetOf(instant, zone);
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** What clocks of a zone are ahead of UTC, in ms. */
+function offsetOf(instant: number, zone: string): number {
+  if (zone === 'UTC') return 0;
+  let format = formats.get(zone);
+  if (!format) {
+    format = new Intl.DateTimeFormat('en-US', {
+      timeZone: zone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: 'numeric',
+      day: 'numeric',
+      hour: 'numeric',
+      minute: 'numeric',
+      second: 'numeric',
+    });
+    formats.set(zone, format);
+  }
+  const parts: Record<string, number> = {};
+  for (const { type, value } of format.formatToParts(instant)) parts[type] = Number(value);
+  const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts;
+  return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(instant / 1000) * 1000;
+}

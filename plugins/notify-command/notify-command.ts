@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process';
+import type { Notice, Notifier } from '../../core/contracts/notifier.ts';
+import { CerebroError } from '../../core/errors.ts';
+import type { Config } from './schema.ts';
+
+const MAX_OUTPUT_BYTES = 1024 * 1024;
+
+/** Hands alerts to a program, as JSON on its standard input. One that fails or takes too long is run again later. */
+export class NotifyCommand implements Notifier {
+  readonly name = 'command';
+  readonly #config: Config;
+  readonly #running = new Set<AbortController>();
+
+  constructor(config: Config) {
+    this.#config = config;
+  }
+
+  async start(): Promise<void> {
+    await Promise.resolve();
+  }
+
+  async stop(): Promise<void> {
+    for (const run of this.#running) run.abort();
+    await Promise.resolve();
+  }
+
+  async notify(notices: readonly Notice[]): Promise<void> {
+    const [program = '', ...args] = this.#config.command;
+    const abort = new AbortController();
+    this.#running.add(abort);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        const child = execFile(
+          program,
+          args,
+          {
+            timeout: this.#config.timeout * 1000,
+            killSignal: 'SIGKILL',
+            maxBuffer: MAX_OUTPUT_BYTES,
+            signal: abort.signal,
+          },
+          (error, _stdout, stderr) => {
+            if (!error) return resolve();
+            const why = error.killed
+              ? `was not done in ${this.#config.timeout} s`
+              : stderr.trim().split('\n').at(-1) || `ended with ${error.code ?? error.signal}`;
+            reject(new CerebroError('unavailable', `${program} ${why}`));
+          },
+        );
+        // A program that does not read is none of our business.
+        child.stdin?.on('error', () => undefined);
+        child.stdin?.end(`${JSON.stringify({ notices })}\n`);
+      });
+    } finally {
+      this.#running.delete(abort);
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import t from 'tap';
+import { planSentences } from '../../core/cluster/plan-sentences.ts';
+import { dueEffects } from '../../core/decide/due-effects.ts';
+import { planCluster } from '../../core/decide/plan-cluster.ts';
+import { ClusterFixture, NOW } from './cluster-fixture.ts';
+
+const plan = (fixture: ClusterFixture): string[] => planSentences(planCluster(fixture.snapshot()));
+const effects = (fixture: ClusterFixture): string[] =>
+  dueEffects(fixture.snapshot()).effects.map(({ kind, key }) => `${kind} ${key}`);
+
+/** `log` is linked to `web`; both run on one machine, each started beside the other's version 1. */
+function pair(link: 'both' | 'follower' | 'none', versions: { web?: number; log?: number } = {}): ClusterFixture {
+  const { web = 1, log = 1 } = versions;
+  return new ClusterFixture()
+    .job('web', { 'local-a': 1 }, { version: web, task: { cpu: 0.5 } })
+    .job('log', {}, { version: log, task: { cpu: 0.1 }, spec: { linked_job: 'web', link_restart: link } })
+    .machine('local-a-1')
+    .copy('web.1', 'local-a-1', { linked: { log: 1 } })
+    .copy('log.1', 'local-a-1', { linked: { web: 1 } });
+}
+
+t.test('nothing was updated: nothing restarts', async (t) => {
+  for (const link of ['both', 'follower', 'none'] as const) t.same(plan(pair(link)), [], link);
+});
+
+t.test('the follower restarts when its leader was updated and is ready', async (t) => {
+  const sentence = 'restart log.1: "web" was updated to version 2 beside it';
+  t.same(plan(pair('both', { web: 2 })), [sentence]);
+  t.same(plan(pair('follower', { web: 2 })), [sentence]);
+  t.same(plan(pair('none', { web: 2 })), []);
+});
+
+t.test('the leader restarts when its follower was updated, where both are coupled', async (t) => {
+  t.same(plan(pair('both', { log: 2 })), ['restart web.1: "log" was updated to version 2 beside it']);
+  t.same(plan(pair('follower', { log: 2 })), []);
+  t.same(plan(pair('none', { log: 2 })), []);
+});
+
+t.test('not before the other is ready with its new version', async (t) => {
+  const fixture = pair('both', { web: 2 });
+  fixture.copy('web.1', 'local-a-1', { linked: { log: 1 } }, { phase: 'starting' });
+  t.same(plan(fixture), []);
+});
+
+t.test('a version that was rolled everywhere but here does not restart what is here', async (t) => {
+  const fixture = pair('both', { web: 2 }).jobIs('web', {
+    rollout: { to: 2, startedAt: NOW - 1000, paused: true, promoted: false, revertOf: null, failed: null },
+  });
+  fixture.copy('web.1', 'local-a-1', { version: 1, linked: { log: 1 } });
+  t.same(plan(fixture), []);
+});
+
+t.test('updated together: the leader first, then the follower, and each is restarted once', async (t) => {
+  const fixture = pair('both', { web: 2, log: 2 });
+  fixture.copy('web.1', 'local-a-1', { version: 1, linked: { log: 1 } });
+  fixture.copy('log.1', 'local-a-1', { version: 1, linked: { web: 1 } });
+  const first = planCluster(fixture.snapshot()).actions;
+  t.match(first, [{ kind: 'update-copy', copy: 'web.1', version: 2, linked: { log: 2 } }]);
+  t.equal(first.length, 1);
+  fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 2 } });
+  const second = planCluster(fixture.snapshot()).actions;
+  t.match(second, [{ kind: 'update-copy', copy: 'log.1', version: 2, linked: { web: 2 } }]);
+  fixture.copy('log.1', 'local-a-1', { version: 2, linked: { web: 2 } });
+  t.same(planCluster(fixture.snapshot()).actions, []);
+});
+
+t.test('what was never known is noted, and nothing restarts for it', async (t) => {
+  const fixture = pair('both');
+  fixture.copy('web.1', 'local-a-1', { linked: {} });
+  t.same(planCluster(fixture.snapshot()).actions, [{ kind: 'note-links', copy: 'web.1', linked: { log: 1 } }]);
+});
+
+t.test('a follower is started after its leader is ready there', async (t) => {
+  const fresh = { taskVersion: null, recipeVersion: null };
+  const waiting = pair('both')
+    .copy('web.1', 'local-a-1', {}, { phase: 'starting' })
+    .copy('log.1', 'local-a-1', fresh, null);
+  t.same(effects(waiting), []);
+  const ready = pair('both').copy('log.1', 'local-a-1', fresh, null);
+  t.same(effects(ready), ['deploy-copy log.1']);
+});
+
+t.test('a follower that runs already is not held back by a leader that fails', async (t) => {
+  const fixture = pair('both').copy('web.1', 'local-a-1', {}, { phase: 'backoff' });
+  fixture.copy('log.1', 'local-a-1', { generation: 1 });
+  t.same(effects(fixture), ['deploy-copy log.1']);
+});

@@ -1,0 +1,37 @@
+import t from 'tap';
+import { brokenSitters } from './fixtures/index.ts';
+import { type Life, live } from './life.ts';
+
+/** Lives in `npm test`; `npm run simulate -- --seeds 10000` lives more of them. */
+const LIVES = 300;
+
+t.test(`${LIVES} lives full of faults: every law holds, and all come to rest`, async (t) => {
+  for (let seed = 1; seed <= LIVES; seed++) {
+    const life = await live(seed);
+    if (life.violation) t.fail(`seed ${seed}: ${life.violation.invariant}`, { found: story(life) });
+  }
+  t.pass(`${LIVES} lives`);
+});
+
+t.test('the same seed takes the same course', async (t) => {
+  const [one, other] = [await live(7), await live(7)];
+  t.equal(one.timeline.join('\n'), other.timeline.join('\n'));
+  t.ok(one.timeline.length > 100, 'and something happened');
+});
+
+for (const broken of brokenSitters) {
+  t.test(`a cluster sitter that ${broken.name} is found out`, async (t) => {
+    for (let seed = 1; seed <= LIVES; seed++) {
+      const { violation } = await live(seed, broken);
+      if (!violation) continue;
+      t.equal(violation.invariant, broken.breaks, `by seed ${seed}: ${violation.sentence}`);
+      return;
+    }
+    t.fail(`in ${LIVES} lives it was not`);
+  });
+}
+
+/** What is needed to understand a failure, and to see it again. */
+function story({ seed, violation, timeline }: Life): string[] {
+  return [violation?.sentence ?? '', ...timeline.slice(-80), `all of it: npm run simulate -- --seed ${seed}`];
+}
