@@ -1,11 +1,14 @@
 import { spawn } from 'node:child_process';
-import { createHash, randomUUID } from 'node:crypto';
-import { chmod, copyFile, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { chmod, copyFile, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
-import type { Remote, RunOptions, RunResult } from '../../core/contracts/remote.ts';
+import type { PutFolderOptions, PutOptions, Remote, RunOptions, RunResult } from '../../core/contracts/remote.ts';
 import { CerebroError, systemCode } from '../../core/errors.ts';
+import { CommandOutput, lastWords } from '../remotes/command-output.ts';
+import { checkedOwner, ownerMatches, sha256OfFile } from '../remotes/file-facts.ts';
+import { putFolderHere } from '../remotes/local-folder.ts';
+import { checkVariable } from '../remotes/shell-quote.ts';
 
-const KEPT_OUTPUT = 64 * 1024;
 const DEFAULT_TIMEOUT_S = 600;
 
 /** Hands on a local machine: commands run on this host, in the machine's own folder, with its mark in their environment. */
@@ -19,9 +22,10 @@ export class LocalRemote implements Remote {
     this.#env = env;
   }
 
-  run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  async run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
     const [program, ...args] = argv;
     if (program === undefined) throw new CerebroError('invalid', 'run: the list of arguments is empty');
+    for (const name of Object.keys(options.env ?? {})) checkVariable(name);
     return new Promise((resolve, reject) => {
       const child = spawn(program, args, {
         cwd: options.cwd === undefined ? this.#folder : this.#path(options.cwd),
@@ -35,7 +39,7 @@ export class LocalRemote implements Remote {
         detached: true,
         stdio: ['pipe', 'pipe', 'pipe'],
       });
-      const output = { stdout: new Output('stdout', options), stderr: new Output('stderr', options) };
+      const output = { stdout: new CommandOutput('stdout', options), stderr: new CommandOutput('stderr', options) };
       child.stdout.on('data', (chunk: Buffer) => output.stdout.take(chunk));
       child.stderr.on('data', (chunk: Buffer) => output.stderr.take(chunk));
       child.stdin.on('error', () => undefined); // a command need not read what it is given
@@ -88,33 +92,82 @@ export class LocalRemote implements Remote {
     return process.getuid?.() === 0 ? this.run(argv, options) : this.run(['sudo', '-n', '--', ...argv], options);
   }
 
-  async put(localPath: string, remotePath: string, options: { mode?: number } = {}): Promise<boolean> {
+  async put(localPath: string, remotePath: string, options: PutOptions = {}): Promise<boolean> {
+    const { mode, size } = await stat(localPath);
+    const wanted = { mode: options.mode ?? mode & 0o777, owner: this.#owner(options) };
     const target = this.#path(remotePath);
-    const mode = options.mode ?? (await stat(localPath)).mode & 0o777;
-    if (await sameFile(localPath, target, mode)) return false;
-    await mkdir(dirname(target), { recursive: true });
-    const part = partOf(target);
-    await copyFile(localPath, part);
-    await chmod(part, mode);
-    await rename(part, target);
+    if (await hasContentOf(localPath, target)) {
+      if (await this.#isDressed(target, wanted)) return false;
+      await this.#dress(target, wanted);
+      return true;
+    }
+    await this.#replace(target, wanted, (part) => copyFile(localPath, part));
+    options.onProgress?.(size, size);
     return true;
   }
 
-  async write(text: string, remotePath: string, options: { mode?: number } = {}): Promise<void> {
-    const target = this.#path(remotePath);
-    await mkdir(dirname(target), { recursive: true });
-    const part = partOf(target);
-    await writeFile(part, text, { mode: options.mode ?? 0o644 });
-    await rename(part, target);
+  async write(text: string, remotePath: string, options: PutOptions = {}): Promise<void> {
+    const wanted = { mode: options.mode ?? 0o644, owner: this.#owner(options) };
+    await this.#replace(this.#path(remotePath), wanted, (part) => writeFile(part, text, { mode: 0o600 }));
+  }
+
+  async putFolder(localFolder: string, remoteFolder: string, options: PutFolderOptions = {}): Promise<number> {
+    const owner = this.#owner(options);
+    const target = this.#path(remoteFolder);
+    const changed = await putFolderHere(localFolder, target, options);
+    if (owner !== undefined) await this.run(['chown', '-hR', '--', owner, target]);
+    return changed;
   }
 
   async get(remotePath: string, localPath: string): Promise<void> {
-    await copyFile(this.#path(remotePath), localPath);
+    const part = partOf(localPath);
+    try {
+      await copyFile(this.#path(remotePath), part);
+      await rename(part, localPath);
+    } catch (error) {
+      await rm(part, { force: true });
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
     for (const kill of this.#running) kill();
     this.#running.clear();
+  }
+
+  async #replace(target: string, wanted: Dress, fill: (part: string) => Promise<void>): Promise<void> {
+    await mkdir(dirname(target), { recursive: true });
+    const part = partOf(target);
+    try {
+      await fill(part);
+      await this.#dress(part, wanted);
+      await rename(part, target);
+    } catch (error) {
+      await rm(part, { force: true });
+      if (systemCode(error) === 'ENOSPC')
+        throw new CerebroError('no_space', `the disk is full: ${target} could not be written`, { cause: error });
+      throw error;
+    }
+  }
+
+  async #isDressed(path: string, { mode, owner }: Dress): Promise<boolean> {
+    if (((await stat(path)).mode & 0o777) !== mode) return false;
+    if (owner === undefined) return true;
+    const { stdout } = await this.run(['stat', '-c', '%U:%G %u:%g', '--', path]);
+    return ownerMatches(owner, stdout.trim().split(' '));
+  }
+
+  async #dress(path: string, { mode, owner }: Dress): Promise<void> {
+    if (owner !== undefined) await this.run(['chown', '--', owner, path]);
+    await chmod(path, mode);
+  }
+
+  #owner({ owner, sudo }: PutOptions): string | undefined {
+    if ((owner !== undefined || sudo) && process.getuid?.() !== 0) {
+      const text = 'files of other owners can be written on a local machine only by a cluster sitter that is root';
+      throw new CerebroError('unsupported', text);
+    }
+    return checkedOwner(owner);
   }
 
   /** A relative path is in the machine's folder, as on a real machine it would be in the user's home. */
@@ -123,30 +176,9 @@ export class LocalRemote implements Remote {
   }
 }
 
-/** The end of what a stream said, and its lines to whoever wants them. */
-class Output {
-  text = '';
-  #line = '';
-  readonly #stream: 'stdout' | 'stderr';
-  readonly #onLine: RunOptions['onLine'];
-
-  constructor(stream: 'stdout' | 'stderr', options: RunOptions) {
-    this.#stream = stream;
-    this.#onLine = options.onLine;
-  }
-
-  take(chunk: Buffer): void {
-    const text = chunk.toString('utf8');
-    this.text = (this.text + text).slice(-KEPT_OUTPUT);
-    if (!this.#onLine) return;
-    const lines = (this.#line + text).split('\n');
-    this.#line = (lines.pop() ?? '').slice(-KEPT_OUTPUT);
-    for (const line of lines) this.#onLine(this.#stream, line);
-  }
-
-  end(): void {
-    if (this.#line !== '') this.#onLine?.(this.#stream, this.#line);
-  }
+interface Dress {
+  mode: number;
+  owner: string | undefined;
 }
 
 /** A name of its own for each transfer: two may write the same file at once, and the last one wins whole. */
@@ -154,23 +186,11 @@ function partOf(path: string): string {
   return `${path}.${randomUUID().slice(0, 8)}.part`;
 }
 
-function lastWords(result: RunResult): string {
-  const text = (result.stderr.trim() || result.stdout.trim()).split('\n').slice(-3).join(' | ');
-  return text === '' ? 'it said nothing' : text.slice(0, 500);
-}
-
-async function sameFile(a: string, b: string, mode: number): Promise<boolean> {
+async function hasContentOf(a: string, b: string): Promise<boolean> {
   try {
-    if (((await stat(b)).mode & 0o777) !== mode) return false;
-    return (await hash(a)).equals(await hash(b));
+    return (await sha256OfFile(a)) === (await sha256OfFile(b));
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return false;
     throw error;
   }
-}
-
-async function hash(path: string): Promise<Buffer> {
-  return createHash('sha256')
-    .update(await readFile(path))
-    .digest();
 }

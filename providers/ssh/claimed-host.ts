@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { CerebroError } from '../../core/errors.ts';
+import { shellQuote } from '../remotes/shell-quote.ts';
+import type { SshRemote } from '../remotes/ssh-remote.ts';
+import { KILL_MARKED } from './kill-marked.ts';
+
+/** The variable that marks every process of a machine: its sitter, shims, tasks and recipes. Its value: CLUSTER/MACHINE. */
+export const MACHINE_MARKER = 'CEREBRO_MACHINE';
+
+/** The file on a host that says whose it is. */
+const claimFile = z.object({ clusterId: z.string(), machineId: z.string(), intent: z.string() });
+export type Claim = z.infer<typeof claimFile>;
+
+const SHORT_S = 30;
+const WIPE_S = 120;
+
+/**
+ * One host's side of being a machine. Everything lies in one folder: `claim` (whose it is), `data` (the machine sitter's) and
+ * `home` (where recipes work). The claim is made by a link, so of two clusters that reach for a host at once one gets it.
+ */
+export class ClaimedHost {
+  readonly #remote: SshRemote;
+  readonly #asRoot: boolean;
+
+  /** `remote` works in that folder. */
+  constructor(remote: SshRemote, asRoot: boolean) {
+    this.#remote = remote;
+    this.#asRoot = asRoot;
+  }
+
+  /** Takes the host, unless somebody has it; resolves to whose it is then. */
+  async claim(claim: Claim): Promise<Claim> {
+    const mine = `claim.${randomUUID()}.new`;
+    await this.#remote.write(JSON.stringify(claim), mine, { mode: 0o600 });
+    const script = `ln -- ${shellQuote(mine)} claim 2>/dev/null || :\nrm -f -- ${shellQuote(mine)}\ncat claim`;
+    const text = await this.#remote.script(script, { name: 'claim the host', timeout: SHORT_S });
+    return this.#read(text);
+  }
+
+  /** Whose the host is; undefined: nobody's. */
+  async owner(): Promise<Claim | undefined> {
+    const text = await this.#remote.script('cat claim 2>/dev/null || :', { name: 'read the claim', timeout: SHORT_S });
+    return text === '' ? undefined : this.#read(text);
+  }
+
+  /** Ends everything that bears the machine's mark, deletes the folder, and gives the host back. Nothing to do for another's host. */
+  async release(clusterId: string, machineId: string): Promise<void> {
+    const owner = await this.owner();
+    if (owner?.clusterId !== clusterId || owner.machineId !== machineId) return;
+    const script = [
+      `mark=${shellQuote(`${MACHINE_MARKER}=${clusterId}/${machineId}`)}`,
+      KILL_MARKED,
+      // The claim goes last: until then the host is not free.
+      'rm -rf -- data home\nfolder=$PWD\ncd /\nrm -rf -- "$folder"',
+    ].join('\n');
+    await this.#remote.script(script, { name: 'wipe the host', asRoot: this.#asRoot, timeout: WIPE_S });
+  }
+
+  #read(text: string): Claim {
+    const result = claimFile.safeParse(parsed(text));
+    if (result.success) return result.data;
+    throw new CerebroError(
+      'conflict',
+      'its claim file cannot be read, so nobody knows whose the host is; delete it if nobody is',
+    );
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // the schema refuses it with a sentence
+  }
+}

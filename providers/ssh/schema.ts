@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { sshAccess, sshOverride } from '../remotes/ssh-target.ts';
+
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'a name is lower-case letters, digits and dashes, like rack1');
+
+const host = z.strictObject({
+  /** Unique in its zone. */
+  name,
+  address: z.string().min(1),
+  /** Cores and MB that it offers to copies. */
+  cpu: z.number().positive(),
+  mem: z.number().positive(),
+  labels: z.record(z.string().min(1), z.string()).default({}),
+  /** What differs from the zone's access. */
+  access: sshOverride.default({}),
+});
+
+const zone = z.strictObject({
+  /** What differs from the access of all. */
+  access: sshOverride.default({}),
+  hosts: z
+    .array(host)
+    .min(1)
+    .refine((hosts) => new Set(hosts.map((entry) => entry.name)).size === hosts.length, 'two hosts have the same name'),
+});
+
+export const config = z.strictObject({
+  access: sshAccess.prefault({}),
+  /** Zones are called ssh-NAME. */
+  zones: z.record(name, zone),
+  /** Where everything of ours lies on a host; relative to the user's home. */
+  folder: z
+    .string()
+    .regex(/^[^\0\n]*[^/\0\n]$/)
+    .default('.cerebro-machine'),
+  /** false: nothing is done as root, where the user is not root. */
+  sudo: z.boolean().default(true),
+  /** Seconds between two looks at a machine. */
+  look_every: z.number().positive().default(10),
+  sitter: z
+    .strictObject({
+      /** How a machine sitter is started on a host: program and first arguments. Default: as this very program was started. */
+      command: z.array(z.string().min(1)).min(1).optional(),
+      host: z.string().min(1).default('127.0.0.1'),
+      /** 0: any that is free. */
+      port: z.number().int().min(0).max(65_535).default(0),
+    })
+    .prefault({}),
+});
+export type Config = z.infer<typeof config>;

@@ -1,0 +1,140 @@
+import type { Clock, Timer } from '../../core/contracts/clock.ts';
+import type { Logger } from '../../core/contracts/logger.ts';
+import type { Instance } from '../../core/contracts/machine-provider.ts';
+import { messageOf } from '../../core/errors.ts';
+import type { SshRemote } from '../remotes/ssh-remote.ts';
+import { ClaimedHost, MACHINE_MARKER } from './claimed-host.ts';
+import type { InventoryHost } from './inventory.ts';
+import type { MachineNote } from './machine-notes.ts';
+import { type SitterStart, sitterUrl, startSitter } from './start-sitter.ts';
+
+const FIRST_LOOKS_MS = 300;
+const MAX_STARTS_PER_MINUTE = 6;
+/** For a machine sitter to say where it listens, on a slow host. */
+const START_MS = 30_000;
+
+export interface SshMachineServices {
+  clock: Clock;
+  logger: Logger;
+  start: SitterStart;
+  asRoot: boolean;
+  lookEveryMs: number;
+  onChange(): void;
+}
+
+/** A host that is ours: looks at it again and again, and starts its machine sitter where none runs, as an init would. */
+export class SshMachine {
+  readonly note: MachineNote;
+  readonly host: InventoryHost;
+  readonly remote: SshRemote;
+  readonly #services: SshMachineServices;
+  #endpoint: string | null = null;
+  /** `unknown`: it was not reached at the last look, which says nothing about the machine. */
+  #state: 'unknown' | 'starting' | 'running' | 'broken' | 'gone' = 'unknown';
+  #starts: number[] = [];
+  #timer: Timer | null = null;
+  #looking: Promise<void> | null = null;
+  #watching = false;
+  #complaint = '';
+
+  constructor(note: MachineNote, host: InventoryHost, remote: SshRemote, services: SshMachineServices) {
+    this.note = note;
+    this.host = host;
+    this.remote = remote;
+    this.#services = services;
+  }
+
+  instance(): Instance {
+    const { clusterId, machineId, zone, intent } = this.note;
+    const states = {
+      unknown: 'pending',
+      starting: 'pending',
+      running: 'running',
+      broken: 'stopped',
+      gone: 'gone',
+    } as const;
+    return {
+      ref: this.host.id,
+      clusterId,
+      machineId,
+      zone,
+      intent,
+      state: states[this.#state],
+      address: this.host.address,
+      endpoint: this.#endpoint,
+    };
+  }
+
+  /** Takes a first look and goes on looking. */
+  async watch(): Promise<void> {
+    this.#watching = true;
+    await this.#lookAndArm();
+  }
+
+  /** Lets go; the machine runs on. */
+  async unwatch(): Promise<void> {
+    this.#watching = false;
+    this.#timer?.cancel();
+    this.#timer = null;
+    await this.remote.close();
+    await this.#looking;
+  }
+
+  async #lookAndArm(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null;
+    });
+    await this.#looking;
+    if (!this.#watching || this.#state === 'gone') return;
+    const ms = this.#state === 'starting' ? FIRST_LOOKS_MS : this.#services.lookEveryMs;
+    this.#timer?.cancel();
+    this.#timer = this.#services.clock.timer(ms, () => void this.#lookAndArm());
+  }
+
+  async #look(): Promise<void> {
+    const before = `${this.#state} ${this.#endpoint}`;
+    try {
+      await this.#seeTo();
+      this.#complaint = '';
+    } catch (error) {
+      this.#state = 'unknown';
+      const complaint = messageOf(error);
+      // Told once, not at every look.
+      if (complaint !== this.#complaint)
+        this.#services.logger.warn(
+          { machine: this.note.machineId, host: this.host.id, err: error },
+          'a host cannot be looked at',
+        );
+      this.#complaint = complaint;
+    }
+    if (before !== `${this.#state} ${this.#endpoint}` && this.#watching) this.#services.onChange();
+  }
+
+  async #seeTo(): Promise<void> {
+    const { clusterId, machineId } = this.note;
+    const owner = await new ClaimedHost(this.remote, this.#services.asRoot).owner();
+    if (owner?.clusterId !== clusterId || owner.machineId !== machineId) {
+      this.#state = 'gone';
+      return;
+    }
+    const url = await sitterUrl(this.remote, this.host.address);
+    if (url !== null) {
+      this.#endpoint = url;
+      this.#state = 'running';
+      return;
+    }
+    const { clock, logger } = this.#services;
+    const now = clock.monotonic();
+    // One that was just started has not written yet where it listens.
+    if (this.#state === 'starting' && now - (this.#starts.at(-1) ?? 0) < START_MS) return;
+    this.#starts = this.#starts.filter((at) => now - at < 60_000);
+    if (this.#starts.length >= MAX_STARTS_PER_MINUTE) {
+      this.#state = 'broken';
+      return;
+    }
+    this.#starts.push(now);
+    await startSitter(this.remote, this.#services.start, { [MACHINE_MARKER]: `${clusterId}/${machineId}` });
+    logger.info({ machine: machineId, host: this.host.id }, 'a machine sitter was started');
+    this.#state = 'starting';
+  }
+}

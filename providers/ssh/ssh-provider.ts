@@ -1,0 +1,205 @@
+import { join } from 'node:path';
+import type { Clock } from '../../core/contracts/clock.ts';
+import type { Logger } from '../../core/contracts/logger.ts';
+import type { Instance, MachineOrder, MachineProvider } from '../../core/contracts/machine-provider.ts';
+import type { Remote } from '../../core/contracts/remote.ts';
+import { CerebroError, messageOf } from '../../core/errors.ts';
+import type { MachineType } from '../../core/model/plan.ts';
+import { HostKeyPins } from '../remotes/host-key-pins.ts';
+import { SshConnections } from '../remotes/ssh-connections.ts';
+import type { SshRemote } from '../remotes/ssh-remote.ts';
+import { ClaimedHost, MACHINE_MARKER } from './claimed-host.ts';
+import { type InventoryHost, inventoryOf, typesOf } from './inventory.ts';
+import { type MachineNote, MachineNotes } from './machine-notes.ts';
+import type { Config } from './schema.ts';
+import { SshMachine, type SshMachineServices } from './ssh-machine.ts';
+import { prepareSitter } from './start-sitter.ts';
+
+interface Services {
+  clock: Clock;
+  logger: Logger;
+  dataDir: string;
+  selfCommand: readonly string[];
+}
+
+/** Machines that are there already, reached by SSH: takes free hosts of an inventory, and gives them back wiped. */
+export class SshProvider implements MachineProvider {
+  readonly name = 'ssh';
+  readonly #config: Config;
+  readonly #hosts: readonly InventoryHost[];
+  readonly #connections: SshConnections;
+  readonly #notes: MachineNotes;
+  readonly #machines = new Map<string, SshMachine>();
+  /** Orders under way: the same one, asked for twice at once, is one. */
+  readonly #orders = new Map<string, Promise<Instance>>();
+  readonly #listeners = new Set<() => void>();
+  readonly #machineServices: SshMachineServices;
+
+  constructor(services: Services, config: Config) {
+    this.#config = config;
+    this.#hosts = inventoryOf(config, this.name);
+    const folder = join(services.dataDir, 'ssh');
+    this.#connections = new SshConnections(new HostKeyPins(join(folder, 'known_hosts')));
+    this.#notes = new MachineNotes(join(folder, 'machines'));
+    this.#machineServices = {
+      clock: services.clock,
+      logger: services.logger,
+      start: { ...config.sitter, command: config.sitter.command ?? services.selfCommand },
+      asRoot: config.sudo,
+      lookEveryMs: config.look_every * 1000,
+      onChange: () => {
+        for (const listener of this.#listeners) listener();
+      },
+    };
+  }
+
+  /** Takes up the machines that are there. A host that cannot be reached now does not hold up the start. */
+  async start(): Promise<void> {
+    this.#notes.load();
+    await Promise.all(
+      this.#notes.all().map(async (note) => {
+        const host = this.#hosts.find(({ id }) => id === note.host);
+        if (host) await this.#take(note, host);
+        else
+          this.#machineServices.logger.warn(
+            { machine: note.machineId, host: note.host },
+            'this host of a machine is no longer in the inventory',
+          );
+      }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    const machines = [...this.#machines.values()];
+    this.#machines.clear();
+    await Promise.all(
+      [...machines.map((machine) => machine.unwatch()), ...this.#orders.values()].map((end) =>
+        end.catch(() => undefined),
+      ),
+    );
+    this.#connections.close();
+  }
+
+  types(zone: string): readonly MachineType[] {
+    return typesOf(this.#hosts, zone);
+  }
+
+  create(order: MachineOrder): Promise<Instance> {
+    const known = this.#notes.get(order.machineId);
+    if (known && known.intent !== order.intent)
+      return Promise.reject(new CerebroError('conflict', `${order.machineId} exists already, by another order`));
+    const underWay = this.#orders.get(order.machineId);
+    if (underWay) return underWay;
+    const creating = this.#create(order).finally(() => this.#orders.delete(order.machineId));
+    this.#orders.set(order.machineId, creating);
+    return creating;
+  }
+
+  async describe(clusterId: string): Promise<Instance[]> {
+    const machines = [...this.#machines.values()].map((machine) => machine.instance());
+    return machines.filter((instance) => instance.clusterId === clusterId);
+  }
+
+  async destroy(clusterId: string, machineId: string): Promise<void> {
+    await this.#orders.get(machineId)?.catch(() => undefined);
+    const note = this.#notes.get(machineId);
+    if (!note) return;
+    if (note.clusterId !== clusterId)
+      throw new CerebroError('forbidden', `${machineId} belongs to another cluster and is left alone`);
+    const host = this.#hosts.find(({ id }) => id === note.host);
+    await this.#machines.get(machineId)?.unwatch();
+    this.#machines.delete(machineId);
+    if (host) await this.#release(note, host);
+    this.#notes.delete(machineId);
+    this.#machineServices.onChange();
+  }
+
+  async remote(instance: { machineId: string }): Promise<Remote> {
+    const note = this.#notes.get(instance.machineId);
+    const host = this.#hosts.find(({ id }) => id === note?.host);
+    if (!note || !host)
+      throw new CerebroError('not_found', `no host of the inventory is the machine "${instance.machineId}"`);
+    const mark = { [MACHINE_MARKER]: `${note.clusterId}/${note.machineId}` };
+    return this.#connections.remote(host.target, `${this.#config.folder}/home`, mark);
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  async #create(order: MachineOrder): Promise<Instance> {
+    const running = this.#machines.get(order.machineId);
+    if (running) return running.instance();
+    const note = this.#notes.get(order.machineId);
+    const candidates = this.#hosts.filter((host) =>
+      note ? host.id === note.host : host.zone === order.zone && host.type.name === order.type.name,
+    );
+    const refusals: string[] = [];
+    for (const host of candidates) {
+      const other = this.#notes
+        .all()
+        .find(({ host: id, machineId }) => id === host.id && machineId !== order.machineId);
+      const refusal = other ? `${host.id} is ${other.machineId}` : await this.#tryHost(order, host);
+      if (typeof refusal !== 'string') return refusal;
+      refusals.push(refusal);
+    }
+    const why = refusals.length > 0 ? refusals.join('; ') : 'the inventory has none';
+    throw new CerebroError('unavailable', `no host of the size ${order.type.name} is free in ${order.zone}: ${why}`);
+  }
+
+  /** The machine, or why this host cannot be it. What goes wrong after the claim is thrown: the host is the order's then. */
+  async #tryHost(order: MachineOrder, host: InventoryHost): Promise<Instance | string> {
+    const { clusterId, machineId, intent, zone } = order;
+    const note: MachineNote = { clusterId, machineId, intent, zone, host: host.id };
+    try {
+      await this.#connections.reach(host.target);
+    } catch (error) {
+      return `${host.id}: ${messageOf(error)}`;
+    }
+    this.#notes.set(note);
+    const remote = this.#remoteOf(host);
+    const refusal = await claimFor(note, new ClaimedHost(remote, this.#config.sudo));
+    if (refusal !== undefined) {
+      this.#notes.delete(machineId);
+      await remote.close();
+      return `${host.id} ${refusal}`;
+    }
+    await prepareSitter(remote, order.token);
+    const machine = await this.#take(note, host, remote);
+    return machine.instance();
+  }
+
+  async #take(note: MachineNote, host: InventoryHost, remote = this.#remoteOf(host)): Promise<SshMachine> {
+    const machine = new SshMachine(note, host, remote, this.#machineServices);
+    this.#machines.set(note.machineId, machine);
+    await machine.watch();
+    return machine;
+  }
+
+  /** Wipes the host. Throws `unavailable` while it cannot be reached: what runs there runs on, and is ended when it is back. */
+  async #release(note: MachineNote, host: InventoryHost): Promise<void> {
+    const remote = this.#remoteOf(host);
+    try {
+      await new ClaimedHost(remote, this.#config.sudo).release(note.clusterId, note.machineId);
+    } finally {
+      await remote.close();
+    }
+  }
+
+  #remoteOf(host: InventoryHost): SshRemote {
+    return this.#connections.remote(host.target, this.#config.folder);
+  }
+}
+
+/** undefined: the host is the machine's. Else why it cannot be. */
+async function claimFor(note: MachineNote, host: ClaimedHost): Promise<string | undefined> {
+  const { clusterId, machineId, intent } = note;
+  try {
+    const owner = await host.claim({ clusterId, machineId, intent });
+    if (owner.intent === intent && owner.clusterId === clusterId) return undefined;
+    return `is ${owner.machineId} of ${owner.clusterId === clusterId ? 'this cluster' : `another cluster (${owner.clusterId})`}`;
+  } catch (error) {
+    if (error instanceof CerebroError && error.code === 'conflict') return `is not taken: ${error.message}`;
+    throw error;
+  }
+}

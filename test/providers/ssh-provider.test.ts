@@ -1,0 +1,235 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import type { MachineOrder, MachineProvider } from '../../core/contracts/machine-provider.ts';
+import { packageRoot } from '../../core/engine/package-root.ts';
+import { SystemClock } from '../../core/engine/system-clock.ts';
+import { ProcTable } from '../../core/machine/proc-table.ts';
+import { config } from '../../providers/ssh/schema.ts';
+import { SshProvider } from '../../providers/ssh/ssh-provider.ts';
+import { silentLogger } from '../fakes/silent-logger.ts';
+import { SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
+import { eventually } from '../suites/eventually.ts';
+import { machineProviderSuite, type ProviderUnderTest } from '../suites/index.ts';
+
+const CLUSTER = 'cluster-of-the-suite';
+
+/** The built program, as the cluster sitter would start it; without the loaders that tap gives to every Node. */
+const selfCommand = [
+  '/usr/bin/env',
+  '-u',
+  'NODE_OPTIONS',
+  process.execPath,
+  join(packageRoot, 'dist', 'core', 'main.js'),
+];
+
+interface Inventory {
+  hosts: SshdHosts;
+  /** A provider over these hosts; two with the same name have the same memory. */
+  provider(name?: string): SshProvider;
+  cleanUp(): Promise<void>;
+}
+
+async function inventory(count: number): Promise<Inventory> {
+  const hosts = await SshdHosts.start(count);
+  const folder = mkdtempSync(join(tmpdir(), 'cerebro-ssh-'));
+  const made: SshProvider[] = [];
+  const provider = (name = 'one'): SshProvider => {
+    const dataDir = join(folder, name);
+    const entries = hosts.hosts.map(({ address, port, user }, n) => ({
+      name: `h${n + 1}`,
+      address,
+      cpu: 2,
+      mem: 1024,
+      access: { port, user },
+    }));
+    const options = { access: { keys: [hosts.key] }, zones: { rack1: { hosts: entries } }, look_every: 0.3 };
+    const clock = new SystemClock();
+    const one = new SshProvider({ clock, logger: silentLogger, dataDir, selfCommand }, config.parse(options));
+    made.push(one);
+    return one;
+  };
+  const cleanUp = async (): Promise<void> => {
+    for (const one of made) await one.stop();
+    for (const host of hosts.hosts) endMarked(host.home);
+    await hosts.remove();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return { hosts, provider, cleanUp };
+}
+
+/** Ends what bears the mark of the machine in that home. Marks of other tests are left alone. */
+function endMarked(home: string): void {
+  const claim = join(home, '.cerebro-machine', 'claim');
+  if (!existsSync(claim) || !readFileSync(claim, 'utf8').startsWith('{')) return;
+  const { clusterId, machineId } = JSON.parse(readFileSync(claim, 'utf8')) as { clusterId: string; machineId: string };
+  for (const pid of marked(`${clusterId}/${machineId}`, home)) process.kill(pid, 'SIGKILL');
+}
+
+/** Processes of a machine, by its mark; several hosts here may have one of the same name, so by their home too. */
+function marked(mark: string, home: string): number[] {
+  const table = new ProcTable();
+  return table
+    .pids()
+    .filter((pid) => table.environment(pid, 'CEREBRO_MACHINE') === mark && table.environment(pid, 'HOME') === home)
+    .filter((pid) => table.read(pid)?.state !== 'Z');
+}
+
+async function make(): Promise<ProviderUnderTest> {
+  const { hosts, provider, cleanUp } = await inventory(1);
+  const [host] = hosts.hosts;
+  return {
+    provider: provider(),
+    zone: 'ssh-rack1',
+    again: () => provider(),
+    destroyBehindItsBack: async () => {
+      if (!host) return;
+      endMarked(host.home);
+      rmSync(join(host.home, '.cerebro-machine'), { recursive: true });
+    },
+    cleanUp,
+  };
+}
+
+t.test('provider-ssh', async (t) => {
+  if (skipWithoutSshd(t)) return;
+  for (const { name, run } of machineProviderSuite(make)) await t.test(name, async (t) => run(t));
+});
+
+async function withInventory(t: Test, count: number, body: (inventory: Inventory) => Promise<void>): Promise<void> {
+  if (skipWithoutSshd(t)) return;
+  const made = await inventory(count);
+  try {
+    await body(made);
+  } finally {
+    await made.cleanUp();
+  }
+}
+
+function order(machineId: string, clusterId = CLUSTER): MachineOrder {
+  const type = { name: 'ssh.2x1024', cpu: 2, mem: 1024 };
+  return {
+    clusterId,
+    machineId,
+    zone: 'ssh-rack1',
+    type,
+    intent: `intent-of-${clusterId}-${machineId}`,
+    token: 'a-token',
+  };
+}
+
+async function state(provider: MachineProvider, machineId: string, clusterId = CLUSTER): Promise<string | undefined> {
+  return (await provider.describe(clusterId)).find((instance) => instance.machineId === machineId)?.state;
+}
+
+t.test('two clusters never have one host, and each order says who has the others', async (t) => {
+  await withInventory(t, 2, async ({ provider }) => {
+    const [mine, theirs] = [provider('mine'), provider('theirs')];
+    await Promise.all([mine.start(), theirs.start()]);
+    const made = await Promise.all([mine.create(order('m-1')), theirs.create(order('m-1', 'other'))]);
+    t.same(new Set(made.map(({ ref }) => ref)), new Set(['rack1/h1', 'rack1/h2']));
+    await t.rejects(mine.create(order('m-2')), {
+      code: 'unavailable',
+      message: /no host of the size ssh.2x1024 is free in ssh-rack1: rack1\/h\d is .*m-1.*; rack1\/h\d is .*m-1/,
+    });
+    await theirs.destroy('other', 'm-1');
+    t.equal((await mine.create(order('m-2'))).ref, made[1]?.ref);
+    await mine.destroy(CLUSTER, 'm-1');
+    await mine.destroy(CLUSTER, 'm-2');
+  });
+});
+
+t.test('a host that is given back is as it was: nothing of ours runs there or lies there', async (t) => {
+  await withInventory(t, 1, async ({ hosts, provider }) => {
+    const [host] = hosts.hosts;
+    if (!host) return;
+    const one = provider();
+    await one.start();
+    writeFileSync(join(host.home, 'theirs'), 'not ours');
+    await one.create(order('m-1'));
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    const remote = await one.remote({ machineId: 'm-1' });
+    // One that hides from its session and its mark, but not from its parent.
+    await remote.run([
+      '/bin/sh',
+      '-c',
+      'env -u CEREBRO_MACHINE setsid sh -c "sleep 301 & wait" >/dev/null 2>&1 & echo kept > made-by-a-recipe',
+    ]);
+    t.ok(marked(`${CLUSTER}/m-1`, host.home).length > 0);
+    t.same(readdirSync(join(host.home, '.cerebro-machine')).sort(), ['claim', 'data', 'home']);
+    await one.destroy(CLUSTER, 'm-1');
+    t.same(marked(`${CLUSTER}/m-1`, host.home), []);
+    t.same(readdirSync(host.home), ['theirs']);
+    t.same(await one.describe(CLUSTER), []);
+  });
+});
+
+t.test('a machine sitter that dies is started again', async (t) => {
+  await withInventory(t, 1, async ({ hosts, provider }) => {
+    const home = hosts.hosts[0]?.home ?? '';
+    const one = provider();
+    await one.start();
+    await one.create(order('m-1'));
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    const file = join(home, '.cerebro-machine', 'data', 'sitter.json');
+    const pid = (): number => JSON.parse(readFileSync(file, 'utf8')).pid;
+    const before = pid();
+    process.kill(before, 'SIGKILL');
+    await eventually(() => existsSync(file) && pid() !== before, 'another one runs');
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it is said to run');
+    await one.destroy(CLUSTER, 'm-1');
+    t.ok(true);
+  });
+});
+
+t.test('a host that cannot be reached is not called gone, is passed over, and is wiped when it is back', async (t) => {
+  await withInventory(t, 2, async ({ hosts, provider }) => {
+    const [first, second] = hosts.hosts;
+    if (!first || !second) return;
+    const one = provider();
+    await one.start();
+    t.equal((await one.create(order('m-1'))).ref, 'rack1/h1');
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    await first.stop();
+    await eventually(async () => (await state(one, 'm-1')) === 'pending', 'nothing is known of it');
+    await t.rejects(one.destroy(CLUSTER, 'm-1'), { code: 'unavailable', message: /cannot be reached by SSH/ });
+    const again = provider();
+    await one.stop();
+    await again.start();
+    t.equal((await again.create(order('m-2'))).ref, 'rack1/h2');
+    t.equal((await again.create(order('m-1'))).ref, 'rack1/h1', 'the order of before is still the same machine');
+    await first.start();
+    await again.destroy(CLUSTER, 'm-1');
+    t.same(marked(`${CLUSTER}/m-1`, first.home), []);
+    t.same(readdirSync(first.home), []);
+    await again.destroy(CLUSTER, 'm-2');
+  });
+});
+
+t.test('a claim that cannot be read keeps its host', async (t) => {
+  await withInventory(t, 1, async ({ hosts, provider }) => {
+    const folder = join(hosts.hosts[0]?.home ?? '', '.cerebro-machine');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'claim'), 'half of');
+    const one = provider();
+    await one.start();
+    await t.rejects(one.create(order('m-1')), { message: /rack1\/h1 is not taken: its claim file cannot be read/ });
+    t.equal(readFileSync(join(folder, 'claim'), 'utf8'), 'half of');
+  });
+});
+
+t.test('an inventory with mistakes is refused with where', async (t) => {
+  const host = { name: 'h1', address: 'a', cpu: 1, mem: 1 };
+  const problems = (value: unknown): string =>
+    config
+      .safeParse(value)
+      .error?.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+      .join('; ') ?? '';
+  t.match(problems({ zones: { rack1: { hosts: [host, host] } } }), /zones.rack1.hosts: two hosts have the same name/);
+  t.match(problems({ zones: { rack1: { hosts: [{ ...host, access: { prot: 22 } }] } } }), /access: .*prot/);
+  t.match(
+    problems({ zones: { rack1: { access: { host_keys: ['AAAA'] }, hosts: [host] } } }),
+    /a host key is "TYPE BASE64"/,
+  );
+});
