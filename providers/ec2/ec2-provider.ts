@@ -6,11 +6,12 @@ import type { Instance, MachineOrder, MachineProvider, ProviderReport } from '..
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import type { MachineType } from '../../core/model/plan.ts';
+import type { SshTarget } from '../remotes/ssh-target.ts';
 import { Catalogue } from './catalogue.ts';
 import { inspectEc2 } from './doctor.ts';
 import { Ec2Region } from './ec2-region.ts';
 import { Fleet } from './fleet.ts';
-import { LaunchBook } from './launch-book.ts';
+import { LaunchBook, type NotedOrder } from './launch-book.ts';
 import { Launcher } from './launcher.ts';
 import { machineView } from './machine-view.ts';
 import { pause } from './pause.ts';
@@ -18,7 +19,6 @@ import { Preparations, type Prepare } from './preparations.ts';
 import type { PriceTable } from './price-table.ts';
 import type { Config } from './schema.ts';
 import { type Site, sitesOf } from './site.ts';
-import type { SshTarget } from './ssh-target.ts';
 
 const NAME = 'aws';
 
@@ -27,11 +27,11 @@ export interface Ec2Services {
   logger: Logger;
   dataDir: string;
   prices(): PriceTable;
-  connect(target: SshTarget): Promise<Remote>;
+  ssh: { remote(target: SshTarget): Remote; close(): void };
   /** The public halves of private keys, by path, as in authorized_keys. Throws `invalid` for what is no key. */
   publicKeys(paths: readonly string[]): string[];
   /** null: the images bring a machine sitter of their own. */
-  prepare: ((remote: Remote, order: MachineOrder, instance: Instance, signal: AbortSignal) => Promise<void>) | null;
+  prepare: ((remote: Remote, order: NotedOrder, instance: Instance, signal: AbortSignal) => Promise<void>) | null;
 }
 
 /** Machines of Amazon EC2, or of what speaks its API, in zones called `aws-` and the availability zone. */
@@ -98,6 +98,7 @@ export class Ec2Provider implements MachineProvider {
     await this.#preparations.stop();
     await this.#watching;
     await Promise.allSettled([...this.#creating.values()].map(({ made }) => made));
+    this.#services.ssh.close();
     this.#book.close();
   }
 
@@ -142,7 +143,7 @@ export class Ec2Provider implements MachineProvider {
   }
 
   async remote({ machineId, address }: { machineId: string; address: string | null }): Promise<Remote> {
-    return this.#services.connect(this.#fleet.target(machineId, address));
+    return this.#services.ssh.remote(this.#fleet.target(machineId, address));
   }
 
   onChange(listener: () => void): void {
@@ -195,9 +196,9 @@ export class Ec2Provider implements MachineProvider {
   }
 
   async #prepare(...[order, instance, signal]: Parameters<Prepare>): Promise<void> {
-    const { prepare, connect } = this.#services;
+    const { prepare, ssh } = this.#services;
     if (prepare === null) return;
-    const remote = await connect(this.#fleet.target(order.machineId, instance.address));
+    const remote = ssh.remote(this.#fleet.target(order.machineId, instance.address));
     try {
       await prepare(remote, order, instance, signal);
     } finally {

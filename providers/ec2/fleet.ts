@@ -3,13 +3,13 @@ import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance } from '../../core/contracts/machine-provider.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
+import { type SshTarget, sshTarget } from '../remotes/ssh-target.ts';
 import type { Ec2Region } from './ec2-region.ts';
 import { Evidence } from './evidence.ts';
 import type { LaunchBook } from './launch-book.ts';
 import { machineView } from './machine-view.ts';
 import type { Config } from './schema.ts';
 import type { Site } from './site.ts';
-import type { SshTarget } from './ssh-target.ts';
 import { TAG, tagOf } from './tags.ts';
 
 /** How long the machines of a region that does not answer are told as they were last seen. */
@@ -107,15 +107,15 @@ export class Fleet {
         'invalid',
         `${machineId} has lost its tag ${TAG.hostKey}: nobody can tell whether its address is still its own`,
       );
-    const { user, port, keys } = site.ssh;
-    return { machineId, address: at, user, port, keys, hostKey };
+    // By the instance's own name: a cloud gives addresses to others again.
+    return sshTarget(at, { ...site.ssh, host_keys: [hostKey] }, seen.instance.InstanceId);
   }
 
   async #ask(region: Ec2Region, clusterId: string): Promise<Instance[]> {
     const key = `${clusterId} ${region.name}`;
     const now = this.#deps.clock.monotonic();
     let instances: Ec2Instance[];
-    let stale: string | undefined;
+    let isStale = false;
     try {
       instances = this.#remember(key, await region.instances(clusterId));
     } catch (error) {
@@ -123,18 +123,18 @@ export class Fleet {
       const explained = region.explain(error, 'DescribeInstances');
       if (!last || now - last.at > STALE_MS || this.#deps.regions.size === 1) throw explained;
       instances = [...last.instances.values()].map(({ instance }) => instance);
-      stale = explained.message;
+      isStale = true;
       this.#deps.logger.warn({ region: region.name }, `its machines are told as last seen: ${messageOf(explained)}`);
     }
-    const evidence =
-      stale === undefined ? await this.#evidence.get(region.name)?.against(region, instances) : undefined;
+    // Old news is no evidence of anything.
+    const evidence = isStale ? undefined : await this.#evidence.get(region.name)?.against(region, instances);
     return instances.flatMap((found) => {
       const view = machineView(found, this.#deps.sites.get(tagOf(found, TAG.zone) ?? ''));
       if (!view) return [];
       const before = this.#seen.get(view.machineId);
       if (!before || view.state !== 'gone' || before.instance.InstanceId === view.ref)
         this.#seen.set(view.machineId, { region: region.name, instance: found });
-      const trouble = view.state === 'gone' ? view.trouble : (evidence?.get(view.ref) ?? stale ?? view.trouble);
+      const trouble = view.state === 'gone' ? view.trouble : (evidence?.get(view.ref) ?? view.trouble);
       return [trouble === undefined ? view : { ...view, trouble }];
     });
   }

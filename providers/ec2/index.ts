@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { definePlugin } from '../../core/define-plugin.ts';
-import { CerebroError } from '../../core/errors.ts';
+import { HostKeyPins } from '../remotes/host-key-pins.ts';
+import { SshConnections } from '../remotes/ssh-connections.ts';
 import { Ec2Provider } from './ec2-provider.ts';
 import { parsePrices } from './price-table.ts';
 import { publicKeysOf } from './public-keys.ts';
@@ -17,9 +19,7 @@ export const plugin = definePlugin({
         ...services,
         prices: () => parsePrices(JSON.parse(readFileSync(new URL('./prices.json', import.meta.url), 'utf8'))),
         publicKeys: publicKeysOf,
-        connect: async () => {
-          throw new CerebroError('unsupported', 'there is no SSH yet');
-        },
+        ssh: new SshConnections(new HostKeyPins(join(services.dataDir, 'ec2', 'known_hosts'))),
         prepare: null,
       },
       options,

@@ -4,6 +4,9 @@ import { z } from 'zod';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { MachineOrder } from '../../core/contracts/machine-provider.ts';
 
+/** An order without its certificate: that is another one each time, and a new one is asked for when it is needed. */
+export type NotedOrder = Omit<MachineOrder, 'identity'>;
+
 const order = z.object({
   clusterId: z.string(),
   machineId: z.string(),
@@ -14,7 +17,7 @@ const order = z.object({
 });
 
 const launch = z.object({
-  order,
+  order: order.transform((read) => read as NotedOrder),
   /** Known as soon as EC2 has answered. */
   ref: z.string().nullable(),
   /** Milliseconds since the epoch until when it may exist without being seen; 0: nothing was ever sent for it. */
@@ -42,7 +45,7 @@ export class LaunchBook {
       if (!name.endsWith('.json')) continue;
       try {
         const read = launch.parse(JSON.parse(readFileSync(join(this.#folder, name), 'utf8')));
-        this.#launches.set(read.order.machineId, read as Launch);
+        this.#launches.set(read.order.machineId, read);
       } catch (error) {
         // The instance itself bears its tags: it is told of, and replaced if it does not come up.
         this.#logger.error({ file: name, err: error }, 'the file of an EC2 machine on its way cannot be read');
@@ -63,8 +66,9 @@ export class LaunchBook {
   }
 
   /** On disk when it returns. */
-  write(order: MachineOrder, change: { ref: string | null; hiddenUntil: number }): void {
-    const after: Launch = { order, ...change };
+  write(order: NotedOrder, change: { ref: string | null; hiddenUntil: number }): void {
+    const { clusterId, machineId, zone, type, intent, token } = order;
+    const after: Launch = { order: { clusterId, machineId, zone, type, intent, token }, ...change };
     const path = this.#path(order.machineId);
     writeFileSync(`${path}.new`, JSON.stringify(after), { mode: 0o600 });
     renameSync(`${path}.new`, path);

@@ -1,5 +1,5 @@
 import type { RunInstancesCommandInput } from '@aws-sdk/client-ec2';
-import type { MachineOrder } from '../../core/contracts/machine-provider.ts';
+import type { NotedOrder } from './launch-book.ts';
 import { readSize } from './machine-size.ts';
 import type { Site } from './site.ts';
 import { TAG } from './tags.ts';
@@ -15,7 +15,7 @@ export interface LaunchParts {
 }
 
 /** The whole request for one machine. It follows from its input alone: an order that is repeated is the same request again. */
-export function launchRequest(order: MachineOrder, site: Site, parts: LaunchParts): RunInstancesCommandInput {
+export function launchRequest(order: NotedOrder, site: Site, parts: LaunchParts): RunInstancesCommandInput {
   const { instanceType, spot } = readSize(order.type.name);
   const Tags = Object.entries({
     ...site.tags,

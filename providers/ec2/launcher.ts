@@ -1,12 +1,11 @@
 import type { Instance as Ec2Instance } from '@aws-sdk/client-ec2';
 import type { Clock } from '../../core/contracts/clock.ts';
-import type { MachineOrder } from '../../core/contracts/machine-provider.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { Catalogue } from './catalogue.ts';
 import { codeOf, isUnknownInstance, mayHaveActed } from './ec2-errors.ts';
 import type { Ec2Region } from './ec2-region.ts';
 import { hostKeyOf } from './host-key.ts';
-import type { LaunchBook } from './launch-book.ts';
+import type { LaunchBook, NotedOrder } from './launch-book.ts';
 import { launchRequest } from './launch-request.ts';
 import { pause } from './pause.ts';
 import type { Config } from './schema.ts';
@@ -36,7 +35,7 @@ export class Launcher {
     this.#deps = deps;
   }
 
-  async launch(region: Ec2Region, site: Site, order: MachineOrder): Promise<Ec2Instance> {
+  async launch(region: Ec2Region, site: Site, order: NotedOrder): Promise<Ec2Instance> {
     const known = await this.#knownFor(region, order);
     if (known) return this.#note(order, known);
     const { book, catalogue } = this.#deps;
@@ -124,7 +123,7 @@ export class Launcher {
   }
 
   /** What EC2 has for the order. An instance that has ended is an answer too: a second one is never made. */
-  async #knownFor(region: Ec2Region, order: MachineOrder): Promise<Ec2Instance | undefined> {
+  async #knownFor(region: Ec2Region, order: NotedOrder): Promise<Ec2Instance | undefined> {
     const found = await region.instances(order.clusterId, order.machineId);
     const other = found.find((one) => tagOf(one, TAG.intent) !== order.intent && one.State?.Name !== 'terminated');
     if (other)
@@ -133,7 +132,7 @@ export class Launcher {
     return mine.find(({ State }) => State?.Name !== 'terminated') ?? mine[0];
   }
 
-  async #byToken(region: Ec2Region, order: MachineOrder): Promise<Ec2Instance> {
+  async #byToken(region: Ec2Region, order: NotedOrder): Promise<Ec2Instance> {
     const { clock, api, signal } = this.#deps;
     const deadline = clock.monotonic() + api.settle * 1000;
     for (;;) {
@@ -148,7 +147,7 @@ export class Launcher {
     }
   }
 
-  #note(order: MachineOrder, made: Ec2Instance): Ec2Instance {
+  #note(order: NotedOrder, made: Ec2Instance): Ec2Instance {
     const { book } = this.#deps;
     if (made.State?.Name === 'terminated') book.remove(order.machineId);
     else book.write(order, { ref: made.InstanceId ?? null, hiddenUntil: this.#settled() });

@@ -28,7 +28,7 @@ export function machineView(found: Ec2Instance, site: Site | undefined): Instanc
     intent: tagOf(found, TAG.intent) ?? '',
     state,
     address,
-    endpoint: address === null || site === undefined ? null : `http://${address}:${site.sitter_port}`,
+    endpoint: address === null || site === undefined ? null : `https://${address}:${site.sitter_port}`,
     ...(trouble !== undefined && { trouble }),
   };
 }

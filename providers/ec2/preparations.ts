@@ -1,13 +1,14 @@
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
-import type { Instance, MachineOrder } from '../../core/contracts/machine-provider.ts';
+import type { Instance } from '../../core/contracts/machine-provider.ts';
 import { messageOf } from '../../core/errors.ts';
+import type { NotedOrder } from './launch-book.ts';
 
 const RETRY_FIRST_MS = 2000;
 const RETRY_MAX_MS = 60_000;
 
 /** Makes a machine that runs ready for its tasks: puts a machine sitter on it. Bears being done again. */
-export type Prepare = (order: MachineOrder, instance: Instance, signal: AbortSignal) => Promise<void>;
+export type Prepare = (order: NotedOrder, instance: Instance, signal: AbortSignal) => Promise<void>;
 
 export interface PreparationsDeps {
   clock: Clock;
@@ -50,7 +51,7 @@ export class Preparations {
   }
 
   /** Sees to it that the machine is prepared: begins, or begins again when the pause after a failure is over. */
-  want(order: MachineOrder, instance: Instance): void {
+  want(order: NotedOrder, instance: Instance): void {
     if (this.#stopped) return;
     const now = this.#deps.clock.monotonic();
     let preparation = this.#running.get(order.machineId);
@@ -74,7 +75,7 @@ export class Preparations {
     return this.#running.get(machineId)?.trouble ?? null;
   }
 
-  async #try(preparation: Preparation, order: MachineOrder, instance: Instance): Promise<void> {
+  async #try(preparation: Preparation, order: NotedOrder, instance: Instance): Promise<void> {
     const { clock, logger, prepare, onChange } = this.#deps;
     const { machineId } = order;
     try {

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 
@@ -7,7 +9,7 @@ export function publicKeysOf(paths: readonly string[]): string[] {
   return paths.map((path) => {
     let text: Buffer;
     try {
-      text = readFileSync(path);
+      text = readFileSync(path.startsWith('~/') ? join(homedir(), path.slice(2)) : path);
     } catch (error) {
       throw new CerebroError('invalid', `ssh.keys: ${path} cannot be read: ${messageOf(error)}`);
     }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { sshAccess } from '../remotes/ssh-target.ts';
 
 const architecture = z.enum(['x86_64', 'arm64']);
 export type Architecture = z.infer<typeof architecture>;
@@ -51,16 +52,10 @@ export const offer = z.strictObject({
   tags: z.record(tagKey, z.string().max(256)).optional(),
   /** Lines of a shell script that a machine runs once, as root, at its first boot. Readable on the machine: no secrets. */
   user_data: z.string().max(8000).optional(),
-  ssh: z
-    .strictObject({
-      user: z
-        .string()
-        .regex(/^[a-z_][a-z0-9_-]*$/)
-        .default('admin'),
-      port: z.number().int().min(1).max(65_535).default(22),
-      /** Private keys, tried in this order; what they need is put on the machines by their user data. */
-      keys: z.array(z.string().min(1)).min(1),
-    })
+  /** How machines are logged in to. The public halves of the keys are put on them at birth, and their host keys are known from it. */
+  ssh: sshAccess
+    .omit({ host_keys: true })
+    .extend({ user: z.string().min(1).default('admin') })
     .optional(),
   sitter_port: z.number().int().min(1).max(65_535).optional(),
 });

@@ -21,7 +21,7 @@ export interface Site
   instance_profile: string | undefined;
   spot_max_price: number | undefined;
   user_data: string | undefined;
-  ssh: { user: string; port: number; keys: string[] };
+  ssh: NonNullable<Offer['ssh']>;
 }
 
 /** The sites of a configuration, by zone. Throws `invalid` for a zone that two regions name. */
@@ -62,7 +62,7 @@ function siteOf(zone: string, az: string, region: string, offers: readonly Offer
     address: first('address') ?? 'public',
     tags: first('tags') ?? {},
     user_data: first('user_data'),
-    ssh: first('ssh') ?? { user: 'admin', port: 22, keys: [] },
+    ssh: first('ssh') ?? { user: 'admin', port: 22, keys: [], connect_timeout: 15 },
     sitter_port: first('sitter_port') ?? 40_000,
   };
 }

@@ -1,7 +1,4 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import t from 'tap';
-import { LocalRemote } from '../../providers/local/local-remote.ts';
 import { machineProviderSuite, type ProviderUnderTest } from '../suites/index.ts';
 import { Ec2UnderTest, ZONE } from './ec2-under-test.ts';
 
@@ -10,17 +7,7 @@ async function make(): Promise<ProviderUnderTest> {
   under.standIn.world.bootMs = 100;
   under.standIn.world.hideMs = 60;
   under.standIn.world.endMs = 60;
-  const again = () =>
-    under.provider(
-      {},
-      {
-        connect: async ({ machineId }) => {
-          const home = join(under.folder, `home-${machineId}`);
-          mkdirSync(home, { recursive: true });
-          return new LocalRemote(home, {});
-        },
-      },
-    );
+  const again = () => under.provider();
   return {
     provider: again(),
     zone: ZONE,

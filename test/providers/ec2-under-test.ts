@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
@@ -56,7 +56,7 @@ export class Ec2UnderTest {
         logger: silentLogger,
         dataDir: this.folder,
         prices: () => parsePrices(prices),
-        connect: async ({ machineId }) => new LocalRemote(join(this.folder, `home-${machineId}`), {}),
+        ssh: { remote: ({ pinName }) => this.localRemote(pinName), close: () => undefined },
         publicKeys: publicKeysOf,
         prepare: null,
         ...services,
@@ -65,6 +65,13 @@ export class Ec2UnderTest {
     );
     this.providers.push(made);
     return made;
+  }
+
+  /** A folder of this host in the instance's stead. */
+  localRemote(instance: string): LocalRemote {
+    const home = join(this.folder, `home-${instance}`);
+    mkdirSync(home, { recursive: true });
+    return new LocalRemote(home, {});
   }
 
   async close(): Promise<void> {
@@ -82,6 +89,7 @@ export function orderOf(machineId: string, more: Partial<MachineOrder> = {}): Ma
     type: { name: 't3.small', cpu: 2, mem: 1792 },
     intent: `intent-of-${machineId}`,
     token: 'a-token',
+    identity: { certificate: 'c', key: 'k', authority: 'a' },
     ...more,
   };
 }
