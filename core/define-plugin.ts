@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { Clock } from './contracts/clock.ts';
 import type { DnsProvider } from './contracts/dns-provider.ts';
-import type { IdentityIssuer } from './contracts/identity-issuer.ts';
+import type { MachineIdentities } from './contracts/identity-issuer.ts';
 import type { LimitEnforcer } from './contracts/limit-enforcer.ts';
 import type { Logger } from './contracts/logger.ts';
 import type { MachineProvider } from './contracts/machine-provider.ts';
@@ -37,7 +37,7 @@ export interface PluginServices {
   /** Where relative recipe paths are looked for, in order, absolute. */
   recipePath: readonly string[];
   /** Certificates for machines whose sitters a provider deploys by itself, or whose own have ended. Cluster sitters have it. */
-  identities: IdentityIssuer;
+  identities: MachineIdentities;
   /** How to start another `cerebro` process with the same code: program and first arguments. */
   selfCommand: readonly string[];
 }

@@ -14,7 +14,7 @@ import type {
   PluginView,
   RollOutAction,
 } from '../contracts/cluster-api.ts';
-import type { IdentityIssuer } from '../contracts/identity-issuer.ts';
+import type { MachineIdentities } from '../contracts/identity-issuer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { Notifier } from '../contracts/notifier.ts';
@@ -239,8 +239,11 @@ export class ClusterSitter implements ClusterApi {
   }
 
   /** Certificates for machines, for providers that deploy sitters by themselves. */
-  get identities(): IdentityIssuer {
-    return this.#authority;
+  get identities(): MachineIdentities {
+    return {
+      issue: (machineId) => this.#authority.issue(machineId),
+      greet: (id, endpoint) => this.#client.greet({ id, endpoint }),
+    };
   }
 
   // --- what is ---

@@ -14,6 +14,9 @@ const READ_MS = 3000;
 /** A stop waits for the task's own stop_timeout, which can be long; the cluster sitter asks again if this is not enough. */
 const REMOVE_MS = 120_000;
 
+/** As much of a machine's record as it takes to speak to it. */
+type Whereabouts = Pick<MachineRecord, 'id' | 'endpoint'>;
+
 const errorBody = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
 
 /** Talks with machine sitters, over mutual TLS. Every call has a deadline; what cannot be reached is `unavailable`. */
@@ -33,6 +36,11 @@ export class MachineClient {
   /** The machine is gone: nothing is kept for it. */
   forget(machineId: string): void {
     this.#agents.forget(machineId);
+  }
+
+  /** Whether it is there and takes us for what we are. */
+  async greet(machine: Whereabouts): Promise<void> {
+    await this.#call(machine, 'GET', '/api/v1/machine', undefined, READ_MS);
   }
 
   /** Gives a machine its next certificate. */
@@ -78,7 +86,7 @@ export class MachineClient {
     }
   }
 
-  async #open(machine: MachineRecord, path: string, signal: AbortSignal): Promise<Readable> {
+  async #open(machine: Whereabouts, path: string, signal: AbortSignal): Promise<Readable> {
     try {
       const response = await request(`${endpointOf(machine)}${path}`, {
         dispatcher: (await this.#agents.of(machine.id)).streams,
@@ -96,7 +104,7 @@ export class MachineClient {
   }
 
   async #call(
-    machine: MachineRecord,
+    machine: Whereabouts,
     method: 'GET' | 'PUT' | 'POST' | 'DELETE',
     path: string,
     body?: unknown,
@@ -120,7 +128,7 @@ export class MachineClient {
     }
   }
 
-  #unreachable(machine: MachineRecord, error: unknown): CerebroError {
+  #unreachable(machine: Whereabouts, error: unknown): CerebroError {
     if (error instanceof CerebroError) return error;
     const ended = systemCode(error) === 'CERT_HAS_EXPIRED';
     if (ended) this.#agents.noteCertificateEnd(machine.id, 0);
@@ -134,7 +142,7 @@ export class MachineClient {
 }
 
 /** Commands go over TLS or not at all. */
-function endpointOf({ id, endpoint }: MachineRecord): string {
+function endpointOf({ id, endpoint }: Whereabouts): string {
   if (endpoint === null) throw new CerebroError('unavailable', `${id} has no address yet`);
   if (!endpoint.startsWith('https://')) {
     throw new CerebroError(
@@ -147,7 +155,7 @@ function endpointOf({ id, endpoint }: MachineRecord): string {
 
 /** The machine's own words, with its code where we know it. */
 async function refusal(
-  machine: MachineRecord,
+  machine: Whereabouts,
   status: number,
   body: { json(): Promise<unknown> },
 ): Promise<CerebroError> {

@@ -8,3 +8,12 @@ export interface IdentityIssuer {
   /** Throws `unavailable` when the store that holds the authority does not answer. */
   issue(machineId: string): Promise<TlsIdentity>;
 }
+
+/** The service `identities` of plugins: what a provider needs that puts machine sitters onto machines by itself. */
+export interface MachineIdentities extends IdentityIssuer {
+  /**
+   * Resolves when the machine sitter at `endpoint` (https://ADDRESS:PORT) answers this cluster sitter over mutual TLS, and is that of
+   * this machine. Asks once; throws `unavailable` with why not.
+   */
+  greet(machineId: string, endpoint: string): Promise<void>;
+}

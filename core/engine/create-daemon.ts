@@ -150,12 +150,19 @@ function pluginServices(cradle: Cradle, options: DaemonOptions, id: string): Plu
     logger: cradle.pino.child({ plugin: id }),
     processes: cradle.processes,
     dataDir: cradle.dataDir,
-    // The cluster sitter is made of plugins itself: it is looked for when it is asked, and not while they are created.
-    identities: cradle.mode === 'cluster' ? { issue: (id) => cradle.clusterSitter.identities.issue(id) } : noIdentities,
+    identities: cradle.mode === 'cluster' ? identitiesOf(cradle) : noIdentities,
     recipePath: [
       ...new Set([process.cwd(), ...cradle.settings.recipe_path.map((folder) => resolve(folder)), packageRoot]),
     ],
     selfCommand: selfCommand(options.pluginsFile === undefined ? undefined : resolve(options.pluginsFile)),
+  };
+}
+
+/** The cluster sitter is made of plugins itself: it is looked for when it is asked, and not while they are created. */
+function identitiesOf(cradle: Cradle): PluginServices['identities'] {
+  return {
+    issue: (machineId) => cradle.clusterSitter.identities.issue(machineId),
+    greet: (machineId, endpoint) => cradle.clusterSitter.identities.greet(machineId, endpoint),
   };
 }
 
