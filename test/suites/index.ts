@@ -1,3 +1,4 @@
+export { type DnsUnderTest, dnsProviderSuite, type Look } from './dns-provider-suite.ts';
 export { limitEnforcerSuite } from './limit-enforcer-suite.ts';
 export { machineProviderSuite, type ProviderUnderTest } from './machine-provider-suite.ts';
 export { type NotifierHarness, notifierSuite } from './notifier-suite.ts';
