@@ -121,7 +121,7 @@ export class Catalogue {
         try {
           this.#shelves.set(site.zone, await this.#ask(site));
         } catch (error) {
-          const { message } = this.#region(site).explain(error, 'DescribeInstanceTypes', { zone: site.zone });
+          const { message } = this.#region(site).explain(error, { zone: site.zone });
           this.#shelves.set(site.zone, { known: false, types: [], architectures: new Map(), complaint: message });
           failed.push(site);
         }

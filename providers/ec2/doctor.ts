@@ -8,7 +8,7 @@ import {
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
 import type { ProviderReport } from '../../core/contracts/machine-provider.ts';
-import { messageOf } from '../../core/errors.ts';
+import { CerebroError } from '../../core/errors.ts';
 import type { Finding } from '../../core/model/finding.ts';
 import type { Catalogue } from './catalogue.ts';
 import { isUnknownInstance } from './ec2-errors.ts';
@@ -16,7 +16,6 @@ import type { Ec2Region } from './ec2-region.ts';
 import { hostKeyOf } from './host-key.ts';
 import { launchRequest } from './launch-request.ts';
 import { leastPolicy } from './policy.ts';
-import type { Config } from './schema.ts';
 import type { Site } from './site.ts';
 import { userData } from './user-data.ts';
 
@@ -24,7 +23,6 @@ import { userData } from './user-data.ts';
 const NOBODY = 'i-00000000000000000';
 
 export interface Ec2Inspection {
-  config: Config;
   sites: ReadonlyMap<string, Site>;
   regions: ReadonlyMap<string, Ec2Region>;
   catalogue: Catalogue;
@@ -55,7 +53,7 @@ export async function inspectEc2(inspection: Ec2Inspection): Promise<ProviderRep
 /** Credentials, and the rights that every zone of the region needs. */
 async function inspectRegion(region: Ec2Region, sites: readonly Site[]): Promise<Finding[]> {
   const { name } = region;
-  const looks: [action: string, call: Parameters<Ec2Region['wouldAllow']>[0]][] = [
+  const looks: [action: string, call: Parameters<Ec2Region['wouldAllow']>[1]][] = [
     ['DescribeInstances', (client, o) => client.send(new DescribeInstancesCommand({ DryRun: true }), o)],
     ['DescribeInstanceStatus', (client, o) => client.send(new DescribeInstanceStatusCommand({ DryRun: true }), o)],
     [
@@ -71,13 +69,13 @@ async function inspectRegion(region: Ec2Region, sites: readonly Site[]): Promise
   const findings: Finding[] = [];
   for (const [action, call] of looks) {
     try {
-      await region.wouldAllow(call);
+      await region.wouldAllow(action, call);
       findings.push(good(`${name}: ec2:${action}`, 'allowed'));
     } catch (error) {
       // Whoever has no right to end it is told so, and not that it does not exist.
       if (isUnknownInstance(error)) findings.push(good(`${name}: ec2:${action}`, 'not refused'));
       else {
-        const { code, message } = region.explain(error, action);
+        const { code, message } = region.explain(error);
         findings.push(bad(`${name}: ec2:${action}`, message, code === 'forbidden' ? 'grant the policy below' : null));
         // Without credentials, or without an answer, the rest is the same sentence.
         if (code !== 'forbidden') break;
@@ -91,11 +89,11 @@ async function inspectSite(site: Site, region: Ec2Region, inspection: Ec2Inspect
   const { catalogue } = inspection;
   const about = (what: string): string => `${site.zone}: ${what}`;
   const findings: Finding[] = [];
-  const look = async (what: string, action: string, ask: () => Promise<string>): Promise<void> => {
+  const look = async (what: string, ask: () => Promise<string>): Promise<void> => {
     try {
       findings.push(good(about(what), await ask()));
     } catch (error) {
-      findings.push(bad(about(what), region.explain(error, action, { zone: site.zone }).message, null));
+      findings.push(bad(about(what), region.explain(error, { zone: site.zone }).message, null));
     }
   };
   const types = catalogue.types(site.zone);
@@ -117,23 +115,27 @@ async function inspectSite(site: Site, region: Ec2Region, inspection: Ec2Inspect
         advice: 'say them in "prices"',
       });
   }
-  await look('SSH keys', 'none', async () => {
+  await look('SSH keys', async () => {
     const keys = inspection.publicKeys(site.ssh.keys);
     if (keys.length === 0 && site.key_pair === undefined)
-      throw new Error('ssh.keys: name a private key, or nobody can prepare the machines');
+      throw new CerebroError('invalid', 'ssh.keys: name a private key, or nobody can prepare the machines');
     return `${keys.length} for ${site.ssh.user}`;
   });
   if (site.key_pair !== undefined) {
     const KeyNames = [site.key_pair];
-    await look('key pair', 'DescribeKeyPairs', async () => {
-      await region.call((client, options) => client.send(new DescribeKeyPairsCommand({ KeyNames }), options));
+    await look('key pair', async () => {
+      await region.call('DescribeKeyPairs', (client, options) =>
+        client.send(new DescribeKeyPairsCommand({ KeyNames }), options),
+      );
       return KeyNames.join();
     });
   }
   if (site.security_groups.length > 0)
-    await look('security groups', 'DescribeSecurityGroups', async () => {
+    await look('security groups', async () => {
       const GroupIds = site.security_groups;
-      await region.call((client, options) => client.send(new DescribeSecurityGroupsCommand({ GroupIds }), options));
+      await region.call('DescribeSecurityGroups', (client, options) =>
+        client.send(new DescribeSecurityGroupsCommand({ GroupIds }), options),
+      );
       return GroupIds.join(', ');
     });
   else
@@ -144,7 +146,7 @@ async function inspectSite(site: Site, region: Ec2Region, inspection: Ec2Inspect
       advice: `name a group that lets this host in at ports ${site.ssh.port} and ${site.sitter_port}`,
     });
   const [type] = types;
-  if (type) await look('a launch (dry run)', 'RunInstances', () => dryLaunch(site, region, type.name, inspection));
+  if (type) await look('a launch (dry run)', () => dryLaunch(site, region, type.name, inspection));
   return findings;
 }
 
@@ -168,7 +170,7 @@ async function dryLaunch(site: Site, region: Ec2Region, size: string, inspection
     userData: userData({ hostKey, authorizedKeys, script: site.user_data }),
     hostKey: hostKey.publicKey,
   });
-  await region.wouldAllow((client, options) =>
+  await region.wouldAllow('RunInstances', (client, options) =>
     client.send(new RunInstancesCommand({ ...request, DryRun: true }), options),
   );
   return `${size} of ${image.id} in ${subnet} would be made`;
@@ -179,5 +181,5 @@ function good(about: string, found: string): Finding {
 }
 
 function bad(about: string, found: string, advice: string | null): Finding {
-  return { about, grade: 'bad', found: messageOf(found), advice };
+  return { about, grade: 'bad', found, advice };
 }

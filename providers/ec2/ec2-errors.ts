@@ -134,11 +134,12 @@ function networkSentence(error: unknown, { action, region }: Doing): { code: Err
       code: 'unavailable',
       sentence: `the host of EC2 in "${region}" is not found (${code}): is that a region? Or this host has no DNS`,
     };
+  const { status } = metadataOf(error);
+  // The SDK calls a broken connection a TimeoutError too.
+  if (/^E[A-Z]+$/.test(code) && code !== 'ETIMEDOUT')
+    return { code: 'unavailable', sentence: `EC2 in ${region} cannot be reached for ${action} (${code})` };
   if (['TimeoutError', 'AbortError', 'RequestTimeout'].includes(codeOf(error)))
     return { code: 'timeout', sentence: `EC2 in ${region} did not answer ${action} in time` };
-  const { status } = metadataOf(error);
-  if (code !== '')
-    return { code: 'unavailable', sentence: `EC2 in ${region} cannot be reached for ${action} (${code})` };
   if (status !== undefined && status >= 500)
     return {
       code: 'unavailable',

@@ -131,13 +131,7 @@ export class Ec2Provider implements MachineProvider {
   async destroy(clusterId: string, machineId: string): Promise<void> {
     await this.#preparations.drop(machineId);
     await this.#creating.get(machineId)?.made.catch(() => undefined);
-    const regions = this.#fleet.regionsOf(machineId);
-    try {
-      await this.#launcher.end(regions, clusterId, machineId);
-    } catch (error) {
-      const [first] = regions;
-      throw first ? first.explain(error, 'TerminateInstances') : error;
-    }
+    await this.#launcher.end(this.#fleet.regionsOf(machineId), clusterId, machineId);
     this.#fleet.forget(clusterId, machineId);
     this.#tell();
   }
@@ -152,7 +146,6 @@ export class Ec2Provider implements MachineProvider {
 
   doctor(): Promise<ProviderReport> {
     return inspectEc2({
-      config: this.#config,
       sites: this.#sites,
       regions: this.#regions,
       catalogue: this.#catalogue,
@@ -168,7 +161,7 @@ export class Ec2Provider implements MachineProvider {
     try {
       made = await this.#launcher.launch(region, site, order);
     } catch (error) {
-      throw region.explain(error, 'RunInstances', { zone: order.zone, type: order.type.name });
+      throw region.explain(error, { zone: order.zone, type: order.type.name });
     }
     const instance = machineView(made, site);
     if (!instance) throw new CerebroError('internal', `EC2 has made ${made.InstanceId} without its tags`);

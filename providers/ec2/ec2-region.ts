@@ -36,6 +36,8 @@ export class Ec2Region {
   readonly #config: Config;
   #ended = new AbortController();
   readonly #budget: CallBudget;
+  /** What was asked when it failed: the SDK's errors do not say. */
+  readonly #failedAt = new WeakMap<Error, string>();
   #client: EC2Client | null = null;
 
   constructor(name: string, config: Config, clock: Clock) {
@@ -56,17 +58,21 @@ export class Ec2Region {
   }
 
   /** Makes one call in its turn, with all of its tries under one deadline. */
-  async call<T>(ask: (client: EC2Client, options: { abortSignal: AbortSignal }) => Promise<T>): Promise<T> {
+  async call<T>(
+    action: string,
+    ask: (client: EC2Client, options: { abortSignal: AbortSignal }) => Promise<T>,
+  ): Promise<T> {
     const { timeout, attempts } = this.#config.api;
     const abortSignal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(timeout * attempts * 1000)]);
-    await this.#budget.take(abortSignal);
-    this.#client ??= ec2Client(this.name, this.#config);
     try {
+      await this.#budget.take(abortSignal);
+      this.#client ??= ec2Client(this.name, this.#config);
       const answer = await orAborted(ask(this.#client, { abortSignal }), abortSignal);
       this.#budget.answered();
       return answer;
     } catch (error) {
       if (isThrottling(error)) this.#budget.throttled();
+      if (error instanceof Error) this.#failedAt.set(error, action);
       throw error;
     }
   }
@@ -91,13 +97,17 @@ export class Ec2Region {
   #describe(Filters: Filter[]): Promise<Ec2Instance[]> {
     return this.#pages(async (NextToken) => {
       const input = { Filters, MaxResults: 1000, ...(NextToken !== undefined && { NextToken }) };
-      const page = await this.call((client, options) => client.send(new DescribeInstancesCommand(input), options));
+      const page = await this.call('DescribeInstances', (client, options) =>
+        client.send(new DescribeInstancesCommand(input), options),
+      );
       return { items: (page.Reservations ?? []).flatMap(({ Instances = [] }) => Instances), next: page.NextToken };
     });
   }
 
   async run(request: RunInstancesCommandInput): Promise<Ec2Instance> {
-    const answer = await this.call((client, options) => client.send(new RunInstancesCommand(request), options));
+    const answer = await this.call('RunInstances', (client, options) =>
+      client.send(new RunInstancesCommand(request), options),
+    );
     const [made] = answer.Instances ?? [];
     if (!made?.InstanceId)
       throw new CerebroError('unavailable', `EC2 in ${this.name} has answered without an instance`);
@@ -105,14 +115,14 @@ export class Ec2Region {
   }
 
   async terminate(ids: readonly string[]): Promise<void> {
-    await this.call((client, options) =>
+    await this.call('TerminateInstances', (client, options) =>
       client.send(new TerminateInstancesCommand({ InstanceIds: [...ids] }), options),
     );
   }
 
   statuses(ids: readonly string[]): Promise<InstanceStatus[]> {
     return this.#inBatches(ids, async (InstanceIds) => {
-      const answer = await this.call((client, options) =>
+      const answer = await this.call('DescribeInstanceStatus', (client, options) =>
         client.send(new DescribeInstanceStatusCommand({ InstanceIds }), options),
       );
       return answer.InstanceStatuses ?? [];
@@ -126,7 +136,7 @@ export class Ec2Region {
         filter('instance-id', ...batch),
         filter('status-code', 'marked-for-termination', 'marked-for-stop'),
       ];
-      const answer = await this.call((client, options) =>
+      const answer = await this.call('DescribeSpotInstanceRequests', (client, options) =>
         client.send(new DescribeSpotInstanceRequestsCommand({ Filters }), options),
       );
       return (answer.SpotInstanceRequests ?? []).flatMap(({ InstanceId }) => InstanceId ?? []);
@@ -137,7 +147,9 @@ export class Ec2Region {
   typeInfos(names: readonly string[]): Promise<InstanceTypeInfo[]> {
     return this.#pages(async (NextToken) => {
       const input = { Filters: [filter('instance-type', ...names)], ...(NextToken !== undefined && { NextToken }) };
-      const page = await this.call((client, options) => client.send(new DescribeInstanceTypesCommand(input), options));
+      const page = await this.call('DescribeInstanceTypes', (client, options) =>
+        client.send(new DescribeInstanceTypesCommand(input), options),
+      );
       return { items: page.InstanceTypes ?? [], next: page.NextToken };
     });
   }
@@ -145,7 +157,7 @@ export class Ec2Region {
   /** Those of the names that are sold in the availability zone. */
   async offered(az: string, names: readonly string[]): Promise<Set<string>> {
     const offers = await this.#pages(async (NextToken) => {
-      const page = await this.call((client, options) =>
+      const page = await this.call('DescribeInstanceTypeOfferings', (client, options) =>
         client.send(
           new DescribeInstanceTypeOfferingsCommand({
             LocationType: 'availability-zone',
@@ -162,7 +174,7 @@ export class Ec2Region {
 
   async images(choice: { id: string } | { name: string; owner: string; architecture: string }): Promise<Image[]> {
     const byId = 'id' in choice;
-    const answer = await this.call((client, options) =>
+    const answer = await this.call('DescribeImages', (client, options) =>
       client.send(
         new DescribeImagesCommand(
           byId
@@ -185,7 +197,7 @@ export class Ec2Region {
 
   /** The default subnet of an availability zone, if there is one. */
   async defaultSubnet(az: string): Promise<string | undefined> {
-    const answer = await this.call((client, options) =>
+    const answer = await this.call('DescribeSubnets', (client, options) =>
       client.send(
         new DescribeSubnetsCommand({ Filters: [filter('availability-zone', az), filter('default-for-az', 'true')] }),
         options,
@@ -196,10 +208,11 @@ export class Ec2Region {
 
   /** true: EC2 would do it. Throws what it says otherwise. */
   async wouldAllow(
+    action: string,
     ask: (client: EC2Client, options: { abortSignal: AbortSignal }) => Promise<unknown>,
   ): Promise<boolean> {
     try {
-      await this.call(ask);
+      await this.call(action, ask);
       return true;
     } catch (error) {
       if (codeOf(error) === 'DryRunOperation') return true;
@@ -207,8 +220,14 @@ export class Ec2Region {
     }
   }
 
-  explain(error: unknown, action: string, more: Pick<Doing, 'zone' | 'type'> = {}): CerebroError {
-    return explain(error, { action: `ec2:${action}`, region: this.name, ...more });
+  /** The error of a call as a sentence; `more` is what an order adds to it. */
+  explain(error: unknown, more: Pick<Doing, 'zone' | 'type'> = {}): CerebroError {
+    const action = error instanceof Error ? this.#failedAt.get(error) : undefined;
+    return explain(error, {
+      action: action === undefined ? 'what was asked' : `ec2:${action}`,
+      region: this.name,
+      ...more,
+    });
   }
 
   async #pages<T>(

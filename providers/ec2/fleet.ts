@@ -120,7 +120,7 @@ export class Fleet {
       instances = this.#remember(key, await region.instances(clusterId));
     } catch (error) {
       const last = this.#shown.get(key);
-      const explained = region.explain(error, 'DescribeInstances');
+      const explained = region.explain(error);
       if (!last || now - last.at > STALE_MS || this.#deps.regions.size === 1) throw explained;
       instances = [...last.instances.values()].map(({ instance }) => instance);
       isStale = true;

@@ -73,7 +73,13 @@ export class Launcher {
     const ended = new Set<string>();
     for (;;) {
       const left = (
-        await Promise.all(regions.map((region) => this.#endSeen(region, clusterId, machineId, ended)))
+        await Promise.all(
+          regions.map((region) =>
+            this.#endSeen(region, clusterId, machineId, ended).catch((error: unknown) => {
+              throw region.explain(error);
+            }),
+          ),
+        )
       ).flat();
       const hidden = this.#hiddenRef(clusterId, machineId, ended);
       if (left.length === 0 && !hidden && !this.#mayAppear(machineId)) break;

@@ -83,7 +83,8 @@ export class Ec2StandIn {
     }
     const answer = (): void => {
       try {
-        response.writeHead(200, { 'content-type': 'text/xml;charset=UTF-8' }).end(act());
+        const text = act();
+        response.writeHead(200, { 'content-type': 'text/xml;charset=UTF-8' }).end(text);
       } catch (error) {
         answerFault(response, error, requestId);
       }
