@@ -4,6 +4,7 @@ import type { DnsProvider } from './contracts/dns-provider.ts';
 import type { MachineIdentities } from './contracts/identity-issuer.ts';
 import type { LimitEnforcer } from './contracts/limit-enforcer.ts';
 import type { Logger } from './contracts/logger.ts';
+import type { MachineApi } from './contracts/machine-api.ts';
 import type { MachineProvider } from './contracts/machine-provider.ts';
 import type { Notifier } from './contracts/notifier.ts';
 import type { ProcessTable } from './contracts/process-table.ts';
@@ -21,7 +22,10 @@ export interface ExtensionPoints {
   'limit-enforcer': LimitEnforcer;
   'recipe-loader': RecipeLoader;
   'state-store': StateStore;
+  /** Pages of a cluster sitter. */
   ui: UiPlugin;
+  /** Pages of a machine sitter. */
+  'machine-ui': UiPlugin<MachineApi>;
   notifier: Notifier;
 }
 export type ExtensionPoint = keyof ExtensionPoints;
@@ -34,6 +38,8 @@ export interface PluginServices {
   processes: ProcessTable;
   /** The daemon's data folder, absolute. A plugin keeps its files in a folder of its own in there. */
   dataDir: string;
+  /** The group of cgroup v2 in which tasks are to live (the setting `tasks_group`); empty: none was named. */
+  tasksGroup: string;
   /** Where relative recipe paths are looked for, in order, absolute. */
   recipePath: readonly string[];
   /** Certificates for machines whose sitters a provider deploys by itself, or whose own have ended. Cluster sitters have it. */

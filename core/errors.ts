@@ -7,6 +7,7 @@ export type ErrorCode =
   | 'not_found'
   | 'ambiguous' // the name fits several things
   | 'conflict' // somebody else changed it meanwhile
+  | 'precondition' // it is not what the caller believes it to be (If-Match)
   | 'too_large'
   | 'no_space' // the disk under the store is full
   | 'no_capacity' // a provider has none of this size in this zone now; `details` is a `NoCapacity` (contracts/machine-provider.ts)

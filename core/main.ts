@@ -50,6 +50,10 @@ const context: CliContext = {
       for (const signal of HANDED_ON) process.off(signal, pass);
     };
   },
+  onHangup: (listener) => {
+    process.on('SIGHUP', listener);
+    return () => process.off('SIGHUP', listener);
+  },
   exitWith: (code) => {
     exitCode = code;
   },

@@ -3,10 +3,12 @@
 export { z } from 'zod';
 export type { Clock, Timer } from './contracts/clock.ts';
 export type * from './contracts/cluster-api.ts';
+export * from './contracts/dns-batch.ts';
 export type * from './contracts/dns-provider.ts';
 export type * from './contracts/identity-issuer.ts';
 export type * from './contracts/limit-enforcer.ts';
 export type { Logger } from './contracts/logger.ts';
+export type * from './contracts/machine-api.ts';
 export type * from './contracts/machine-provider.ts';
 export type * from './contracts/notifier.ts';
 export type * from './contracts/process-table.ts';

@@ -42,6 +42,8 @@ export interface ClientOptions {
   token: string | undefined;
   /** false: this cluster sitter is not to become the one that is meant by default. */
   remember?: boolean;
+  /** What is spoken to, for messages: a machine sitter answers in the same way. */
+  what?: string;
 }
 
 /** The cluster sitter, as the command line talks to it. No answer is `unavailable`; a refusal keeps its code and words. */
@@ -49,11 +51,13 @@ export class ClusterClient {
   readonly url: string;
   readonly #token: string;
   readonly #remembers: boolean;
+  readonly #what: string;
 
-  private constructor(url: string, token: string, remembers: boolean) {
+  private constructor(url: string, token: string, { remember = true, what = 'cluster sitter' }: ClientOptions) {
     this.url = url;
     this.#token = token;
-    this.#remembers = remembers;
+    this.#remembers = remember;
+    this.#what = what;
   }
 
   /** From the flags, the environment, or the user's configuration, in this order. */
@@ -74,7 +78,7 @@ export class ClusterClient {
         `no token for ${url}: give --token or CEREBRO_TOKEN (it is in the file admin.token of the cluster sitter's data folder)`,
       );
     }
-    return new ClusterClient(withoutSlash(url), token, options.remember ?? true);
+    return new ClusterClient(withoutSlash(url), token, options);
   }
 
   async get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
@@ -123,7 +127,7 @@ export class ClusterClient {
       });
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
-      throw new CerebroError('unavailable', `no answer from the cluster sitter at ${this.url}: ${cause}`);
+      throw new CerebroError('unavailable', `no answer from the ${this.#what} at ${this.url}: ${cause}`);
     }
     if (response.ok) {
       if (this.#remembers) this.#remember();
@@ -133,7 +137,7 @@ export class ClusterClient {
     if (!parsed.success)
       throw new CerebroError(
         'internal',
-        `${this.url} answered with status ${response.status}, and not as a cluster sitter does`,
+        `${this.url} answered with status ${response.status}, and not as a ${this.#what} does`,
       );
     const { code, message, details } = parsed.data.error;
     throw new RefusedError(code as ErrorCode, message, details);

@@ -14,6 +14,8 @@ export interface CliContext {
    * it: what follows is the command's business, also when somebody insists. Returns how to stop that.
    */
   onSignal(listener: (signal: NodeJS.Signals) => void): () => void;
+  /** SIGHUP, for a daemon that reads something again then. Returns how to stop. */
+  onHangup(listener: () => void): () => void;
   /** The exit code for when the command returns. */
   exitWith(code: number): void;
 }

@@ -2,6 +2,7 @@ import type { Mode } from '../define-plugin.ts';
 import type { Daemon } from '../engine/create-daemon.ts';
 import { CerebroError } from '../errors.ts';
 import type { CliContext } from './context.ts';
+import { daemonize } from './daemonize.ts';
 
 /** The flags of the program itself, before any command. */
 export interface DaemonFlags {
@@ -12,7 +13,13 @@ export interface DaemonFlags {
   settings?: string;
   plugins?: string;
   logLevel?: string;
+  tasksGroup?: string;
   portFallback?: boolean;
+  daemon?: boolean;
+  tasks?: string;
+  stopTasks?: boolean;
+  capacityCpu?: string;
+  capacityMem?: string;
 }
 
 export interface RunOptions {
@@ -34,6 +41,11 @@ export async function runDaemon(
     ...(flags.dataDir !== undefined && { data_dir: flags.dataDir }),
     ...(flags.host !== undefined && { host: flags.host }),
     ...(flags.port !== undefined && { port: portOf(flags.port) }),
+    ...(flags.tasksGroup !== undefined && { tasks_group: flags.tasksGroup }),
+    ...(flags.tasks !== undefined && { tasks_file: flags.tasks }),
+    ...(flags.stopTasks !== undefined && { stop_tasks: flags.stopTasks }),
+    ...(flags.capacityCpu !== undefined && { capacity_cpu: amountOf('--capacity-cpu', flags.capacityCpu) }),
+    ...(flags.capacityMem !== undefined && { capacity_mem: amountOf('--capacity-mem', flags.capacityMem) }),
     ...(flags.logLevel !== undefined && { log_level: flags.logLevel as 'info' }),
   });
   const stop = new AbortController();
@@ -45,14 +57,24 @@ export async function runDaemon(
     portFallback: flags.portFallback ?? false,
     onStopRequested: () => stop.abort(),
   });
-  await daemon.start();
+  // Before the start already: a signal that comes then must not end the daemon.
+  const offHangup = options.mode === 'machine' ? context.onHangup(() => void daemon.reload()) : () => undefined;
+  try {
+    await daemon.start();
+  } catch (error) {
+    offHangup();
+    throw error;
+  }
   try {
     options.onStarted(daemon);
     const signal = AbortSignal.any([context.interrupted, stop.signal]);
     if (!signal.aborted)
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-    return stop.signal.aborted ? 'asked' : 'interrupted';
+    const ended = stop.signal.aborted ? 'asked' : 'interrupted';
+    if (ended === 'interrupted' && settings.stop_tasks) await daemon.endTasks();
+    return ended;
   } finally {
+    offHangup();
     await daemon.stop();
   }
 }
@@ -64,11 +86,22 @@ function portOf(text: string): number {
   return port;
 }
 
+function amountOf(flag: string, text: string): number {
+  const amount = Number(text);
+  if (text.trim() === '' || !(amount >= 0))
+    throw new CerebroError('usage', `${flag}: expected a number, got "${text}"`);
+  return amount;
+}
+
 /** `cerebro --mode machine|cluster`. */
 export async function modeCommand(flags: DaemonFlags, context: CliContext): Promise<void> {
   const { mode } = flags;
   if (mode !== 'machine' && mode !== 'cluster')
     throw new CerebroError('usage', `--mode: "${mode}" is neither machine nor cluster`);
-  const started = (daemon: Daemon): void => context.err(`cerebro: the ${mode} sitter listens on ${daemon.url}`);
+  if (flags.daemon) return daemonize(flags, context);
+  const started = (daemon: Daemon): void => {
+    context.err(`cerebro: the ${mode} sitter listens on ${daemon.url}`);
+    context.err('cerebro: a browser signs in there with the token in the file admin.token of the data folder');
+  };
   await runDaemon(flags, { mode, logFile: undefined, onStarted: started }, context);
 }

@@ -4,6 +4,7 @@ import type { Change, Condition, Operation, StateStore, Watch } from '../contrac
 import { CerebroError } from '../errors.ts';
 import { type AlertRecord, alertRecord } from '../model/alert.ts';
 import { type CopyRecord, copyRecord } from '../model/copy.ts';
+import { type DnsRecord, dnsRecord } from '../model/dns.ts';
 import { type ClusterEvent, clusterEvent, type NewEvent } from '../model/event.ts';
 import { type JobRecord, type JobVersion, jobRecord, jobVersion } from '../model/job.ts';
 import { type MachineRecord, machineRecord } from '../model/machine.ts';
@@ -23,6 +24,8 @@ export const keys = {
   jobSerial: (slug: string): string => `serial/job/${slug}`,
   /** The last event of a machine that stands on the timeline. */
   cursor: (machine: string): string => `cursor/${machine}`,
+  /** The A record set of a name. */
+  dns: (name: string): string => `dns/${name}/A`,
   runtime: 'settings/runtime',
   cluster: 'meta/cluster',
   alert: (key: string): string => `alert/${key}`,
@@ -48,6 +51,8 @@ export class ClusterRecords {
   readonly serials = new Map<string, number>();
   readonly cursors = new Map<string, number>();
   readonly alerts = new Map<string, AlertRecord>();
+  /** By NAME/TYPE. */
+  readonly dns = new Map<string, DnsRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
   clusterId = '';
   /** Oldest first. */
@@ -196,6 +201,9 @@ export class ClusterRecords {
       case 'cursor':
         if (value === null) this.cursors.delete(rest);
         else this.cursors.set(rest, Number(value));
+        return;
+      case 'dns':
+        keep(this.dns, rest, value, dnsRecord, key);
         return;
       case 'settings':
         this.runtime = runtimeSettings.parse(value ?? { maxIdlePerZone: {} });

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type {
   ApplyOptions,
@@ -14,6 +13,7 @@ import type {
   PluginView,
   RollOutAction,
 } from '../contracts/cluster-api.ts';
+import type { DnsProvider } from '../contracts/dns-provider.ts';
 import type { MachineIdentities } from '../contracts/identity-issuer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
@@ -24,17 +24,21 @@ import { didYouMean } from '../decide/nearest-names.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
 import { CerebroError } from '../errors.ts';
 import type { AlertView } from '../model/alert.ts';
+import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
+import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
+import type { WorkCounts } from '../model/work-counts.ts';
 import { providerOf } from '../model/zone.ts';
 import { Alerts } from './alerts.ts';
 import { type Authority, CertificateAuthority } from './certificate-authority.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterRecords, keys } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
+import { DnsPublisher } from './dns-publisher.ts';
 import { Executor } from './executor.ts';
 import { Intake } from './intake.ts';
 import { JobOrders } from './job-orders.ts';
@@ -47,6 +51,7 @@ import { planSentences } from './plan-sentences.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
+import { WorkCounter } from './work-counter.ts';
 
 const STOP_MS = 5000;
 
@@ -54,6 +59,7 @@ export interface ClusterSitterDeps {
   settings: Settings;
   store: StateStore;
   providers: readonly MachineProvider[];
+  dnsProviders?: readonly DnsProvider[];
   recipeLoaders: readonly RecipeLoader[];
   notifiers: readonly Notifier[];
   /** Another than the one that is kept in the store. */
@@ -80,11 +86,13 @@ export class ClusterSitter implements ClusterApi {
   readonly #recipes: RecipeRunner;
   readonly #executor: Executor;
   readonly #reconciler: Reconciler;
+  readonly #dns: DnsPublisher;
   readonly #intake: Intake;
   readonly #views: ClusterViews;
   readonly #alerts: Alerts;
   readonly #jobOrders: JobOrders;
   readonly #machineOrders: MachineOrders;
+  readonly #work = new WorkCounter();
   readonly #empty = new EmptyMachines();
   readonly #providers: ReadonlyMap<string, MachineProvider>;
   readonly #listeners = new Set<() => void>();
@@ -134,6 +142,7 @@ export class ClusterSitter implements ClusterApi {
       logger,
       onNews: () => {
         this.#reconciler.poke();
+        this.#dns.poke();
         this.#changed();
       },
       onVitals: () => this.#changed(),
@@ -144,6 +153,7 @@ export class ClusterSitter implements ClusterApi {
       client: this.#client,
       recipes: this.#recipes,
       identities: authority,
+      work: this.#work,
       clock,
       logger,
       leashSeconds: settings.lost_after,
@@ -155,16 +165,27 @@ export class ClusterSitter implements ClusterApi {
     this.#reconciler = new Reconciler({
       records: this.#records,
       executor: this.#executor,
+      work: this.#work,
       clock,
       logger,
       snapshot: (now) => this.#snapshot(now),
       plan: deps.plan ?? planCluster,
+    });
+    this.#dns = new DnsPublisher({
+      settings,
+      records: this.#records,
+      providers: deps.dnsProviders ?? [],
+      clock,
+      logger,
+      snapshot: (now) => this.#snapshot(now),
+      onChange: () => this.#reconciler.poke(),
     });
     this.#intake = new Intake({
       records: this.#records,
       recipes: this.#recipes,
       providers: [...this.#providers.keys()],
       types: (zone) => this.machineTypes(zone),
+      dnsScope: settings.dns_scope,
     });
     const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
     this.#jobOrders = new JobOrders(orders);
@@ -208,6 +229,7 @@ export class ClusterSitter implements ClusterApi {
     this.#reconciler.start();
     this.#alerts.start();
     this.#certificates.start();
+    this.#dns.start();
     logger.info(
       { epoch: this.#lease.epoch, jobs: this.#records.jobs.size, machines: this.#records.machines.size },
       'the cluster sitter leads',
@@ -218,6 +240,7 @@ export class ClusterSitter implements ClusterApi {
     this.#tick?.cancel();
     await this.#alerts.stop();
     await this.#certificates.stop();
+    await this.#dns.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#executor.stop(STOP_MS);
@@ -229,6 +252,7 @@ export class ClusterSitter implements ClusterApi {
 
   /** Stops everything that runs on this host's own machines, to be taken up by the next start. */
   async suspend(by: string): Promise<void> {
+    await this.#dns.stop();
     await this.#reconciler.stop();
     await this.#observer.stop();
     await this.#records.transact(() => ({
@@ -249,12 +273,14 @@ export class ClusterSitter implements ClusterApi {
   // --- what is ---
 
   status(): ClusterStatus {
+    const summary = this.#views.summary();
     return {
       clusterId: this.#records.clusterId,
       version: this.#deps.version,
       startedAt: new Date(this.#startedAt).toISOString(),
       epoch: this.#lease?.epoch ?? 0,
-      ...this.#views.summary(),
+      ...summary,
+      attention: [...summary.attention, ...this.#dns.attention],
       maxIdlePerZone: { '*': this.#deps.settings.max_idle_per_zone, ...this.#records.runtime.maxIdlePerZone },
     };
   }
@@ -293,6 +319,16 @@ export class ClusterSitter implements ClusterApi {
     return this.#client.runs(this.#machineOrders.record(machine), copy);
   }
 
+  async history(of: { machine: string } | { copy: string }, span: HistorySpan): Promise<History> {
+    if ('machine' in of) return this.#client.history(this.#machineOrders.record(of.machine), MACHINE_SUBJECT, span);
+    const { machine, copy } = this.copy(of.copy);
+    return this.#client.history(this.#machineOrders.record(machine), `${TASK_PREFIX}${copy}`, span);
+  }
+
+  work(): WorkCounts {
+    return { ...this.#work.counts(), events: this.#records.events.at(-1)?.seq ?? 0 };
+  }
+
   async events(query: EventQuery): Promise<ClusterEvent[]> {
     return this.#views.events(query);
   }
@@ -313,6 +349,14 @@ export class ClusterSitter implements ClusterApi {
     return this.#providers.get(providerOf(zone))?.types(zone) ?? [];
   }
 
+  dns(): DnsView {
+    return this.#dns.view();
+  }
+
+  async checkDns(): Promise<DnsView> {
+    return this.#dns.check();
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -322,7 +366,7 @@ export class ClusterSitter implements ClusterApi {
 
   async apply(text: string, options: ApplyOptions): Promise<ApplyResult> {
     const specs = await this.#intake.read(text, options.source);
-    const plan = this.#preview(specs);
+    const plan = [...this.#preview(specs), ...(await this.#dns.forecast(specs))];
     const draft = this.#intake.draft(specs, options.by, this.#deps.clock.now());
     if (options.dryRun) return { dryRun: true, changes: draft.changes, plan };
     const changes = await this.#intake.apply(specs, options.by, this.#deps.clock.now(), options.ifUpdatedAt);
@@ -412,11 +456,11 @@ export class ClusterSitter implements ClusterApi {
   async log(
     name: string,
     which: { machine?: string | undefined; copy?: string | undefined },
-    query: URLSearchParams,
+    asked: { query: URLSearchParams; headers: Record<string, string> },
     signal: AbortSignal,
-  ): Promise<Readable> {
+  ): ReturnType<MachineClient['log']> {
     const copy = this.#views.findCopy(name, which);
-    return this.#client.log(this.#machineOrders.record(copy.machine), copy.copy, query, signal);
+    return this.#client.log(this.#machineOrders.record(copy.machine), copy.copy, asked, signal);
   }
 
   // --- inside ---
@@ -433,7 +477,7 @@ export class ClusterSitter implements ClusterApi {
 
   #snapshot(now: number): ReturnType<typeof snapshotOf> {
     this.#noticePause(now);
-    return snapshotOf(
+    const snapshot = snapshotOf(
       {
         records: this.#records,
         contacts: this.#observer.contacts,
@@ -446,6 +490,7 @@ export class ClusterSitter implements ClusterApi {
       },
       now,
     );
+    return { ...snapshot, dnsHolds: this.#dns.holds(snapshot) };
   }
 
   /** What would follow if these jobs were in force. */

@@ -10,6 +10,7 @@ import type {
 } from '../contracts/cluster-api.ts';
 import { copyCondition } from '../decide/copy-state.ts';
 import { type Health, healthOf } from '../decide/judge-machines.ts';
+import { machineUse } from '../decide/machine-use.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { CerebroError } from '../errors.ts';
 import { jobRunViewOf, rollOutViewOf } from '../model/cluster-view.ts';
@@ -19,17 +20,17 @@ import { copiesIn, type JobRecord } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { ClusterSnapshot, Complaint, MachineContact } from '../model/plan.ts';
 import { nextTime } from '../model/schedule.ts';
+import type { HostVitals } from '../model/vitals.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 
 export interface ViewDeps {
   records: ClusterRecords;
-  contacts: ReadonlyMap<string, MachineContact>;
+  contacts: ReadonlyMap<string, MachineContact & { host: HostVitals | null }>;
   clock: Clock;
   snapshot(): ClusterSnapshot;
   complaints(): readonly Complaint[];
 }
 
-const MB = 1024 * 1024;
 const EXPLAINED_EVENTS = 20;
 
 /** What people and programs are shown, made from the records and the last observations at the moment they ask. */
@@ -252,6 +253,7 @@ export class ClusterViews {
     const serving = machine.state === 'ready' || machine.state === 'draining';
     const silent = serving && health !== 'ok';
     const usage = contact?.tasks ? [...contact.tasks.values()].flatMap((task) => task.usage ?? []) : null;
+    const used = machineUse(machine, contact?.host ?? null, usage);
     const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
     return {
       id: machine.id,
@@ -266,12 +268,12 @@ export class ClusterViews {
       cpu: {
         offered: machine.cpu,
         reserved: round(sum(copies.map((copy) => copy.cpu))),
-        used: usage && round(sum(usage.map((u) => u.cpu))),
+        used: used.cpu,
       },
       mem: {
         offered: machine.mem,
         reserved: sum(copies.map((copy) => copy.mem)),
-        used: usage && Math.round(sum(usage.map((u) => u.memBytes)) / MB),
+        used: used.mem,
       },
       since: new Date(machine.stateSince).toISOString(),
       createdAt: new Date(machine.createdAt).toISOString(),

@@ -12,6 +12,7 @@ import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
 import type { MachineLink } from './machine-link.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
+import type { WorkCounter } from './work-counter.ts';
 
 /** Effects under way at a time; the rest wait for the next pass. */
 const CONCURRENT = 64;
@@ -28,6 +29,7 @@ export interface ExecutorDeps {
   client: MachineLink;
   recipes: RecipeRunner;
   identities: IdentityIssuer;
+  work: WorkCounter;
   clock: Clock;
   logger: Logger;
   /** For tasks of jobs that may not run twice. */
@@ -97,8 +99,10 @@ export class Executor {
     try {
       await this.#act(effect, signal);
       this.#forgetPause(effect);
+      this.#deps.work.effect(effect.kind, 'done');
     } catch (error) {
       if (this.#stopped || signal.aborted) return;
+      this.#deps.work.effect(effect.kind, 'failed');
       this.#pause(effect);
       this.#deps.logger.warn(
         { effect: effect.kind, key: effect.key, err: error },

@@ -1,6 +1,7 @@
 import type { JobChange } from '../contracts/cluster-api.ts';
 import type { Operation } from '../contracts/state-store.ts';
 import { checkJobs, compareSpecs, slugFor } from '../decide/check-jobs.ts';
+import { checkDnsNames, type DnsScope } from '../decide/dns-names.ts';
 import { readJobFile } from '../decide/read-job-file.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
@@ -18,6 +19,7 @@ export interface IntakeDeps {
   recipes: RecipeRunner;
   providers: readonly string[];
   types(zone: string): readonly MachineType[];
+  dnsScope: DnsScope;
 }
 
 /** What a job file would change: decided as a whole, before anything is changed. */
@@ -40,8 +42,8 @@ export class Intake {
     const { entries, problems } = readJobFile(text, source);
     if (problems.length > 0) throw refused(problems.map((problem) => problem.sentence));
     const specs = entries.map((entry) => entry.spec);
-    const { records, providers, types, recipes } = this.#deps;
-    const found = checkJobs(specs, { jobs: records.jobs, providers, types });
+    const { recipes } = this.#deps;
+    const found = this.#check(specs);
     for (const spec of specs) {
       if (spec.deployment_recipe === undefined) continue;
       try {
@@ -103,8 +105,7 @@ export class Intake {
 
   /** Throws `invalid` for what this cluster cannot do. */
   check(specs: readonly JobSpec[]): void {
-    const { records, providers, types } = this.#deps;
-    const found = checkJobs(specs, { jobs: records.jobs, providers, types });
+    const found = this.#check(specs);
     if (found.length > 0) throw refused(found);
   }
 
@@ -119,6 +120,13 @@ export class Intake {
       return this.#write(draft, by);
     });
     return changes;
+  }
+
+  /** What these jobs ask for that this cluster cannot do. */
+  #check(specs: readonly JobSpec[]): string[] {
+    const { records, providers, types, dnsScope } = this.#deps;
+    const problems = checkJobs(specs, { jobs: records.jobs, providers, types });
+    return [...problems, ...checkDnsNames(specs, records.jobs, dnsScope)];
   }
 
   #write(draft: Draft, by: string): RecordChange {

@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { request } from 'undici';
 import { z } from 'zod';
 import { CerebroError, type ErrorCode, messageOf, systemCode } from '../errors.ts';
+import { type History, type HistorySpan, history } from '../model/history.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import { EPOCH_HEADER, type MachineMessage, machineMessage } from '../model/machine-stream.ts';
 import { type RunEnd, runEnd, type TaskDefinition, type TaskStatus, taskStatus } from '../model/task.ts';
@@ -70,14 +71,26 @@ export class MachineClient {
     return z.array(runEnd).parse(await this.#call(machine, 'GET', path, undefined, READ_MS));
   }
 
+  /** `of`: `machine`, or `task:ID`. */
+  async history(machine: MachineRecord, of: string, span: HistorySpan): Promise<History> {
+    const query = new URLSearchParams({ of, span });
+    return history.parse(await this.#call(machine, 'GET', `/api/v1/history?${query}`, undefined, READ_MS));
+  }
+
   /** What a task wrote, as the machine sends it. The caller destroys the stream, or aborts. */
-  async log(machine: MachineRecord, id: string, query: URLSearchParams, signal: AbortSignal): Promise<Readable> {
-    return this.#open(machine, `/logs/${encodeURIComponent(id)}?${query}`, signal);
+  async log(
+    machine: MachineRecord,
+    id: string,
+    asked: { query: URLSearchParams; headers: Record<string, string> },
+    signal: AbortSignal,
+  ): Promise<{ status: number; headers: Record<string, string>; body: Readable }> {
+    return this.#open(machine, `/logs/${encodeURIComponent(id)}?${asked.query}`, signal, asked.headers);
   }
 
   /** The machine's stream: `hello`, then every change, for as long as the connection holds. */
   async *watch(machine: MachineRecord, since: number, signal: AbortSignal): AsyncGenerator<MachineMessage> {
-    const stream = await this.#open(machine, `/api/v1/watch?since=${since}`, signal);
+    const { body: stream } = await this.#open(machine, `/api/v1/watch?since=${since}`, signal);
+    stream.setEncoding('utf8');
     let rest = '';
     for await (const chunk of stream) {
       const lines = (rest + String(chunk)).split('\n');
@@ -86,18 +99,26 @@ export class MachineClient {
     }
   }
 
-  async #open(machine: Whereabouts, path: string, signal: AbortSignal): Promise<Readable> {
+  async #open(
+    machine: Whereabouts,
+    path: string,
+    signal: AbortSignal,
+    headers: Record<string, string> = {},
+  ): Promise<{ status: number; headers: Record<string, string>; body: Readable }> {
     try {
       const response = await request(`${endpointOf(machine)}${path}`, {
         dispatcher: (await this.#agents.of(machine.id)).streams,
-        headers: this.#headers(),
+        headers: { ...headers, ...this.#headers() },
         headersTimeout: ANSWER_MS,
         bodyTimeout: 0,
         signal,
       });
-      if (response.statusCode >= 400) throw await refusal(machine, response.statusCode, response.body);
-      response.body.setEncoding('utf8');
-      return response.body;
+      // A range that is not kept is an answer for whoever asked for it.
+      if (response.statusCode >= 400 && response.statusCode !== 416)
+        throw await refusal(machine, response.statusCode, response.body);
+      const said: Record<string, string> = {};
+      for (const [name, value] of Object.entries(response.headers)) if (typeof value === 'string') said[name] = value;
+      return { status: response.statusCode, headers: said, body: response.body };
     } catch (error) {
       throw this.#unreachable(machine, error);
     }

@@ -7,6 +7,7 @@ import type { MachineRecord } from '../model/machine.ts';
 import type { MachineMessage } from '../model/machine-stream.ts';
 import type { MachineContact, Orphan } from '../model/plan.ts';
 import type { TaskStatus } from '../model/task.ts';
+import type { HostVitals } from '../model/vitals.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
 import type { MachineLink } from './machine-link.ts';
@@ -46,6 +47,8 @@ interface Contact extends MachineContact {
   /** When it was last told that its tasks may go on. */
   leashedAt: number;
   tasks: Map<string, TaskStatus> | null;
+  /** How the whole machine was doing when it last said so. */
+  host: HostVitals | null;
 }
 
 /** One open stream to one machine, tried again for as long as the machine has an address. */
@@ -202,7 +205,15 @@ export class Observer {
   #contact(id: string): Contact {
     let contact = this.contacts.get(id);
     if (!contact) {
-      contact = { heardAt: 0, connected: false, providerSays: 'unknown', trouble: null, leashedAt: 0, tasks: null };
+      contact = {
+        heardAt: 0,
+        connected: false,
+        providerSays: 'unknown',
+        trouble: null,
+        leashedAt: 0,
+        tasks: null,
+        host: null,
+      };
       this.contacts.set(id, contact);
     }
     return contact;
@@ -301,6 +312,10 @@ export class Observer {
         return;
       case 'event':
         this.#queueEvent(id, message.event);
+        return;
+      case 'vitals':
+        contact.host = message.host;
+        this.#deps.onVitals();
         return;
       case 'beat':
         return;

@@ -6,6 +6,7 @@ import type { ClusterSnapshot, Complaint, Plan } from '../model/plan.ts';
 import { applyPlan } from './apply-plan.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 import type { Executor } from './executor.ts';
+import type { WorkCounter } from './work-counter.ts';
 
 /** News that come close together are planned together. */
 const GATHER_MS = 10;
@@ -18,6 +19,7 @@ const RESTLESS = 50;
 export interface ReconcilerDeps {
   records: ClusterRecords;
   executor: Executor;
+  work: WorkCounter;
   clock: Clock;
   logger: Logger;
   snapshot(now: number): ClusterSnapshot;
@@ -93,6 +95,7 @@ export class Reconciler {
         return plan.actions.length === 0 ? null : applyPlan(plan, records, now);
       });
       this.#trouble = null;
+      this.#deps.work.pass('done');
       await this.#complain(plan.complaints);
       const after = dueEffects(this.#deps.snapshot(clock.now()));
       executor.start(after.effects.filter((effect) => !executor.busy(effect.key) || effect.kind === 'remove-task'));
@@ -110,6 +113,7 @@ export class Reconciler {
     } catch (error) {
       // The records are as they were. A store that is full or away is asked again; tasks run on meanwhile.
       this.#trouble = messageOf(error);
+      this.#deps.work.pass('failed');
       logger.error({ err: error }, 'a plan could not be carried out; it is made again');
       if (!this.#stopped) this.#arm(RETRY_MS);
     }

@@ -8,10 +8,13 @@ import type {
   MachineView,
   PluginView,
 } from '../model/cluster-view.ts';
+import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
+import type { History, HistorySpan } from '../model/history.ts';
 import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { RunEnd } from '../model/task.ts';
+import type { WorkCounts } from '../model/work-counts.ts';
 
 export type {
   ApplyResult,
@@ -24,6 +27,8 @@ export type {
   PluginView,
   ZoneCounts,
 } from '../model/cluster-view.ts';
+
+export type { DnsAliasView, DnsNameView, DnsView } from '../model/dns.ts';
 
 export interface EventQuery {
   since?: number | undefined;
@@ -54,12 +59,20 @@ export interface ClusterApi {
   copies(filter?: { job?: string; machine?: string }): CopyView[];
   copy(id: string): CopyView;
   postMortems(copy: string): Promise<RunEnd[]>;
+  /** The past of a machine or a copy, asked of the machine that has it. Throws `unavailable` when that does not answer. */
+  history(of: { machine: string } | { copy: string }, span: HistorySpan): Promise<History>;
+  /** What was done since this cluster sitter was started. */
+  work(): WorkCounts;
   events(query: EventQuery): Promise<ClusterEvent[]>;
   explain(about: string): Promise<Explanation>;
   /** The alerts that last, the newest first. */
   alerts(): AlertView[];
   plugins(): PluginView[];
   machineTypes(zone: string): readonly MachineType[];
+  /** Every name, as it was last known. */
+  dns(): DnsView;
+  /** Looks at every name, and whether people's own CNAMEs are there, before it answers. */
+  checkDns(): Promise<DnsView>;
   apply(text: string, options: ApplyOptions): Promise<ApplyResult>;
   removeJob(name: string, by: string): Promise<void>;
   /** A copy at once, or all of a job by and by; resolves to their ids when that is ordered. */

@@ -14,6 +14,8 @@ export interface WantedSet extends DnsRecordSet {
 const MAX_TTL_SECONDS = 2 ** 31 - 1;
 /** What every service here takes as one text. */
 const MAX_TEXT_BYTES = 4000;
+/** Sets that one sentence names. */
+const MAX_NAMED = 10;
 const LABEL = /^[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?$/;
 
 /**
@@ -55,9 +57,11 @@ export function labelOf(set: { name: string; type: string }): string {
   return `${set.name}/${set.type}`;
 }
 
-/** The error for sets that are not as the caller believes; `why` goes on after their names. */
+/** The error for sets that are not as the caller believes; `why` goes on after their names, of which `details` has all. */
 export function foreignSets(sets: readonly { name: string; type: string }[], why: string): CerebroError {
-  return new CerebroError('conflict', `${sets.map(labelOf).join(', ')}: ${why}`, {
+  const named = sets.slice(0, MAX_NAMED).map(labelOf).join(', ');
+  const more = sets.length > MAX_NAMED ? ` and ${sets.length - MAX_NAMED} more` : '';
+  return new CerebroError('conflict', `${named}${more}: ${why}`, {
     details: sets.map(({ name, type }) => ({ name, type })),
   });
 }

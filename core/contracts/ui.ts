@@ -19,7 +19,8 @@ export type PageAnswer =
   /** For programs. */
   | { json: unknown; status?: number };
 
-export interface Page {
+/** `Api`: what the page is made from, the cluster's or (for the point `machine-ui`) one machine's. */
+export interface Page<Api = ClusterApi> {
   method: 'GET' | 'POST';
   /** A router path: `/jobs/:name`. */
   path: string;
@@ -30,14 +31,14 @@ export interface Page {
   audience?: 'people' | 'programs';
   /** The entry in the navigation, if it has one. */
   nav?: { title: string; order: number };
-  answer(request: PageRequest, api: ClusterApi): Promise<PageAnswer>;
+  answer(request: PageRequest, api: Api): Promise<PageAnswer>;
 }
 
-/** Pages of the dashboard. Templates are Nunjucks files under `templates`, found before the built-in ones. */
-export interface UiPlugin {
+/** Pages of the dashboard, or of a machine sitter. Templates are Nunjucks files under `templates`, found before the built-in ones. */
+export interface UiPlugin<Api = ClusterApi> {
   readonly name: string;
   start(): Promise<void>;
   stop(): Promise<void>;
   readonly templates: string | null;
-  readonly pages: readonly Page[];
+  readonly pages: readonly Page<Api>[];
 }

@@ -18,7 +18,10 @@ export type Effect =
 
 /** What the records ask for at this moment, and when (without news) they will ask for more. */
 export function dueEffects(
-  snapshot: Pick<ClusterSnapshot, 'now' | 'jobs' | 'machines' | 'copies' | 'contacts' | 'orphans' | 'limits'>,
+  snapshot: Pick<
+    ClusterSnapshot,
+    'now' | 'jobs' | 'machines' | 'copies' | 'contacts' | 'orphans' | 'limits' | 'dnsHolds'
+  >,
 ): {
   effects: Effect[];
   wakeAt: number | null;
@@ -29,6 +32,13 @@ export function dueEffects(
     if (record.nextAttemptAt <= snapshot.now) return true;
     if (wakeAt === null || record.nextAttemptAt < wakeAt) wakeAt = record.nextAttemptAt;
     return false;
+  };
+  /** Names still lead to it: its process, where it has one, goes on for a while. */
+  const held = (copy: CopyRecord): boolean => {
+    const until = snapshot.dnsHolds?.get(copy.id);
+    if (until === undefined || until <= snapshot.now) return false;
+    if (wakeAt === null || until < wakeAt) wakeAt = until;
+    return true;
   };
   for (const machine of snapshot.machines.values()) {
     if (machine.state === 'requested' && due(machine))
@@ -45,7 +55,7 @@ export function dueEffects(
   for (const copy of snapshot.copies.values()) {
     const machine = snapshot.machines.get(copy.machine);
     const contact = snapshot.contacts.get(copy.machine);
-    if (!machine || !contact?.connected || !takesCommands(machine)) continue;
+    if (!machine || !contact?.connected || !takesCommands(machine) || held(copy)) continue;
     if (copy.wanted === 'stop') {
       if (due(copy)) effects.push({ kind: 'remove-task', key: copy.id, task: copy.id, copy, machine });
     } else if (isBehind(copy) || isAstray(copy, contact.tasks) || wasLetGo(snapshot, copy)) {

@@ -49,22 +49,31 @@ export function followLeader(work: WorkingState, links: LinkedJobs, job: JobReco
       cpu,
       mem,
       run: null,
-      linked: linkedVersions(work, links, job, id),
+      linked: linkedVersions(work, links, job, id, 'start'),
       reason,
     });
   }
 }
 
-/** The versions that linked jobs' copies on a machine have or are on the way to: what a copy that starts there now starts with. */
+/**
+ * The versions that linked jobs' copies on a machine have: what a copy that starts there now starts with. With an update of its own,
+ * followers that are still to be updated count as updated, for they come after it and need not restart it once more.
+ */
 export function linkedVersions(
   work: WorkingState,
   links: LinkedJobs,
   job: JobRecord,
   machine: string,
+  why: 'start' | 'update',
 ): Record<string, number> {
   const linked: Record<string, number> = {};
-  for (const partner of links.partnersOf(job))
-    if (work.copiesOn(machine, partner.name).length > 0) linked[partner.name] = partner.version;
+  for (const partner of links.partnersOf(job)) {
+    const beside = work.copiesOn(machine, partner.name);
+    if (beside.length === 0) continue;
+    const comesAfter = why === 'update' && partner.spec.linked_job === job.name;
+    const behind = comesAfter ? undefined : beside.find(({ version }) => version !== partner.version);
+    linked[partner.name] = behind?.version ?? partner.version;
+  }
   return linked;
 }
 

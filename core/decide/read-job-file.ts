@@ -145,20 +145,20 @@ class Reading implements JobFileReading {
   }
 }
 
-function expectation(issue: z.core.$ZodIssue): string {
+export function expectation(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_type') return `expected ${issue.expected}`;
   if (issue.code === 'invalid_value') return `expected one of ${issue.values.map(String).join(', ')}`;
   if (issue.code === 'invalid_key') return issue.issues[0]?.message ?? issue.message;
   return issue.message;
 }
 
-function short(value: unknown): string {
+export function short(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
 /** Where in the text a key stands; of a key that is missing, where its nearest parent does. */
-function offsetOf(root: Node, path: readonly (string | number)[]): number {
+export function offsetOf(root: Node, path: readonly (string | number)[]): number {
   let node: unknown = root;
   let offset = root.range?.[0] ?? 0;
   for (const step of path) {
@@ -176,7 +176,7 @@ function offsetOf(root: Node, path: readonly (string | number)[]): number {
   return offset;
 }
 
-function valueAt(document: unknown, path: readonly (string | number)[]): unknown {
+export function valueAt(document: unknown, path: readonly (string | number)[]): unknown {
   let value = document;
   for (const step of path) {
     if (typeof value !== 'object' || value === null) return undefined;
@@ -186,7 +186,7 @@ function valueAt(document: unknown, path: readonly (string | number)[]): unknown
 }
 
 /** The path as it is in the file: where one thing may stand for a list of one, its place in that list is not. */
-function asWritten(document: unknown, path: readonly PropertyKey[]): (string | number)[] {
+export function asWritten(document: unknown, path: readonly PropertyKey[]): (string | number)[] {
   const written: (string | number)[] = [];
   for (const step of path) {
     const at = valueAt(document, written);

@@ -75,7 +75,10 @@ function change(
     )
     .slice(0, Math.max(0, budget));
   for (const { copy, kind, reason } of next) {
-    const linked = { ...copy.linked, ...linkedVersions(work, links, job, copy.machine) };
+    const linked = {
+      ...copy.linked,
+      ...linkedVersions(work, links, job, copy.machine, kind === 'update' ? 'update' : 'start'),
+    };
     if (kind === 'restart') {
       work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: job.restarts, linked, reason });
       continue;

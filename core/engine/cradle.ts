@@ -3,7 +3,9 @@ import type Koa from 'koa';
 import type { Logger as PinoLogger } from 'pino';
 import type { ClusterSitter } from '../cluster/cluster-sitter.ts';
 import type { Clock } from '../contracts/clock.ts';
+import type { ClusterApi } from '../contracts/cluster-api.ts';
 import type { Logger } from '../contracts/logger.ts';
+import type { MachineApi } from '../contracts/machine-api.ts';
 import type { ProcessTable } from '../contracts/process-table.ts';
 import type { StateStore } from '../contracts/state-store.ts';
 import type { Mode } from '../define-plugin.ts';
@@ -11,7 +13,11 @@ import type { Auth } from '../http/auth.ts';
 import type { HttpServer } from '../http/http-server.ts';
 import type { Pages } from '../http/pages.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
+import type { OomShield } from '../machine/oom-shield.ts';
 import type { OwnIdentity } from '../machine/own-identity.ts';
+import type { ServedMachine } from '../machine/served-machine.ts';
+import type { TasksFile } from '../machine/tasks-file.ts';
+import type { Vitals } from '../machine/vitals.ts';
 import type { Settings } from '../model/settings.ts';
 import type { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { DataFolder } from './data-folder.ts';
@@ -40,10 +46,15 @@ export interface Cradle {
   enforcer: ChosenEnforcer;
   machineSitter: MachineSitter;
   ownIdentity: OwnIdentity;
+  vitals: Vitals;
+  servedMachine: ServedMachine;
+  machinePages: Pages<MachineApi>;
+  oomShield: OomShield;
+  tasksFile: TasksFile;
 
   store: StateStore;
   clusterSitter: ClusterSitter;
-  pages: Pages;
+  pages: Pages<ClusterApi>;
 }
 
 /** A registration of the wrong type for its name does not compile. */

@@ -7,16 +7,26 @@ import type { Logger } from '../contracts/logger.ts';
 import type { Mode, PluginServices } from '../define-plugin.ts';
 import { CerebroError } from '../errors.ts';
 import { Auth } from '../http/auth.ts';
+import { clusterMetricsRoute } from '../http/cluster-metrics.ts';
 import { clusterRoutes } from '../http/cluster-routes.ts';
 import { daemonApp } from '../http/daemon-app.ts';
+import { dnsRoutes } from '../http/dns-routes.ts';
+import { historyRoutes } from '../http/history-routes.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { clusterLogRoute } from '../http/log-route.ts';
 import { MachineDoor } from '../http/machine-door.ts';
+import { machineMetricsRoute } from '../http/machine-metrics.ts';
 import { machineRoutes } from '../http/machine-routes.ts';
-import { Pages } from '../http/pages.ts';
+import { type PagedApi, Pages, type PagesParts } from '../http/pages.ts';
+import { vitalsRoutes } from '../http/vitals-routes.ts';
+import { offeredRoom } from '../machine/capacity.ts';
 import { MachineSitter } from '../machine/machine-sitter.ts';
+import { OomShield } from '../machine/oom-shield.ts';
 import { OwnIdentity } from '../machine/own-identity.ts';
 import { ProcTable } from '../machine/proc-table.ts';
+import { ServedMachine } from '../machine/served-machine.ts';
+import { TasksFile } from '../machine/tasks-file.ts';
+import { Vitals } from '../machine/vitals.ts';
 import type { Settings } from '../model/settings.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { Cradle, Registrations } from './cradle.ts';
@@ -46,6 +56,10 @@ export interface Daemon {
   start(): Promise<void>;
   /** Stops everything in reverse; tasks run on. */
   stop(): Promise<void>;
+  /** Reads again what can be changed while it runs (SIGHUP): the file of tasks of a machine sitter. */
+  reload(): Promise<void>;
+  /** Ends the tasks of a machine sitter in order, to be started again by its next start. */
+  endTasks(): Promise<void>;
   readonly url: string;
   /** The link that signs a browser in. */
   readonly signInUrl: string;
@@ -103,12 +117,42 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
         new ChosenEnforcer(pluginsFor(plugins, 'limit-enforcer'), settings.enforcer, logger),
     ).singleton(),
     machineSitter: asFunction(
-      ({ enforcer, clock, logger, processes }: Cradle) =>
-        new MachineSitter({ dataDir, enforcer, clock, logger, processes }),
+      ({ enforcer, clock, logger, processes, settings, oomShield }: Cradle) =>
+        new MachineSitter({
+          dataDir,
+          enforcer,
+          clock,
+          logger,
+          processes,
+          oomShield,
+          offered: offeredRoom(settings),
+          tasksGroup: settings.tasks_group || undefined,
+        }),
+    ).singleton(),
+
+    vitals: asFunction(
+      ({ machineSitter: sitter, clock, logger }: Cradle) => new Vitals({ dataDir, sitter, clock, logger }),
+    ).singleton(),
+    servedMachine: asFunction(
+      ({ machineSitter: sitter, vitals, enforcer }: Cradle) =>
+        new ServedMachine({ version: packageVersion, sitter, vitals, enforcer }),
+    ).singleton(),
+    machinePages: asFunction(
+      (cradle: Cradle) => new Pages(pagesParts(cradle, pluginsFor(cradle.plugins, 'machine-ui'), cradle.servedMachine)),
     ).singleton(),
     ownIdentity: asFunction(
       ({ clock, logger }: Cradle) => new OwnIdentity({ folder: dataDir, clock, logger }),
     ).singleton(),
+    tasksFile: asFunction(
+      ({ settings, machineSitter, logger }: Cradle) =>
+        new TasksFile({
+          path: settings.tasks_file === undefined ? undefined : resolve(settings.tasks_file),
+          dataDir,
+          sitter: machineSitter,
+          logger,
+        }),
+    ).singleton(),
+    oomShield: asFunction(({ logger }: Cradle) => new OomShield(logger)).singleton(),
 
     store: asFunction(({ plugins }: Cradle) => onlyOne(plugins)).singleton(),
     clusterSitter: asFunction(
@@ -117,6 +161,7 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
           settings,
           store,
           providers: pluginsFor(plugins, 'machine-provider'),
+          dnsProviders: pluginsFor(plugins, 'dns-provider'),
           recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
           notifiers: pluginsFor(plugins, 'notifier'),
           plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
@@ -129,15 +174,7 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
         }),
     ).singleton(),
     pages: asFunction(
-      ({ plugins, clusterSitter, auth, logger }: Cradle) =>
-        new Pages({
-          plugins: pluginsFor(plugins, 'ui'),
-          api: clusterSitter,
-          auth,
-          logger,
-          templates: join(packageRoot, 'templates'),
-          assets: assets(),
-        }),
+      (cradle: Cradle) => new Pages(pagesParts(cradle, pluginsFor(cradle.plugins, 'ui'), cradle.clusterSitter)),
     ).singleton(),
   };
   container.register(registrations);
@@ -151,6 +188,7 @@ function pluginServices(cradle: Cradle, options: DaemonOptions, id: string): Plu
     processes: cradle.processes,
     dataDir: cradle.dataDir,
     identities: cradle.mode === 'cluster' ? identitiesOf(cradle) : noIdentities,
+    tasksGroup: cradle.settings.tasks_group,
     recipePath: [
       ...new Set([process.cwd(), ...cradle.settings.recipe_path.map((folder) => resolve(folder)), packageRoot]),
     ],
@@ -178,26 +216,52 @@ function onlyOne(plugins: readonly PluginInstance[]): Cradle['store'] {
   return store;
 }
 
-function assets(): ConstructorParameters<typeof Pages>[0]['assets'] {
+function pagesParts<Api extends PagedApi>(
+  { auth, logger }: Cradle,
+  plugins: PagesParts<Api>['plugins'],
+  api: Api,
+): PagesParts<Api> {
+  return { plugins, api, auth, logger, templates: join(packageRoot, 'templates'), assets: assets() };
+}
+
+function assets(): PagesParts<PagedApi>['assets'] {
   const folder = join(packageRoot, 'templates', 'assets');
   const { resolve: find } = createRequire(import.meta.url);
   return {
     'app.css': { path: join(folder, 'app.css'), type: 'text/css' },
     'app.js': { path: join(folder, 'app.js'), type: 'text/javascript' },
+    'log.js': { path: join(folder, 'log.js'), type: 'text/javascript' },
     'icon.svg': { path: join(folder, 'icon.svg'), type: 'image/svg+xml' },
     'htmx.min.js': { path: find('htmx.org/dist/htmx.min.js'), type: 'text/javascript' },
   };
 }
 
 function machineApp(cradle: Cradle): Cradle['app'] {
-  const { machineSitter, enforcer, auth, logger, requestStop, readiness, ownIdentity } = cradle;
-  const about = { version: packageVersion, enforcer, identity: ownIdentity, suspend: requestStop };
+  const {
+    machineSitter,
+    vitals,
+    machinePages: pages,
+    enforcer,
+    auth,
+    logger,
+    requestStop,
+    readiness,
+    ownIdentity,
+    tasksFile,
+  } = cradle;
+  const about = { version: packageVersion, enforcer, identity: ownIdentity, vitals, tasksFile, suspend: requestStop };
   return daemonApp({
     title: 'Cerebro machine sitter',
     version: packageVersion,
     auth,
     logger,
-    routes: machineRoutes(machineSitter, about),
+    routes: [
+      ...machineRoutes(machineSitter, about),
+      ...vitalsRoutes(vitals),
+      machineMetricsRoute(machineSitter, vitals, packageVersion),
+    ],
+    errorPage: (ctx, answer) => pages.errorPage(ctx, answer),
+    before: [pages.middleware()],
     ready: () => readiness.ready,
   });
 }
@@ -221,7 +285,13 @@ function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness
     version: packageVersion,
     auth,
     logger,
-    routes: [...clusterRoutes(clusterSitter, { down }), clusterLogRoute(clusterSitter)],
+    routes: [
+      ...clusterRoutes(clusterSitter, { down }),
+      ...dnsRoutes(clusterSitter),
+      clusterLogRoute(clusterSitter),
+      ...historyRoutes(clusterSitter),
+      clusterMetricsRoute(clusterSitter),
+    ],
     errorPage: (ctx, answer) => pages.errorPage(ctx, answer),
     before: [pages.middleware()],
     ready: () => readiness.ready,
@@ -273,6 +343,16 @@ class WiredDaemon implements Daemon {
     return this.#lifecycle.start();
   }
 
+  async reload(): Promise<void> {
+    const { mode, tasksFile, logger } = this.#cradle;
+    if (mode === 'machine') await tasksFile.reload('SIGHUP');
+    else logger.info({ mode }, 'there is nothing to read again');
+  }
+
+  async endTasks(): Promise<void> {
+    if (this.#cradle.mode === 'machine') await this.#cradle.machineSitter.suspend();
+  }
+
   async stop(): Promise<void> {
     await this.#lifecycle.stop();
     this.#cradle.pino.flush();
@@ -284,12 +364,35 @@ class WiredDaemon implements Daemon {
       start: () => cradle.ownIdentity.start(),
       stop: () => cradle.ownIdentity.stop(),
     });
+    this.#lifecycle.add('oom shield', {
+      start: async () => cradle.oomShield.start(),
+      stop: async () => cradle.oomShield.stop(),
+    });
     this.#lifecycle.add('limit enforcer', { start: () => cradle.enforcer.start(), stop: () => cradle.enforcer.stop() });
     this.#lifecycle.add('machine sitter', {
       start: () => cradle.machineSitter.start(),
       stop: () => cradle.machineSitter.stop(),
     });
+    this.#lifecycle.add('vitals', { start: () => cradle.vitals.start(), stop: () => cradle.vitals.stop() });
+    this.#addMachinePages();
+    this.#lifecycle.add('tasks file', { start: () => cradle.tasksFile.start(), stop: () => cradle.tasksFile.stop() });
     this.#lifecycle.add('http', { start: () => this.#listen(), stop: () => cradle.httpServer.close() });
+  }
+
+  /** The machine's own pages; limit enforcers, the other plugins of this mode, are started by who chooses among them. */
+  #addMachinePages(): void {
+    const cradle = this.#cradle;
+    this.#lifecycle.add('plugins', {
+      start: async () => {
+        for (const plugin of cradle.plugins) if (plugin.point === 'machine-ui') this.#addPlugin(plugin);
+        await this.#plugins.start();
+      },
+      stop: () => this.#plugins.stop(),
+    });
+    this.#lifecycle.add('pages', {
+      start: () => cradle.machinePages.start(),
+      stop: () => cradle.machinePages.stop(),
+    });
   }
 
   #clusterParts(): void {

@@ -145,6 +145,7 @@ async function startEnforcer(
     ...services,
     dataDir: folder,
     identities: noIdentities,
+    tasksGroup: '',
     recipePath: [],
     selfCommand: selfCommand(pluginsFile),
   }));

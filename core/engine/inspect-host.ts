@@ -63,6 +63,7 @@ async function enforcers(pluginsFile: string | undefined): Promise<Finding[]> {
     processes: new ProcTable(),
     dataDir: tmpdir(),
     identities: noIdentities,
+    tasksGroup: '',
     recipePath: [],
   };
   const plugins = createPlugins(loaded, () => ({ ...services, selfCommand: selfCommand(pluginsFile) }));

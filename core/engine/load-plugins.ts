@@ -36,6 +36,7 @@ const POINTS: readonly ExtensionPoint[] = [
   'recipe-loader',
   'state-store',
   'ui',
+  'machine-ui',
   'notifier',
 ];
 

@@ -76,7 +76,7 @@ export function mountRoutes(router: Router, routes: readonly ApiRoute[], auth: A
 function check(where: string, schema: z.ZodType | undefined, value: unknown): unknown {
   if (!schema) return undefined;
   const result = schema.safeParse(value ?? {});
-  if (!result.success) throw invalidInput(where, result.error);
+  if (!result.success) throw invalidInput(where, result.error, schema);
   return result.data;
 }
 

@@ -11,19 +11,18 @@ import {
   machineView,
   pluginView,
 } from '../model/cluster-view.ts';
-import { clusterEvent } from '../model/event.ts';
 import { jobRecord } from '../model/job.ts';
 import { runEnd } from '../model/task.ts';
 import { taskName } from '../model/task-configuration.ts';
 import { zoneName } from '../model/zone.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
+import { clusterEventRoute } from './event-routes.ts';
 import { jobOrderRoutes } from './job-order-routes.ts';
 import { machineOrderRoutes } from './machine-order-routes.ts';
 
 const done = z.object({ done: z.literal(true) });
 const byName = z.object({ name: taskName });
 const byId = z.object({ id: taskName });
-const number = z.coerce.number().int();
 
 /** The API of a cluster sitter. */
 export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => void }): ApiRoute[] {
@@ -131,20 +130,7 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
       answer: z.array(runEnd),
       handle: ({ params }) => api.postMortems(params.id),
     }),
-    apiRoute({
-      method: 'get',
-      path: '/api/v1/events',
-      summary: 'The timeline: the newest events, or those after number `since`, oldest first',
-      query: z.strictObject({
-        since: number.min(0).optional(),
-        limit: number.min(1).max(10_000).default(100),
-        job: z.string().optional(),
-        machine: z.string().optional(),
-        copy: z.string().optional(),
-      }),
-      answer: z.array(clusterEvent),
-      handle: ({ query }) => api.events(query),
-    }),
+    clusterEventRoute(api),
     apiRoute({
       method: 'get',
       path: '/api/v1/explain/:id',

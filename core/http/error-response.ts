@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type { Context, Next } from 'koa';
 import { z } from 'zod';
 import type { Logger } from '../contracts/logger.ts';
+import { didYouMean } from '../decide/nearest-names.ts';
 import { CerebroError, type ErrorCode } from '../errors.ts';
+import { knownKeys } from '../model/known-keys.ts';
 
 /** The one place where an error's code becomes a status. */
 const STATUS: Record<ErrorCode, number> = {
@@ -13,6 +15,7 @@ const STATUS: Record<ErrorCode, number> = {
   not_found: 404,
   ambiguous: 409,
   conflict: 409,
+  precondition: 412,
   too_large: 413,
   no_space: 507,
   no_capacity: 503,
@@ -77,8 +80,13 @@ export function answerErrors(
   };
 }
 
-/** Turns zod's findings into one sentence: each names the field, what is wrong and what was expected. */
-export function invalidInput(where: string, error: z.ZodError): CerebroError {
-  const problems = error.issues.map((issue) => `${[where, ...issue.path].join('.')}: ${issue.message}`);
+/** Turns zod's findings into one sentence: each names the field, what is wrong, what was expected and, of a key, the nearest known one. */
+export function invalidInput(where: string, error: z.ZodError, schema: z.ZodType): CerebroError {
+  const problems = error.issues.flatMap((issue) => {
+    const at = [where, ...issue.path.map(String)];
+    if (issue.code !== 'unrecognized_keys') return [`${at.join('.')}: ${issue.message}`];
+    const known = knownKeys(schema, issue.path);
+    return issue.keys.map((key) => `${[...at, key].join('.')}: unknown key${didYouMean(key, known)}`);
+  });
   return new CerebroError('invalid', problems.join('; '), { details: { problems } });
 }

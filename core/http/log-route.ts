@@ -5,14 +5,33 @@ import { type ApiRoute, apiRoute } from './api-route.ts';
 import { clusterLogQuery } from './log-query.ts';
 import { abortOnClose } from './log-response.ts';
 
+/** What a machine answered: its status, what it says of the log, and the log. */
+export interface LogAnswer {
+  status: number;
+  headers: Readonly<Record<string, string>>;
+  body: Readable;
+}
+
 export interface LogForwarder {
   log(
     name: string,
     which: { machine?: string | undefined; copy?: string | undefined },
-    query: URLSearchParams,
+    asked: { query: URLSearchParams; headers: Record<string, string> },
     signal: AbortSignal,
-  ): Promise<Readable>;
+  ): Promise<LogAnswer>;
 }
+
+/** What a reader says in headers, and what a machine answers in them, is passed on. */
+const ASKED = ['range', 'accept', 'last-event-id'] as const;
+const ANSWERED = [
+  'content-type',
+  'content-length',
+  'content-range',
+  'content-disposition',
+  'accept-ranges',
+  'cerebro-log-run',
+  'cerebro-log-offset',
+];
 
 /** `/logs/:task` of a cluster sitter: finds the machine and passes on what it sends. */
 export function clusterLogRoute(cluster: LogForwarder): ApiRoute {
@@ -28,13 +47,23 @@ export function clusterLogRoute(cluster: LogForwarder): ApiRoute {
       const passed = new URLSearchParams();
       for (const [key, value] of Object.entries(rest))
         if (value !== undefined) passed.set(key, value === true ? '1' : value === false ? '0' : String(value));
-      const stream = await cluster.log(params.id, { machine, copy }, passed, abortOnClose(ctx));
+      const headers: Record<string, string> = {};
+      for (const name of ASKED) if (ctx.get(name) !== '') headers[name] = ctx.get(name);
+      const which = { machine, copy };
+      const answer = await cluster.log(params.id, which, { query: passed, headers }, abortOnClose(ctx));
       // The reader went away, or the machine did: either way the other side is let go.
-      stream.on('error', () => ctx.res.destroy());
+      answer.body.on('error', () => ctx.res.destroy());
+      ctx.status = answer.status;
       ctx.type = 'text/plain; charset=utf-8';
+      for (const name of ANSWERED) {
+        const value = answer.headers[name];
+        if (value !== undefined) ctx.set(name, value);
+      }
       ctx.set('Cache-Control', 'no-store');
-      ctx.body = stream;
-      if (query.follow) ctx.flushHeaders();
+      const length = answer.headers['content-length'];
+      ctx.body = answer.body;
+      if (length !== undefined) ctx.length = Number(length);
+      if (query.follow || length === undefined) ctx.flushHeaders();
     },
   });
 }

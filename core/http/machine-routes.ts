@@ -1,21 +1,22 @@
 import { Readable } from 'node:stream';
 import type { Context } from 'koa';
 import { z } from 'zod';
-import { CerebroError } from '../errors.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
-import { clusterEvent } from '../model/event.ts';
+import type { TasksFile } from '../machine/tasks-file.ts';
+import type { Vitals } from '../machine/vitals.ts';
+import { machineCapacity } from '../model/capacity.ts';
 import { BEAT_MS, EPOCH_HEADER, type MachineMessage } from '../model/machine-stream.ts';
-import { type LimitHolds, limitHolds, runEnd, taskDefinition, taskStatus } from '../model/task.ts';
-import { taskName } from '../model/task-configuration.ts';
+import { type LimitHolds, limitHolds } from '../model/task.ts';
 import { type TlsIdentity, tlsIdentity } from '../model/tls-identity.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
-import { logQuery } from './log-query.ts';
-import { sendLog } from './log-response.ts';
+import { machineEventRoute } from './event-routes.ts';
+import { machineLogRoutes } from './log-routes.ts';
+import { taskRoutes } from './task-routes.ts';
+import { tasksFileRoutes } from './tasks-file-routes.ts';
 
 /** A watcher that has this much waiting unread is cut off: it may come back and is told everything. */
 const MAX_BACKLOG_BYTES = 8 * 1024 * 1024;
 
-const taskId = z.object({ id: taskName });
 const done = z.object({ done: z.literal(true) });
 
 /** Who holds the limits on this machine. */
@@ -36,7 +37,14 @@ const identitySummary = z.object({ machine: z.string(), notAfter: z.string() });
 /** The API of a machine sitter. Commands carry the leader's epoch where a cluster sitter gives them. */
 export function machineRoutes(
   sitter: MachineSitter,
-  about: { version: string; enforcer: EnforcerInForce; identity: IdentityInUse; suspend: () => void },
+  about: {
+    version: string;
+    enforcer: EnforcerInForce;
+    identity: IdentityInUse;
+    vitals: Vitals;
+    tasksFile: TasksFile;
+    suspend: () => void;
+  },
 ): ApiRoute[] {
   const command = (ctx: Context): void => sitter.checkEpoch(epochOf(ctx));
   return [
@@ -63,6 +71,7 @@ export function machineRoutes(
         damaged: z.record(z.string(), z.string()),
         /** Its certificate; null: it belongs to no cluster. */
         certificate: identitySummary.nullable(),
+        capacity: machineCapacity.nullable(),
       }),
       handle: () => ({
         version: about.version,
@@ -72,6 +81,7 @@ export function machineRoutes(
         tasks: sitter.tasks().length,
         damaged: Object.fromEntries(sitter.damaged()),
         certificate: about.identity.summary(),
+        capacity: sitter.capacity(),
       }),
     }),
     apiRoute({
@@ -86,67 +96,6 @@ export function machineRoutes(
       },
     }),
     apiRoute({
-      method: 'get',
-      path: '/api/v1/tasks',
-      summary: 'All tasks',
-      answer: z.array(taskStatus),
-      handle: () => sitter.tasks(),
-    }),
-    apiRoute({
-      method: 'get',
-      path: '/api/v1/tasks/:id',
-      summary: 'One task',
-      params: taskId,
-      answer: taskStatus,
-      handle: ({ params }) => sitter.task(params.id),
-    }),
-    apiRoute({
-      method: 'get',
-      path: '/api/v1/tasks/:id/runs',
-      summary: 'The post-mortems of the runs that are kept, oldest first',
-      params: taskId,
-      answer: z.array(runEnd),
-      handle: ({ params }) => sitter.postMortems(params.id),
-    }),
-    apiRoute({
-      method: 'put',
-      path: '/api/v1/tasks/:id',
-      summary: 'Add a task or change it; restarts it only when something that it runs with differs',
-      params: taskId,
-      body: z.strictObject({ definition: taskDefinition, start: z.boolean().default(false) }),
-      answer: taskStatus,
-      handle: async ({ params, body }, ctx) => {
-        if (body.definition.id !== params.id)
-          throw new CerebroError('invalid', `the body defines "${body.definition.id}", the path names "${params.id}"`);
-        command(ctx);
-        return sitter.put(body.definition, { start: body.start });
-      },
-    }),
-    apiRoute({
-      method: 'delete',
-      path: '/api/v1/tasks/:id',
-      summary: 'End a task in order and forget it; answers when nothing of it runs any more',
-      params: taskId,
-      answer: done,
-      handle: async ({ params }, ctx) => {
-        command(ctx);
-        await sitter.remove(params.id);
-        return { done: true };
-      },
-    }),
-    apiRoute({
-      method: 'post',
-      path: '/api/v1/tasks/:id/actions',
-      summary: 'Start, stop or restart a task',
-      params: taskId,
-      body: z.strictObject({ action: z.enum(['start', 'stop', 'restart']), by: z.string().max(100).optional() }),
-      answer: taskStatus,
-      handle: ({ params, body, by }, ctx) => {
-        command(ctx);
-        return sitter.act(params.id, body.action, body.by ?? by);
-      },
-    }),
-    apiRoute({
       method: 'post',
       path: '/api/v1/leash',
       summary: 'A word from the cluster sitter: tasks that may not run twice go on',
@@ -156,21 +105,16 @@ export function machineRoutes(
         return { done: true };
       },
     }),
-    apiRoute({
-      method: 'get',
-      path: '/api/v1/events',
-      summary: 'The events after number `since`, oldest first',
-      query: z.strictObject({ since: z.coerce.number().int().min(0).default(0) }),
-      answer: z.array(clusterEvent),
-      handle: ({ query }) => sitter.events.since(query.since),
-    }),
+    ...taskRoutes(sitter, command),
+    ...tasksFileRoutes(about.tasksFile, command),
+    machineEventRoute(sitter),
     apiRoute({
       method: 'get',
       path: '/api/v1/watch',
       summary: 'Everything now, then every change, one JSON document a line; events from number `since` on',
       query: z.strictObject({ since: z.coerce.number().int().min(0).default(0) }),
       answer: z.string(),
-      handle: ({ query }, ctx) => watch(sitter, about.enforcer.name, query.since, ctx),
+      handle: ({ query }, ctx) => watch(sitter, about, query.since, ctx),
     }),
     apiRoute({
       method: 'post',
@@ -184,38 +128,30 @@ export function machineRoutes(
         return { done: true };
       },
     }),
-    apiRoute({
-      method: 'get',
-      path: '/logs',
-      summary: 'The tasks that have logs',
-      answer: z.array(z.object({ task: z.string(), job: z.string(), run: z.number() })),
-      handle: () => sitter.tasks().map((task) => ({ task: task.id, job: task.job, run: task.run })),
-    }),
-    apiRoute({
-      method: 'get',
-      path: '/logs/:id',
-      summary: 'What a task wrote',
-      params: taskId,
-      query: logQuery,
-      answer: z.string(),
-      handle: ({ params, query }, ctx) => sendLog(ctx, sitter.log(params.id, query.stream), query),
-    }),
+    ...machineLogRoutes(sitter),
   ];
 }
 
-function watch(sitter: MachineSitter, enforcer: string, since: number, ctx: Context): void {
+function watch(
+  sitter: MachineSitter,
+  { enforcer, vitals }: { enforcer: EnforcerInForce; vitals: Vitals },
+  since: number,
+  ctx: Context,
+): void {
   const stream = new Readable({ read: () => undefined });
   const send = (message: MachineMessage): void => {
     if (stream.readableLength > MAX_BACKLOG_BYTES) stream.destroy();
     else stream.push(`${JSON.stringify(message)}\n`);
   };
-  send({ type: 'hello', enforcer, tasks: sitter.tasks() });
+  send({ type: 'hello', enforcer: enforcer.name, tasks: sitter.tasks() });
+  send({ type: 'vitals', host: vitals.now().host });
   for (const event of sitter.events.since(since)) send({ type: 'event', event });
   const offs = [
     sitter.onChange((change) =>
       send(change.kind === 'task' ? { type: 'task', task: change.task } : { type: 'task-gone', id: change.id }),
     ),
     sitter.events.onEvent((event) => send({ type: 'event', event })),
+    vitals.onSample(({ host }) => send({ type: 'vitals', host })),
   ];
   const beat = setInterval(() => send({ type: 'beat' }), BEAT_MS);
   stream.once('close', () => {

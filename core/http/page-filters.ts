@@ -1,3 +1,5 @@
+import { amountText, type Unit } from './amount.ts';
+
 const MB = 1024 * 1024;
 
 /** What templates may do to a value. All of them give text, which Nunjucks escapes. */
@@ -10,6 +12,8 @@ export const pageFilters: Record<string, (value: never, ...rest: never[]) => str
   mb: (bytes: number) => String(Math.round(bytes / MB)),
   fixed: (value: number, digits: number) => value.toFixed(digits),
   percent: (part: number, whole: number) => (whole > 0 ? String(Math.min(100, Math.round((part / whole) * 100))) : '0'),
+  /** "412 MB", "0.5 cores": see amount.ts for the units. */
+  amount: (value: number | null, unit: Unit) => amountText(value, unit),
   path: (value: string) => encodeURIComponent(value),
 };
 

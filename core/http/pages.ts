@@ -4,10 +4,10 @@ import { Readable } from 'node:stream';
 import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import nunjucks from 'nunjucks';
-import type { ClusterApi } from '../contracts/cluster-api.ts';
 import type { Logger } from '../contracts/logger.ts';
-import type { Page, UiPlugin } from '../contracts/ui.ts';
+import type { Page, PageRequest, UiPlugin } from '../contracts/ui.ts';
 import type { Auth } from './auth.ts';
+import { chartOf } from './chart.ts';
 import { type ErrorAnswer, errorAnswer } from './error-response.ts';
 import { pageFilters } from './page-filters.ts';
 
@@ -19,9 +19,14 @@ const LIVE_BEAT_MS = 15_000;
 const CONTENT_SECURITY_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-export interface PagesParts {
-  plugins: readonly UiPlugin[];
-  api: ClusterApi;
+/** All that is asked of what pages are made from: that it says when it changed. */
+export interface PagedApi {
+  onChange(listener: () => void): () => void;
+}
+
+export interface PagesParts<Api extends PagedApi> {
+  plugins: readonly UiPlugin<Api>[];
+  api: Api;
   auth: Auth;
   logger: Logger;
   /** The folder of the built-in templates. */
@@ -30,9 +35,9 @@ export interface PagesParts {
   assets: Readonly<Record<string, { path: string; type: string }>>;
 }
 
-/** The dashboard: signs browsers in, renders the pages of the `ui` plugins, and tells open pages that something changed. */
-export class Pages {
-  readonly #parts: PagesParts;
+/** The pages of a daemon, a cluster sitter's or a machine sitter's: signs browsers in, renders the pages of the `ui` plugins, and tells open pages that something changed. */
+export class Pages<Api extends PagedApi> {
+  readonly #parts: PagesParts<Api>;
   readonly #nunjucks: nunjucks.Environment;
   readonly #assets = new Map<string, { body: Buffer; type: string; etag: string }>();
   readonly #router = new Router();
@@ -40,11 +45,12 @@ export class Pages {
   #liveTimer: NodeJS.Timeout | null = null;
   #offChange: (() => void) | null = null;
 
-  constructor(parts: PagesParts) {
+  constructor(parts: PagesParts<Api>) {
     this.#parts = parts;
     const folders = [...parts.plugins.flatMap((plugin) => plugin.templates ?? []), parts.templates];
     this.#nunjucks = new nunjucks.Environment(new nunjucks.FileSystemLoader(folders), { autoescape: true });
     for (const [name, filter] of Object.entries(pageFilters)) this.#nunjucks.addFilter(name, filter);
+    this.#nunjucks.addGlobal('chartOf', chartOf);
     this.#routes();
   }
 
@@ -57,13 +63,10 @@ export class Pages {
         etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`,
       });
     }
-    this.#offChange = this.#parts.api.onChange(() => this.#ring());
   }
 
   async stop(): Promise<void> {
-    this.#offChange?.();
-    if (this.#liveTimer) clearTimeout(this.#liveTimer);
-    this.#liveTimer = null;
+    this.#stopListening();
     for (const stream of this.#live) stream.destroy();
     this.#live.clear();
   }
@@ -98,7 +101,7 @@ export class Pages {
     }
   }
 
-  async #answer(ctx: Context, page: Page): Promise<void> {
+  async #answer(ctx: Context, page: Page<Api>): Promise<void> {
     const { auth, api, logger } = this.#parts;
     if (page.audience === 'programs') return this.#answerProgram(ctx, page);
     if (page.method === 'GET' && auth.session(ctx) === null && ctx.get('authorization') === '') {
@@ -127,7 +130,7 @@ export class Pages {
     }
   }
 
-  async #answerProgram(ctx: Context, page: Page): Promise<void> {
+  async #answerProgram(ctx: Context, page: Page<Api>): Promise<void> {
     const { by } = this.#parts.auth.caller(ctx);
     const answer = await page.answer(requestOf(ctx, by), this.#parts.api);
     if (!('json' in answer)) throw new Error(`the page ${page.path} is for programs and must answer with json`);
@@ -212,9 +215,12 @@ export class Pages {
     const beat = setInterval(() => stream.push(':\n\n'), LIVE_BEAT_MS);
     stream.push('retry: 1000\n\n');
     this.#live.add(stream);
+    // Changes are listened to only while somebody looks on: to tell of them costs a busy machine something.
+    this.#offChange ??= this.#parts.api.onChange(() => this.#ring());
     const end = (): void => {
       clearInterval(beat);
       this.#live.delete(stream);
+      if (this.#live.size === 0) this.#stopListening();
     };
     stream.once('close', end);
     ctx.res.once('close', () => stream.destroy());
@@ -222,6 +228,13 @@ export class Pages {
     ctx.set('Cache-Control', 'no-store');
     ctx.body = stream;
     ctx.flushHeaders();
+  }
+
+  #stopListening(): void {
+    this.#offChange?.();
+    this.#offChange = null;
+    if (this.#liveTimer) clearTimeout(this.#liveTimer);
+    this.#liveTimer = null;
   }
 
   #ring(): void {
@@ -233,7 +246,7 @@ export class Pages {
   }
 }
 
-function requestOf(ctx: Context, by: string): Parameters<Page['answer']>[0] {
+function requestOf(ctx: Context, by: string): PageRequest {
   return {
     method: ctx.method === 'POST' ? 'POST' : 'GET',
     path: ctx.path,

@@ -17,6 +17,7 @@ export class EventLog {
   #events: ClusterEvent[] = [];
   #next = 1;
   #torn = false;
+  #unwritten: ClusterEvent[] = [];
 
   constructor(folder: string, clock: Clock, logger: Logger) {
     this.#path = join(folder, 'events.ndjson');
@@ -28,7 +29,8 @@ export class EventLog {
     if (!existsSync(this.#path)) return;
     for (const line of readFileSync(this.#path, 'utf8').split('\n')) {
       const event = parse(line);
-      if (event) this.#events.push(event);
+      // A line that was written again after a full disk had torn the first try is there twice.
+      if (event && event.seq > (this.#events.at(-1)?.seq ?? 0)) this.#events.push(event);
     }
     this.#events = this.#events.slice(-KEPT);
     this.#next = (this.#events.at(-1)?.seq ?? 0) + 1;
@@ -43,9 +45,23 @@ export class EventLog {
     for (const listener of this.#listeners) listener(numbered);
   }
 
+  /** The number of the first event that is kept. */
+  get oldest(): number {
+    return this.#events[0]?.seq ?? this.#next;
+  }
+
+  /** The number of the last event; 0: there was none yet. */
+  get newest(): number {
+    return this.#next - 1;
+  }
+
   /** The events after number `seq`, oldest first. */
-  since(seq: number): ClusterEvent[] {
-    return this.#events.filter((event) => event.seq > seq);
+  since(seq: number, limit = Number.POSITIVE_INFINITY): ClusterEvent[] {
+    // Numbers have no gaps, but for lines that were damaged: so this is the first wanted one, or a little before it.
+    const from = Math.max(0, seq - (this.#events.at(-1)?.seq ?? 0) + this.#events.length);
+    let first = Math.min(from, this.#events.length);
+    while ((this.#events[first]?.seq ?? Number.POSITIVE_INFINITY) <= seq) first += 1;
+    return this.#events.slice(first, first + limit);
   }
 
   onEvent(listener: (event: ClusterEvent) => void): () => void {
@@ -54,13 +70,18 @@ export class EventLog {
   }
 
   #write(event: ClusterEvent): void {
+    this.#unwritten.push(event);
     try {
-      appendFileSync(this.#path, `${this.#torn ? '\n' : ''}${JSON.stringify(event)}\n`, { mode: 0o640 });
+      // What a full disk refused goes first: a number that was told must not be given again by the next daemon.
+      const lines = this.#unwritten.map((one) => `${JSON.stringify(one)}\n`).join('');
+      appendFileSync(this.#path, `${this.#torn ? '\n' : ''}${lines}`, { mode: 0o640 });
+      this.#unwritten = [];
       this.#torn = false;
       if (event.seq % 500 === 0 && statSync(this.#path).size > MAX_FILE_BYTES) this.#shorten();
     } catch (error) {
       // A full disk may have taken the first half of the line.
       this.#torn = true;
+      this.#unwritten = this.#unwritten.slice(-KEPT);
       this.#logger.error({ err: error, event }, 'an event could not be kept');
     }
   }

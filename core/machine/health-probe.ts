@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
@@ -12,6 +13,8 @@ export interface ProbeContext {
   become: readonly string[];
   env: Record<string, string>;
   cwd: string;
+  /** The OOM score that a task's processes have; null: they inherit the right one. */
+  oomScore?: number | null;
 }
 
 const LAST_WORDS_BYTES = 200;
@@ -57,10 +60,12 @@ function askTcp(target: string, signal: AbortSignal): Promise<HealthAnswer> {
   });
 }
 
-function askCommand(command: string, { become, env, cwd }: ProbeContext, signal: AbortSignal): Promise<HealthAnswer> {
+function askCommand(command: string, context: ProbeContext, signal: AbortSignal): Promise<HealthAnswer> {
+  const { become, env, cwd, oomScore = null } = context;
   const [program = '/bin/sh', ...args] = [...become, shellPath(), '-c', command];
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    if (oomScore !== null && child.pid !== undefined) setOomScore(child.pid, oomScore);
     let said = '';
     let waits: NodeJS.Timeout | undefined;
     const hear = (bytes: Buffer): void => {
@@ -98,4 +103,12 @@ function askCommand(command: string, { become, env, cwd }: ProbeContext, signal:
       resolve({ well: code === 0, sentence: `the command ended with ${killedBy ?? `code ${code}`}${words}` });
     });
   });
+}
+
+function setOomScore(pid: number, score: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, String(score));
+  } catch {
+    // It has ended already.
+  }
 }

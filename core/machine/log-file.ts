@@ -1,7 +1,11 @@
 import { type FSWatcher, watch } from 'node:fs';
+import { CerebroError } from '../errors.ts';
+import { Bell } from './bell.ts';
 import type { OpenLog, RunLog } from './run-log.ts';
 
 const CHUNK = 64 * 1024;
+/** A log that is read to its end goes out in larger pieces: fewer of them cost less. */
+const BULK = 256 * 1024;
 /** A last line longer than this is cut: nobody keeps a post-mortem for one line of a gigabyte. */
 const MAX_TAIL_BYTES = 4 * 1024 * 1024;
 
@@ -23,7 +27,7 @@ export async function lastLines(log: RunLog, count: number): Promise<string[]> {
 }
 
 /** The offset at which the last `count` lines before `end` begin. */
-async function tailOffset(open: OpenLog, end: number, count: number): Promise<number> {
+export async function tailOffset(open: OpenLog, end: number, count: number): Promise<number> {
   if (count <= 0) return end;
   const buffer = Buffer.alloc(CHUNK);
   let to = end;
@@ -46,6 +50,8 @@ export interface LogSource {
   log(run: number): RunLog | undefined;
   /** The newest run there is now. */
   newestRun(): number;
+  /** The task was removed: nothing more will come. */
+  gone?(): boolean;
   /** Calls back when a new run may have begun; returns how to stop. */
   onChange(listener: () => void): () => void;
 }
@@ -56,6 +62,8 @@ export interface ReadOptions {
   tail: number | undefined;
   /** Byte to begin at, counted from the first that the run wrote; wins over `tail`. Where it is cut off, the first line after it. */
   offset: number | undefined;
+  /** The byte before which it ends; absent: the end of what there is. */
+  until?: number;
   /** Go on with what is written later, and with later runs. */
   follow: boolean;
   signal: AbortSignal;
@@ -74,14 +82,39 @@ export async function firstOffset(source: LogSource, { run, tail, offset }: Read
   }
 }
 
+/** What was read in one go: bytes of one run, without a gap in them. */
+export interface LogPiece {
+  run: number;
+  /** Of the first byte, counted from the first that the run ever wrote. */
+  offset: number;
+  bytes: Buffer;
+}
+
 /** The bytes of a log, from `firstOffset` on. A reader that is slow holds up nobody: nothing is read before it is asked for. */
 export async function* readLog(source: LogSource, from: number, options: ReadOptions): AsyncGenerator<Buffer> {
+  let next = { run: options.run, offset: from };
+  let midLine = false;
+  for await (const { run, offset, bytes } of readPieces(source, from, options)) {
+    const gap = run === next.run && offset !== next.offset;
+    // Its length was promised already: better no end than a wrong one.
+    if (gap && options.until !== undefined)
+      throw new CerebroError('conflict', 'the head of the log was cut off while it was read');
+    // He was overtaken by the end of what is kept: the rest of the line that he had begun is gone.
+    if (midLine && gap) yield Buffer.from('\n');
+    next = { run, offset: offset + bytes.length };
+    midLine = bytes[bytes.length - 1] !== 10;
+    yield bytes;
+  }
+}
+
+/** As `readLog`, with the place of each piece. */
+async function* readPieces(source: LogSource, from: number, options: ReadOptions): AsyncGenerator<LogPiece> {
   let { run } = options;
   let position = from;
   for (;;) {
     const log = source.log(run);
     if (log) yield* readRun(source, log, run, position, options);
-    if (!options.follow || options.signal.aborted) return;
+    if (!options.follow || options.signal.aborted || source.gone?.()) return;
     if (source.newestRun() <= run) await nextChange(source, options.signal);
     else run += 1;
     position = 0;
@@ -94,34 +127,29 @@ async function* readRun(
   run: number,
   from: number,
   options: ReadOptions,
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<LogPiece> {
   const open = await log.open();
   if (!open) return;
-  const bell = new Bell(log.path, source, options.follow);
+  const bell = new LogBell([log.path], source, options.follow);
   try {
     let position = from;
-    let midLine = false;
     // Without follow, what is there now is all: a task that writes faster than we read would never end.
-    const end = options.follow ? Number.POSITIVE_INFINITY : (log.end() ?? 0);
+    const end = Math.min(options.until ?? Number.POSITIVE_INFINITY, options.follow ? Infinity : (log.end() ?? 0));
     for (;;) {
       const superseded = source.newestRun() > run;
       // A reader that was overtaken by the end of what is kept goes on with the first whole line that is there.
-      if (position < log.start) {
-        position = await firstWholeLine(open);
-        if (midLine) yield Buffer.from('\n'); // the rest of the line that he had begun is gone
-        midLine = false;
-      }
-      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(0, end - position)));
+      if (position < log.start) position = await firstWholeLine(open);
+      const buffer = Buffer.allocUnsafe(Math.min(options.follow ? CHUNK : BULK, Math.max(0, end - position)));
       const bytesRead = buffer.length === 0 ? 0 : await open.read(buffer, position);
       if (options.signal.aborted) return;
       if (bytesRead > 0) {
+        const offset = position;
         position += bytesRead;
-        midLine = buffer[bytesRead - 1] !== 10;
-        yield buffer.subarray(0, bytesRead);
+        yield { run, offset, bytes: buffer.subarray(0, bytesRead) };
       } else if (position >= log.start) {
-        if (!options.follow || superseded) return;
+        if (!options.follow || superseded || position >= end) return;
         await bell.wait(options.signal);
-        if (options.signal.aborted) return;
+        if (options.signal.aborted || source.gone?.()) return;
       }
     }
   } finally {
@@ -131,7 +159,7 @@ async function* readRun(
 }
 
 /** Logs are cut at blocks of the disk, not at lines: what is left of the line that was cut through is passed over. */
-async function firstWholeLine(open: OpenLog): Promise<number> {
+export async function firstWholeLine(open: OpenLog): Promise<number> {
   for (;;) {
     const { start } = open.log;
     if (start === 0) return 0;
@@ -143,7 +171,7 @@ async function firstWholeLine(open: OpenLog): Promise<number> {
   }
 }
 
-function nextChange(source: LogSource, signal: AbortSignal): Promise<void> {
+export function nextChange(source: LogSource, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       off();
@@ -155,42 +183,24 @@ function nextChange(source: LogSource, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Rings when a file grew or a run began. A ring between two waits is not lost. */
-class Bell {
-  #rung = false;
-  #resolve: (() => void) | null = null;
-  readonly #watcher: FSWatcher | null = null;
+/** Rings when one of the files grew or a run began. */
+export class LogBell extends Bell {
+  readonly #watchers: FSWatcher[] = [];
   readonly #off: () => void = () => undefined;
 
-  constructor(path: string, source: LogSource, wanted: boolean) {
+  constructor(paths: readonly string[], source: Pick<LogSource, 'onChange'>, wanted: boolean) {
+    super();
     if (!wanted) return;
-    this.#watcher = watch(path, () => this.#ring());
-    this.#watcher.on('error', () => this.#ring()); // the reader looks for itself then
-    this.#off = source.onChange(() => this.#ring());
-  }
-
-  #ring(): void {
-    this.#rung = true;
-    this.#resolve?.();
-  }
-
-  async wait(signal: AbortSignal): Promise<void> {
-    if (!this.#rung && !signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          signal.removeEventListener('abort', done);
-          this.#resolve = null;
-          resolve();
-        };
-        this.#resolve = done;
-        signal.addEventListener('abort', done, { once: true });
-      });
+    for (const path of paths) {
+      const watcher = watch(path, () => this.ring());
+      watcher.on('error', () => this.ring()); // the reader looks for itself then
+      this.#watchers.push(watcher);
     }
-    this.#rung = false;
+    this.#off = source.onChange(() => this.ring());
   }
 
   close(): void {
-    this.#watcher?.close();
+    for (const watcher of this.#watchers) watcher.close();
     this.#off();
   }
 }

@@ -99,13 +99,14 @@ export class LogKeeper {
   keep(places: readonly LogPlace[], maxBytes: number): KeptLogs {
     const mine: Kept[] = [];
     let stopped = false;
+    // At once: a reader who came before the first look would have a log of his own, and not hear of what is cut off.
+    for (const place of places) this.#logs.set(place.path, this.log(place));
     const begin = async (): Promise<void> => {
       for (const place of places) {
         const kept = await this.#begin(place, maxBytes);
         if (stopped || this.#stopped) return;
         mine.push(kept);
         this.#kept.add(kept);
-        this.#logs.set(place.path, kept.log);
       }
       this.#schedule();
       this.#watchDisks();
@@ -122,8 +123,8 @@ export class LogKeeper {
           this.#kept.delete(kept);
           kept.bell?.close();
           kept.bell = null;
-          this.#logs.delete(kept.log.path);
         }
+        for (const place of places) this.#logs.delete(place.path);
       },
     };
   }

@@ -10,6 +10,7 @@ interface Deps {
   clock: Clock;
   processes: ProcessTable;
   baseEnv: Record<string, string>;
+  shims: { readonly oomScore: number | null };
 }
 
 /** Asks one run about its health, again and again, until it is unhealthy or `stop` is called. */
@@ -37,7 +38,7 @@ export class RunHealth {
     this.#listener = listener;
     const user = taskUser(configuration.uid);
     const env = taskEnvironment(deps.baseEnv, user, { job, copy: id }, configuration.env);
-    this.#context = { become: user.become, env, cwd: configuration.cwd };
+    this.#context = { become: user.become, env, cwd: configuration.cwd, oomScore: deps.shims.oomScore };
   }
 
   get condition(): TaskHealth {

@@ -17,12 +17,15 @@ import { CerebroError } from '../errors.ts';
  * The exit status (128+n for signal n) is written over the first bytes of a file that the daemon made before: that takes no new
  * block, and so also works on a full disk.
  *
+ * Where tasks are to outlive the daemon's own service, it moves to a group outside of that first (see shim-group.ts).
  * The task's side runs in a foreground subshell: `cmd & wait` would leave SIGINT and SIGQUIT ignored in it for ever.
  * The shim's own output is /dev/null: a shell remarks on killed children there. The daemon's, where a task writes to it, is 5 and 6.
  */
 const SCRIPT = `#!/bin/sh
 # 0: the order for the task. 3: where its exit status is to go. 4: who it is.
 trap : HUP INT QUIT TERM USR1 USR2
+[ -z "$CEREBRO_SHIM_GROUP" ] || echo 0 >"$CEREBRO_SHIM_GROUP/cgroup.procs" || exit 125
+unset CEREBRO_SHIM_GROUP
 ( trap - HUP INT QUIT TERM USR1 USR2; exec setsid /bin/sh -s cerebro-task 3<&- )
 status=$?
 exec 4>&-
@@ -70,6 +73,8 @@ export interface ShimsOptions {
   env: Record<string, string>;
   clock: Clock;
   processes: ProcessTable;
+  /** The OOM score that tasks are to have, where it is not the daemon's own; asked for when a run begins. */
+  oomScore?: () => number | null;
   /** How many are kept in hand. */
   spares?: number;
   /** Whether tasks may write to the daemon's own standard output and error. */
@@ -109,6 +114,11 @@ export class Shims {
     this.#refill?.cancel();
     this.#refill = null;
     for (const spare of this.#spares.splice(0)) spare.then((shim) => shim.discard()).catch(() => undefined); // it is gone already
+  }
+
+  /** The OOM score that whatever is started for a task is to have; null: it inherits the right one. */
+  get oomScore(): number | null {
+    return this.#options.oomScore?.() ?? null;
   }
 
   /** A shim that waits for its order. Throws `unavailable` when the system cannot start one. */
@@ -153,6 +163,7 @@ export class Shims {
       shell,
       { pid: self.pid, startTime: self.startTime },
       { pid: leader.pid, startTime: leader.startTime },
+      this.oomScore,
     );
   }
 }
@@ -194,9 +205,11 @@ export class Shim implements ProcessId {
   /** What will be the task. */
   readonly leader: ProcessId;
   readonly #shell: ChildProcess;
+  readonly #oomScore: number | null;
 
-  constructor(shell: ChildProcess, self: ProcessId, leader: ProcessId) {
+  constructor(shell: ChildProcess, self: ProcessId, leader: ProcessId, oomScore: number | null) {
     this.#shell = shell;
+    this.#oomScore = oomScore;
     this.pid = self.pid;
     this.startTime = self.startTime;
     this.leader = leader;
@@ -216,7 +229,7 @@ export class Shim implements ProcessId {
       return;
     }
     // The task first: a daemon that dies between the two leaves a task without an exit status, and not the status of no task.
-    this.#shell.stdin?.end(`${sentence(order)}\n`);
+    this.#shell.stdin?.end(`${sentence(order, this.#oomScore)}\n`);
     (this.#shell.stdio[3] as Writable).end(`${order.runFolder}\n`);
   }
 
@@ -227,7 +240,7 @@ export class Shim implements ProcessId {
 }
 
 /** The order as the task's side reads it: one command, parsed whole. Everything in it is quoted by us: in single quotes nothing means anything. */
-function sentence(order: ShimOrder): string {
+function sentence(order: ShimOrder, oomScore: number | null): string {
   const { stdout, stderr, cgroupProcs, cwd, become, command, marker } = order;
   const variables = Object.entries({ ...order.env, CEREBRO_RUN: marker });
   const exported = variables
@@ -240,6 +253,7 @@ function sentence(order: ShimOrder): string {
     ...(cgroupProcs === null
       ? []
       : [`echo 0 >${quote(cgroupProcs)} || { echo "cerebro: cannot enter its cgroup" >&2; exit 125; }`]),
+    ...(oomScore === null ? [] : [`echo ${oomScore} >/proc/self/oom_score_adj`]),
     `cd ${quote(cwd)} || { echo ${quote(`cerebro: cannot enter ${cwd}`)} >&2; exit 126; }`,
     ...exported,
     `exec ${argv.map(quote).join(' ')}`,

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
-import { systemCode } from '../errors.ts';
+import { CerebroError, messageOf, systemCode } from '../errors.ts';
 import { endReason, type RunEnd, runEnd, taskDefinition, taskPhase } from '../model/task.ts';
 import type { LogPlace } from './log-keeper.ts';
 import { NO_STATUS } from './shim.ts';
@@ -44,7 +44,13 @@ const runRecord = z.object({
 /** What is known of a run when it starts; where its logs are is fixed here, whatever the configuration says later. */
 export type RunRecord = z.infer<typeof runRecord>;
 
-const taskFile = z.object({ definition: taskDefinition, revision: z.number().int(), life: taskLife });
+const taskFile = z.object({
+  definition: taskDefinition,
+  revision: z.number().int(),
+  life: taskLife,
+  /** Ends whose post-mortems are still being written: an end must not be on disk without its exit code. */
+  ends: z.array(runEnd).default([]),
+});
 export type TaskFile = z.infer<typeof taskFile>;
 
 /**
@@ -54,6 +60,7 @@ export type TaskFile = z.infer<typeof taskFile>;
  *   FOLDER/runs/N/{run.json,end.json}    what a run was started with, and its post-mortem
  *   FOLDER/runs/N/exit                   its exit status, written by its shim (see shim.ts)
  *   FOLDER/runs/N/{stdout,stderr}        its logs, where the task names no other place
+ *   FOLDER/runs/N/times                  when they were how long (see log-times.ts)
  *   FOLDER/runs/N/{stdout,stderr}.position   what was cut off their heads (see run-log.ts)
  */
 export class TaskFiles {
@@ -71,6 +78,25 @@ export class TaskFiles {
   save(file: TaskFile): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o750 });
     writeWhole(join(this.folder, 'task.json'), JSON.stringify(file));
+  }
+
+  /** `save`, of something that must not be lost. Throws `no_space` or `unavailable`; a folder that was made for it is gone again then. */
+  order(file: TaskFile): void {
+    const isNew = !existsSync(this.folder);
+    try {
+      this.save(file);
+    } catch (error) {
+      if (isNew) rmSync(this.folder, { recursive: true, force: true });
+      const code = ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '') ? 'no_space' : 'unavailable';
+      const { id } = file.definition;
+      throw new CerebroError(
+        code,
+        `the order for "${id}" could not be kept, nothing was changed: ${messageOf(error)}`,
+        {
+          cause: error,
+        },
+      );
+    }
   }
 
   runFolder(run: number): string {
@@ -97,6 +123,11 @@ export class TaskFiles {
     // A log that is the sitter's own stream is no file.
     if (path === undefined || !isAbsolute(path)) return undefined;
     return { path, positionPath: join(this.runFolder(run), `${stream}.position`) };
+  }
+
+  /** When the logs of a run were how long (see log-times.ts). */
+  timesPath(run: number): string {
+    return join(this.runFolder(run), 'times');
   }
 
   endRun(end: RunEnd): void {

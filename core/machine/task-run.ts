@@ -166,6 +166,13 @@ export class TaskRun {
     this.enclosure.signal(signal);
   }
 
+  /** Sends a signal to the task's own process; false: it is gone. */
+  signalLeader(signal: NodeJS.Signals): boolean {
+    if (this.#over || !this.#leader || !this.#isThere(this.#leader)) return false;
+    process.kill(this.#leader.pid, signal);
+    return true;
+  }
+
   /** SIGKILL to everything until nothing is left. Throws `timeout` for what does not die. */
   async kill(): Promise<void> {
     await this.enclosure.kill(KILL_DEADLINE_MS);

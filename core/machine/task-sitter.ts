@@ -4,10 +4,12 @@ import type { Enclosure, Warning } from '../contracts/limit-enforcer.ts';
 import { newTaskLife, stepTask, type TaskEvent, type TaskLife, type TaskStep } from '../decide/task-life.ts';
 import { messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
-import type { EndReason, LimitHold, RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
+import { canonical } from '../model/job.ts';
+import type { EndReason, LimitHold, RunEnd, TaskDefinition, TaskPhase, TaskStatus } from '../model/task.ts';
 import type { HeldRun } from './dead-mans-switch.ts';
 import { lastLines } from './log-file.ts';
-import type { KeptLogs, LogKeeper } from './log-keeper.ts';
+import type { KeptLogs, LogKeeper, LogPlace } from './log-keeper.ts';
+import { LogTimes } from './log-times.ts';
 import { RunHealth } from './run-health.ts';
 import { readExitFile } from './shim.ts';
 import { exitOf, limitsOf, type RunEnding, TaskRun, type TaskRunDeps, type TaskRunHost } from './task-run.ts';
@@ -16,8 +18,12 @@ const LAST_LINES = 20;
 /** So many starts without a stable uptime between, and less than this since the last: it is not to be called ready. */
 const FLAPPING_STARTS = 6;
 const FLAPPING_MS = 5000;
+/** Of a task that ends again and again faster than its post-mortems are written, only so many are kept to be written. */
+const MAX_UNWRITTEN_ENDS = 50;
 /** Looking through all processes for what a run left behind takes milliseconds, which the start of the next run is not to wait for. */
 const SWEEP_AFTER_MS = 25;
+
+const AT_REST: ReadonlySet<TaskPhase> = new Set(['stopped', 'exited', 'failed']);
 
 /** How a cpu limit is held where it is not left to the enforcer. */
 const CPU_HOLDS: Partial<Record<string, LimitHold>> = { restart: 'polled', warn: 'measured' };
@@ -38,11 +44,14 @@ export class TaskSitter {
   #life: TaskLife;
   #run: TaskRun | null = null;
   #lastEnd: RunEnd | null = null;
+  /** Ends whose post-mortems are not written yet. */
+  #ends: RunEnd[] = [];
   #backoff: Timer | null = null;
   #killTimer: Timer | null = null;
   #stopSignal: NodeJS.Signals | null = null;
   #health: RunHealth | null = null;
   #logs: KeptLogs | null = null;
+  #times: LogTimes | null = null;
   /** Limits that the present run comes near to. */
   readonly #warnings = new Map<string, string>();
   /** The walls of the run that ended last, for its post-mortem. */
@@ -55,13 +64,19 @@ export class TaskSitter {
   #stopped = false;
   readonly #deps: TaskSitterDeps;
   readonly #waiters = new Set<() => void>();
+  readonly #listeners = new Set<() => void>();
   readonly #work = new Set<Promise<unknown>>();
 
-  constructor(deps: TaskSitterDeps, definition: TaskDefinition, state: { revision: number; life: TaskLife } | null) {
+  constructor(
+    deps: TaskSitterDeps,
+    definition: TaskDefinition,
+    state: { revision: number; life: TaskLife; ends?: RunEnd[] } | null,
+  ) {
     this.#deps = deps;
     this.definition = definition;
     this.revision = state?.revision ?? 1;
     this.#life = state?.life ?? newTaskLife(deps.clock.now());
+    this.#ends = state?.ends ?? [];
     if (this.#life.run > 0)
       this.#lastEnd = deps.files.end(this.#life.run) ?? deps.files.end(this.#life.run - 1) ?? null;
   }
@@ -74,6 +89,20 @@ export class TaskSitter {
     return this.#life.phase;
   }
 
+  get life(): Readonly<TaskLife> {
+    return this.#life;
+  }
+
+  /** Whether this sitter holds the task no more. */
+  get letGo(): boolean {
+    return this.#stopped;
+  }
+
+  /** Whether it reserves room: it runs, or is to run. */
+  get takesRoom(): boolean {
+    return !AT_REST.has(this.#life.phase) || this.#life.suspended;
+  }
+
   /** The number of the newest run. */
   get run(): number {
     return this.#life.run;
@@ -82,6 +111,7 @@ export class TaskSitter {
   /** Takes up what was left by an earlier daemon: adopts a living run, learns the end of one that ended, starts what should run. */
   async recover(): Promise<void> {
     const life = this.#life;
+    await this.#finishPostMortems();
     if (life.phase === 'starting' || life.phase === 'running' || life.phase === 'stopping') {
       // A suspension that was cut short is over now: what ran is to run.
       if (life.suspended) this.#life = { ...life, suspended: false };
@@ -102,7 +132,33 @@ export class TaskSitter {
     const step = stepTask(before, event, this.definition.configuration, this.#deps.clock.now());
     if (step.life === before && step.effects.length === 0) return;
     this.#life = step.life;
+    // With the new life, in one write: nobody else knows how that run has ended.
+    if (step.ended) this.#noteEnd(before, step.ended);
     this.save();
+    this.#carryOut(before, step);
+  }
+
+  /**
+   * Takes a definition and what is to become of the task, and writes both as one: a daemon that is killed at any moment leaves
+   * the whole order or nothing of it. Throws `no_space` or `unavailable` where it cannot be kept; then nothing has changed.
+   */
+  order(definition: TaskDefinition, event: TaskEvent | null): void {
+    if (this.#stopped) return;
+    this.#tellAll();
+    const before = this.#life;
+    const step: TaskStep = event
+      ? stepTask(before, event, definition.configuration, this.#deps.clock.now())
+      : { life: before, effects: [] };
+    const differs = canonical(definition) !== canonical(this.definition);
+    const revision = differs ? this.revision + 1 : this.revision;
+    this.#deps.files.order({ definition, revision, life: step.life, ends: this.#ends });
+    this.definition = definition;
+    this.revision = revision;
+    this.#life = step.life;
+    this.#carryOut(before, step);
+  }
+
+  #carryOut(before: TaskLife, step: TaskStep): void {
     for (const effect of step.effects) {
       if (effect === 'spawn') this.#spawn();
       else if (effect === 'kill') this.#kill();
@@ -125,6 +181,11 @@ export class TaskSitter {
     this.#run?.signal(signal);
   }
 
+  /** Sends a signal to the task's own process; false: there is none. */
+  signalLeader(signal: NodeJS.Signals): boolean {
+    return this.#run?.signalLeader(signal) ?? false;
+  }
+
   /** Stops it with another signal than its stop_signal. */
   stopWith(signal: NodeJS.Signals, why: string): void {
     this.#stopSignal = signal;
@@ -145,17 +206,19 @@ export class TaskSitter {
     return { leader, marker, killFile: cgroupProcs && join(dirname(cgroupProcs), 'cgroup.kill') };
   }
 
-  /** A new configuration; the caller restarts it if it runs with anything that changed. */
-  redefine(definition: TaskDefinition): void {
-    this.definition = definition;
-    this.revision += 1;
-    this.save();
-    this.#changed();
+  /** Calls back whenever the task has changed, a new run among that; returns how to stop. */
+  onRing(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  ring(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   /** Resolves when the task is at rest: stopped, exited or failed (or this sitter lets go). */
   async atRest(): Promise<void> {
-    while (!this.#stopped && !['stopped', 'exited', 'failed'].includes(this.#life.phase)) {
+    while (!this.#stopped && !AT_REST.has(this.#life.phase)) {
       await new Promise<void>((resolve) => this.#waiters.add(resolve));
     }
     await Promise.all(this.#work);
@@ -167,6 +230,7 @@ export class TaskSitter {
     this.#disarmBackoff();
     this.#killTimer?.cancel();
     this.#health?.stop();
+    this.#times?.stop();
     this.#logs?.stop();
     const run = this.#run;
     if (run) {
@@ -217,7 +281,8 @@ export class TaskSitter {
   /** Keeps the state on disk. A full disk does not stop a task: it is reported once, and tried again with each change. */
   save(): void {
     try {
-      this.#deps.files.save({ definition: this.definition, revision: this.revision, life: this.#life });
+      const { definition, revision } = this;
+      this.#deps.files.save({ definition, revision, life: this.#life, ends: this.#ends });
       this.#saveFailed = false;
     } catch (error) {
       if (this.#saveFailed) return;
@@ -260,6 +325,19 @@ export class TaskSitter {
     const places = (['stdout', 'stderr'] as const).flatMap((stream) => files.logPlace(run, stream) ?? []);
     this.#logs?.stop();
     this.#logs = places.length > 0 ? logKeeper.keep(places, this.definition.configuration.logs.max_bytes) : null;
+    this.#times?.stop();
+    this.#times = places.length > 0 ? this.#timesOf(run, places) : null;
+    this.#times?.start();
+  }
+
+  #timesOf(run: number, places: readonly LogPlace[]): LogTimes {
+    const { files, logKeeper, clock } = this.#deps;
+    const end = (stream: 'stdout' | 'stderr'): number => {
+      const place = files.logPlace(run, stream);
+      return (place && logKeeper.log(place).end()) ?? 0;
+    };
+    const ends = (): { stdout: number; stderr: number } => ({ stdout: end('stdout'), stderr: end('stderr') });
+    return new LogTimes({ path: files.timesPath(run), logs: places.map(({ path }) => path), ends, clock });
   }
 
   /** One at a time: a task that ends at once, again and again, must not pile up sweepers that all look at the same folders. */
@@ -369,6 +447,8 @@ export class TaskSitter {
     this.#killTimer = null;
     this.#health?.stop();
     this.#health = null;
+    this.#times?.stop();
+    this.#times = null;
     this.#logs?.stop();
     this.#logs = null;
     this.#warnings.clear();
@@ -428,7 +508,7 @@ export class TaskSitter {
   #report(before: TaskLife, step: TaskStep): void {
     const { life } = step;
     if (step.ended) {
-      this.#recordEnd(before, step.ended);
+      this.#writePostMortem(before.run);
       const expected = ['user', 'deploy'].includes(step.ended.reason) || life.phase === 'exited';
       this.#event(expected ? 'info' : 'warn', 'task-ended', `${this.id} run ${before.run}: ${life.reason}`);
     } else if (life.phase === 'running' && before.phase !== 'running') {
@@ -438,10 +518,10 @@ export class TaskSitter {
     }
   }
 
-  #recordEnd(before: TaskLife, ended: { reason: EndReason; sentence: string }): void {
-    const { files, clock, logger } = this.#deps;
-    const record = files.run(before.run);
-    const status = record ? readExitFile(join(files.runFolder(before.run), 'exit')) : undefined;
+  #noteEnd(before: TaskLife, ended: { reason: EndReason; sentence: string }): void {
+    const { files, clock } = this.#deps;
+    const known = files.run(before.run) !== undefined;
+    const status = known ? readExitFile(join(files.runFolder(before.run), 'exit')) : undefined;
     const exit = status === undefined ? { code: null, signal: null } : exitOf(status);
     const enclosure = this.#ended;
     const account = enclosure?.account();
@@ -463,19 +543,37 @@ export class TaskSitter {
       lastLines: [],
     };
     this.#lastEnd = end;
-    if (!record) return;
-    // The lines are read and the record written after the new run was started: nobody waits for them.
-    this.#track(
-      (async () => {
-        for (const stream of ['stderr', 'stdout'] as const) {
-          const place = files.logPlace(end.run, stream);
-          if (place && end.lastLines.length === 0)
-            end.lastLines = await lastLines(this.#deps.logKeeper.log(place), LAST_LINES);
-        }
-        files.endRun(end);
-        this.#changed();
-      })().catch((error: unknown) => logger.error({ task: this.id, err: error }, 'a post-mortem could not be written')),
-    );
+    if (known) this.#ends = [...this.#ends, end].slice(-MAX_UNWRITTEN_ENDS);
+  }
+
+  /** The lines are read and the record written after the new run was started: nobody waits for them. */
+  #writePostMortem(run: number): void {
+    const end = this.#ends.find((one) => one.run === run);
+    if (!end) return;
+    this.#track(this.#finishPostMortem(end).then(() => this.#changed()));
+  }
+
+  async #finishPostMortem(end: RunEnd): Promise<void> {
+    const { files, logKeeper, logger } = this.#deps;
+    try {
+      for (const stream of ['stderr', 'stdout'] as const) {
+        const place = files.logPlace(end.run, stream);
+        if (place && end.lastLines.length === 0) end.lastLines = await lastLines(logKeeper.log(place), LAST_LINES);
+      }
+      files.endRun(end);
+      this.#ends = this.#ends.filter((one) => one !== end);
+    } catch (error) {
+      // It stays among those that are not written, for the next daemon.
+      logger.error({ task: this.id, err: error }, 'a post-mortem could not be written');
+    }
+  }
+
+  /** Those that an earlier daemon had no time to write. */
+  async #finishPostMortems(): Promise<void> {
+    for (const end of this.#ends) {
+      await this.#finishPostMortem(end);
+      if (end.run >= (this.#lastEnd?.run ?? 0)) this.#lastEnd = end;
+    }
   }
 
   #event(level: NewEvent['level'], kind: string, message: string): void {

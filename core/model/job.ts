@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { dnsBasename } from './dns-name.ts';
 import { schedule } from './schedule.ts';
 import { taskConfiguration, taskName } from './task-configuration.ts';
 import { zoneName } from './zone.ts';
@@ -26,21 +27,13 @@ const layoutEntry = z
   );
 export type LayoutEntry = z.infer<typeof layoutEntry>;
 
-const dnsName = z
-  .string()
-  .max(200)
-  .regex(
-    /^(?=.{1,200}$)([a-z0-9_]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,}$/i,
-    'expected a domain name, like redis.startup.com',
-  );
-
 /** One job of a job file, strict, with every default filled in. What each key means: docs/job-file.md. */
 export const jobSpec = z.strictObject({
   task_configuration: taskConfiguration,
   deployment_layout: z.record(zoneName, layoutEntry).default({}),
   deployment_recipe: z.string().min(1).max(512).optional(),
   recipe_options: z.record(z.string(), z.json()).default({}),
-  dns_basename: dnsName.optional(),
+  dns_basename: dnsBasename.optional(),
   persistent: z.boolean().default(true),
   linked_job: taskName.optional(),
   version: z.string().min(1).max(128).optional(),

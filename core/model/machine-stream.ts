@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { clusterEvent } from './event.ts';
 import { taskStatus } from './task.ts';
+import { hostVitals } from './vitals.ts';
 
 /** How often a machine says that it is there, when it has nothing else to say. */
 export const BEAT_MS = 1000;
@@ -11,6 +12,8 @@ export const machineMessage = z.discriminatedUnion('type', [
   z.object({ type: z.literal('task'), task: taskStatus }),
   z.object({ type: z.literal('task-gone'), id: z.string() }),
   z.object({ type: z.literal('event'), event: clusterEvent }),
+  /** Every few seconds. */
+  z.object({ type: z.literal('vitals'), host: hostVitals }),
   z.object({ type: z.literal('beat') }),
 ]);
 export type MachineMessage = z.infer<typeof machineMessage>;

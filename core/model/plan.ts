@@ -60,6 +60,8 @@ export interface ClusterSnapshot {
   /** The number that the next machine of a zone gets. */
   machineSerial(zone: string): number;
   limits: PlanLimits;
+  /** Copies whose process is not to be ended yet, since names still lead to them, and when at the latest to ask again (ms since the epoch). */
+  dnsHolds?: ReadonlyMap<string, number>;
 }
 
 export interface PlanLimits {

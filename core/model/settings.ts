@@ -40,6 +40,42 @@ export const settings = z.strictObject({
   recipe_path: z.array(z.string()).default([]),
   /** Seconds that a certificate between cluster sitter and machines is good; renewed when a third of it is left. Default: 90 days. */
   certificate_lifetime: z.number().min(60).default(7_776_000),
+  /** Seconds for which others may remember a name's addresses; a copy that is to end waits for so long when it has left them. */
+  dns_ttl: z.number().int().min(1).max(86_400).default(30),
+  /** `region`: names go by the zone without its letter (aws-us-west-2); `zone`: with it. */
+  dns_scope: z.enum(['region', 'zone']).default('region'),
+  /** Whether a pool's name may lead nowhere because no copy is ready; false keeps its last answer. */
+  dns_allow_empty: z.boolean().default(false),
+  /** Whether a TXT record beside each name says that it is this cluster's. */
+  dns_owner_txt: z.boolean().default(true),
+  /** Seconds between two looks at whether the names stand as they should. */
+  dns_check_interval: z.number().min(1).default(300),
+  /** Seconds beyond the TTL that a copy waits at most for its names to be gone, should the DNS provider not answer. */
+  dns_removal_patience: seconds.default(30),
+  /** Name servers (ADDRESS or ADDRESS:PORT) that are asked whether people's own CNAMEs are there; empty: this host's. */
+  dns_resolvers: z.array(z.string().min(1)).default([]),
+  /**
+   * Machine sitter: the group of cgroup v2 in which tasks live, as an absolute path; empty: in the daemon's own. With one of
+   * another service's, tasks outlive a restart of the daemon's service (docs/systemd.md).
+   */
+  tasks_group: z
+    .string()
+    .regex(/^(\/.*)?$/, 'expected the absolute path of a group')
+    .default(''),
+  /** Cores, and MB of 1024*1024, that a machine sitter offers to tasks; absent: all of the host's, less the reserve. */
+  capacity_cpu: z.number().min(0).max(65_536).optional(),
+  capacity_mem: z
+    .number()
+    .min(0)
+    .max(1024 * 1024 * 1024)
+    .optional(),
+  /** Cores, and MB, that are left to the system and to the sitter where the capacity is not declared. */
+  reserve_cpu: z.number().min(0).default(0),
+  reserve_mem: z.number().min(0).default(128),
+  /** The file of task definitions that a machine sitter loads at its start and with SIGHUP; absent: none is loaded. */
+  tasks_file: z.string().min(1).optional(),
+  /** Whether SIGTERM ends the tasks of a machine sitter too, to be started again by its next start. */
+  stop_tasks: z.boolean().default(false),
 });
 export type Settings = z.infer<typeof settings>;
 

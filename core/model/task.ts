@@ -76,8 +76,13 @@ export const taskUsage = z.object({
   memBytes: z.number(),
   processes: z.number().int(),
   throttledSeconds: z.number().default(0),
+  readBytes: z.number().nullable().default(null),
+  writtenBytes: z.number().nullable().default(null),
 });
-/** Cores in use since the last sample, bytes of memory and processes of the whole tree; throttled since the run began. */
+/**
+ * Cores in use since the last sample, bytes of memory and processes of the whole tree; throttled, read from disks and written to
+ * them since the run began (null: not known here).
+ */
 export type TaskUsage = z.infer<typeof taskUsage>;
 
 export const taskHealth = z.object({ state: healthState, sentence: z.string() });

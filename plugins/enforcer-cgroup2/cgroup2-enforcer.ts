@@ -18,6 +18,8 @@ interface Services {
   logger: Logger;
   processes: ProcessTable;
   dataDir: string;
+  /** Where tasks are to live, if that was said; the plugin's own `root` wins. */
+  tasksGroup?: string;
 }
 
 /** The kernel takes no quota below 1 ms; the usual period is 100 ms, and 1 s is the longest. */
@@ -46,7 +48,8 @@ export class Cgroup2Enforcer implements LimitEnforcer {
 
   constructor(services: Services, config: Config) {
     this.#services = services;
-    this.#config = config;
+    const root = config.root ?? (services.tasksGroup || undefined);
+    this.#config = { ...config, ...(root !== undefined && { root }) };
   }
 
   get holds(): LimitHolds {

@@ -6,6 +6,6 @@ export const plugin = definePlugin({
   id: 'enforcer-cgroup2',
   point: 'limit-enforcer',
   config,
-  needs: ['clock', 'logger', 'processes', 'dataDir'],
+  needs: ['clock', 'logger', 'processes', 'dataDir', 'tasksGroup'],
   create: (services, options) => new Cgroup2Enforcer(services, options),
 });

@@ -13,11 +13,14 @@ import { CerebroError } from '../../core/errors.ts';
 import { CPU_WINDOW_S, CpuWindow } from '../../core/model/cpu-window.ts';
 import type { LimitHolds, TaskUsage } from '../../core/model/task.ts';
 import type { IndexedRun, ProcessIndex } from './process-index.ts';
+import { type DiskBytes, diskBytesOf } from './process-io.ts';
 
 const MB = 1024 * 1024;
 /** The kernel counts a process's memory with a little delay; so much may be missing from the count. */
 const COUNT_SLACK_BYTES = MB;
 const CPU_SAMPLE_MS = 1000;
+/** What it read and wrote is for people alone, and costs a file for each process. */
+const DISK_SAMPLE_MS = 2000;
 /** Processor time is counted in these. */
 const TICK_MS = 10;
 /** Below this share of memory a warning is over: not to come and go with every sample. */
@@ -61,6 +64,8 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
   #glancedBytes = 0;
   #allocatedAt = Number.NaN;
   #usage: TaskUsage | null = null;
+  #disk: DiskBytes | null = null;
+  #diskAt = Number.NEGATIVE_INFINITY;
   #peak = 0;
   /** CPU milliseconds that each living process had at the last sample. */
   readonly #cpuMs = new Map<string, number>();
@@ -179,10 +184,30 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
     this.#cpuTotalMs += usedMs;
     this.#sampledAt = now;
     this.#peak = Math.max(this.#peak, memBytes);
-    this.#usage = { cpu: Math.round(cpu * 1000) / 1000, memBytes, processes, throttledSeconds: 0 };
+    if (this.#limits.measure && now - this.#diskAt >= DISK_SAMPLE_MS) this.#takeDisk(members, now);
+    const { readBytes = null, writtenBytes = null } = this.#disk ?? {};
+    this.#usage = {
+      cpu: Math.round(cpu * 1000) / 1000,
+      memBytes,
+      processes,
+      throttledSeconds: 0,
+      readBytes,
+      writtenBytes,
+    };
     this.#ticks = ticksOf(members);
     this.#shownLater(now);
     if (!this.#released) this.#judge(memBytes, processes, now);
+  }
+
+  /** An ended process takes its counters along, unless its parent waited for it: what was counted stays. */
+  #takeDisk(members: readonly ProcessInfo[], now: number): void {
+    this.#diskAt = now;
+    const disk = diskBytesOf(members.map((info) => info.pid));
+    if (!disk) return;
+    this.#disk = {
+      readBytes: Math.max(this.#disk?.readBytes ?? 0, disk.readBytes),
+      writtenBytes: Math.max(this.#disk?.writtenBytes ?? 0, disk.writtenBytes),
+    };
   }
 
   signal(signal: NodeJS.Signals): void {

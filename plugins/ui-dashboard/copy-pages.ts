@@ -1,20 +1,14 @@
 import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
-import type { Page, PageAnswer } from '../../core/contracts/ui.ts';
-import { CerebroError } from '../../core/errors.ts';
+import type { Page, PageAnswer, PageRequest } from '../../core/contracts/ui.ts';
 import type { RunEnd } from '../../core/model/task.ts';
+import { askMachine, pastOf } from './ask-machine.ts';
 import { pageAbout, TIMELINE } from './gone-page.ts';
-
-/** A machine that hangs may take long to give up on; nobody waits that long for a page. */
-const ENDS_MS = 2000;
 
 export const copyPages: readonly Page[] = [
   {
     method: 'GET',
     path: '/copies/:id',
-    answer: ({ params }, api) => {
-      const copy = params.id ?? '';
-      return pageAbout({ copy }, api, () => copyPage(copy, api));
-    },
+    answer: (request, api) => pageAbout({ copy: request.params.id ?? '' }, api, () => copyPage(request, api)),
   },
   {
     method: 'POST',
@@ -27,32 +21,20 @@ export const copyPages: readonly Page[] = [
   },
 ];
 
-async function copyPage(id: string, api: ClusterApi): Promise<PageAnswer> {
+async function copyPage(request: PageRequest, api: ClusterApi): Promise<PageAnswer> {
+  const id = request.params.id ?? '';
   const copy = api.copy(id);
-  const [events, ends] = await Promise.all([api.events({ copy: id, limit: TIMELINE }), endsOf(copy.copy, api)]);
-  return { template: 'copy.njk', title: id, data: { copy, ...ends, events: events.reverse() } };
+  const [events, ends, past] = await Promise.all([
+    api.events({ copy: id, limit: TIMELINE }),
+    endsOf(copy.copy, api),
+    pastOf({ copy: copy.copy }, request, api),
+  ]);
+  return { template: 'copy.njk', title: id, data: { copy, ...ends, ...past, events: events.reverse() } };
 }
 
-/** The post-mortems, newest first. They are asked for on the machine, which may be away: the rest of the page is there all the same. */
+/** The post-mortems, newest first. */
 async function endsOf(copy: string, api: ClusterApi): Promise<{ ends: RunEnd[]; endsProblem: string | null }> {
-  try {
-    const ends = await within(ENDS_MS, api.postMortems(copy));
-    return { ends: ends.reverse(), endsProblem: null };
-  } catch (error) {
-    if (!(error instanceof CerebroError) || error.code === 'internal') throw error;
-    return { ends: [], endsProblem: error.message };
-  }
-}
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_resolve, reject) => {
-    const late = new CerebroError('timeout', `it did not answer within ${ms / 1000} s`);
-    timer = setTimeout(() => reject(late), ms);
-  });
-  try {
-    return await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const asked = await askMachine(api.postMortems(copy));
+  if ('problem' in asked) return { ends: [], endsProblem: asked.problem };
+  return { ends: asked.answer.reverse(), endsProblem: null };
 }

@@ -1,5 +1,6 @@
 import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
-import type { Page, PageAnswer } from '../../core/contracts/ui.ts';
+import type { Page, PageAnswer, PageRequest } from '../../core/contracts/ui.ts';
+import { pastOf } from './ask-machine.ts';
 import { needConfirmation } from './confirmed.ts';
 import { pageAbout, TIMELINE } from './gone-page.ts';
 
@@ -7,10 +8,7 @@ export const machinePages: readonly Page[] = [
   {
     method: 'GET',
     path: '/machines/:id',
-    answer: ({ params }, api) => {
-      const machine = params.id ?? '';
-      return pageAbout({ machine }, api, () => machinePage(machine, api));
-    },
+    answer: (request, api) => pageAbout({ machine: request.params.id ?? '' }, api, () => machinePage(request, api)),
   },
   {
     method: 'POST',
@@ -25,9 +23,13 @@ export const machinePages: readonly Page[] = [
   },
 ];
 
-async function machinePage(id: string, api: ClusterApi): Promise<PageAnswer> {
+async function machinePage(request: PageRequest, api: ClusterApi): Promise<PageAnswer> {
+  const id = request.params.id ?? '';
   const machine = api.machine(id);
   const copies = api.copies({ machine: id });
-  const events = await api.events({ machine: id, limit: TIMELINE });
-  return { template: 'machine.njk', title: id, data: { machine, copies, events: events.reverse() } };
+  const [events, past] = await Promise.all([
+    api.events({ machine: id, limit: TIMELINE }),
+    pastOf({ machine: id }, request, api),
+  ]);
+  return { template: 'machine.njk', title: id, data: { machine, copies, ...past, events: events.reverse() } };
 }

@@ -17,7 +17,7 @@ import { type Call, DynSession } from './dyn-session.ts';
 import type { Config } from './schema.ts';
 
 /** How long the list of zones is believed. */
-const ZONES_MS = 60_000;
+const ZONES_MS = 300_000;
 /** Between looks at the task that publishes a zone. */
 const TASK_MS = 5000;
 

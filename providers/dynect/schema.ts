@@ -28,7 +28,7 @@ export const config = z
     /** Seconds for one answer. */
     timeout: z.number().positive().max(120).default(30),
     /** Seconds for a whole batch, with its waits for the zone, for the account's rate limit and for its publication. */
-    deadline: z.number().positive().max(3600).default(300),
+    deadline: z.number().positive().max(3600).default(150),
   })
   .refine((value) => (value.password_file === undefined) !== (value.password_env === undefined), {
     message: "needs either password_file or password_env: where the user's password is",

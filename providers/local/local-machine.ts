@@ -11,6 +11,7 @@ import { messageOf } from '../../core/errors.ts';
 import { sitterFile } from '../../core/model/sitter-file.ts';
 import { IDENTITY_FILE, type TlsIdentity } from '../../core/model/tls-identity.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
+import { ownAddress, SHARED_ADDRESS } from './own-address.ts';
 
 const LOOK_MS = 250;
 const SUSPEND_DEADLINE_MS = 60_000;
@@ -33,6 +34,7 @@ export interface LocalMachineServices {
   processes: ProcessTable;
   selfCommand: readonly string[];
   maxRestartsPerMinute: number;
+  ownAddresses: boolean;
   onChange(): void;
 }
 
@@ -100,7 +102,7 @@ export class LocalMachine {
       zone,
       intent,
       state,
-      address: '127.0.0.1',
+      address: this.#address,
       // The same port: plain HTTP is for this host's people, and TLS for the cluster sitter.
       endpoint: (url ?? this.#lastUrl())?.replace(/^http:/, 'https:') ?? null,
     };
@@ -219,7 +221,7 @@ export class LocalMachine {
           cwd: this.folder,
           detached: true,
           stdio: ['ignore', log, log],
-          env: { ...process.env, [MACHINE_MARKER]: this.#marker },
+          env: { ...process.env, [MACHINE_MARKER]: this.#marker, CEREBRO_ADDRESS: this.#address },
         },
       );
       child.once('exit', (code, signal) => this.#sitterEnded(code, signal));
@@ -269,6 +271,10 @@ export class LocalMachine {
     } catch {
       return undefined; // not written yet, or by a sitter that was cut down while writing
     }
+  }
+
+  get #address(): string {
+    return this.#services.ownAddresses ? ownAddress(this.#file.clusterId, this.#file.machineId) : SHARED_ADDRESS;
   }
 
   get #marker(): string {

@@ -50,6 +50,7 @@ export class LocalProvider implements MachineProvider {
       processes: services.processes,
       selfCommand: services.selfCommand,
       maxRestartsPerMinute: config.max_restarts_per_minute,
+      ownAddresses: config.own_addresses,
       onChange: () => {
         for (const listener of this.#listeners) listener();
       },

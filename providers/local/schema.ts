@@ -18,6 +18,8 @@ export const config = z.strictObject({
       { name: 'local.small', cpu: 2, mem: 2048 },
       { name: 'local.large', cpu: 8, mem: 16_384 },
     ]),
+  /** Each machine has an address of its own in 127.0.0.0/8, in CEREBRO_ADDRESS of its tasks; else all have 127.0.0.1. */
+  own_addresses: z.boolean().default(false),
   /** A sitter that dies more often than this in a minute is given up, as a machine that does not stay up would be. */
   max_restarts_per_minute: z.number().int().min(0).default(6),
 });

@@ -6,6 +6,6 @@ export const plugin = definePlugin({
   id: 'dns-rfc2136',
   point: 'dns-provider',
   config,
-  needs: ['clock', 'logger'],
+  needs: ['clock', 'logger', 'dataDir'],
   create: (services, options) => new Rfc2136Provider(services, options),
 });

@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import type { Clock } from '../../core/contracts/clock.ts';
 import { foreignSets, judgeSet, type WantedSet, wantedSets } from '../../core/contracts/dns-batch.ts';
 import type { DnsChange, DnsProvider, DnsRecordSet } from '../../core/contracts/dns-provider.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import { CerebroError } from '../../core/errors.ts';
 import { DnsClient, type DnsServer } from './dns-client.ts';
+import { KnownNames } from './known-names.ts';
 import { isStale, RCODE, refusal } from './refusal.ts';
 import type { Config } from './schema.ts';
 import { readTsigKey } from './tsig-key.ts';
@@ -20,12 +22,14 @@ export class Rfc2136Provider implements DnsProvider {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #config: Config;
+  readonly #known: KnownNames;
   #open: { client: DnsClient; server: DnsServer; reader: ZoneReader } | null = null;
 
-  constructor(services: { clock: Clock; logger: Logger }, config: Config) {
+  constructor(services: { clock: Clock; logger: Logger; dataDir: string }, config: Config) {
     this.#clock = services.clock;
     this.#logger = services.logger;
     this.#config = config;
+    this.#known = new KnownNames(join(services.dataDir, 'dns-rfc2136', 'names'));
     this.maxValues = config.max_values;
   }
 
@@ -34,8 +38,9 @@ export class Rfc2136Provider implements DnsProvider {
     if (this.#open) return;
     const { server: host, port, transport, timeout } = this.#config;
     const server = { host, port, transport, timeoutMs: timeout * 1000, key: readTsigKey(this.#config, this.#logger) };
+    this.#known.load();
     const client = new DnsClient(this.#clock, server);
-    this.#open = { client, server, reader: new ZoneReader(client, server, this.#clock, this.#logger) };
+    this.#open = { client, server, reader: new ZoneReader(client, server, this.#known, this.#clock, this.#logger) };
   }
 
   async stop(): Promise<void> {
@@ -59,11 +64,17 @@ export class Rfc2136Provider implements DnsProvider {
    * one does not hold, it looks which changes are there already, leaves them out and sends the rest.
    */
   async apply(zone: string, changes: readonly DnsChange[]): Promise<void> {
-    const { reader } = this.#started();
     if (this.#config.zones?.includes(zone) === false)
       throw new CerebroError('forbidden', `${zone} is not among the zones that plugins.json lets Cerebro write`);
     const wanted = wantedSets(zone, changes, this.maxValues);
-    reader.remember(wanted);
+    const names = wanted.map((set) => set.name);
+    this.#known.add(names);
+    await this.#make(zone, wanted);
+    // Somebody who listed meanwhile may have found nothing there yet, and forgotten it.
+    this.#known.add(names);
+  }
+
+  async #make(zone: string, wanted: readonly WantedSet[]): Promise<void> {
     let due = wanted;
     for (let round = 0; round < ROUNDS && due.length > 0; round++) {
       if (await this.#update(zone, due)) return this.#confirm(zone, due);

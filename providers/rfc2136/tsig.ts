@@ -73,6 +73,8 @@ export class TsigCheck {
     body.writeUInt16BE(tsig.originalId, 0);
     body.writeUInt16BE(body.readUInt16BE(10) - 1, 10);
     if (tsig.mac.length === 0) return { kind: 'unsigned', body, error: tsig.error };
+    // Both are covered by the signature, which is checked with what they have to be.
+    if (record.class !== CLASS.ANY || record.ttl !== 0) return { kind: 'bad', reason: 'its signature is malformed' };
     if (record.name !== this.#key.name || tsig.algorithm !== this.#key.algorithm)
       return { kind: 'bad', reason: 'it is signed with another key' };
 
@@ -97,6 +99,8 @@ function readTsig(data: Buffer) {
   const macLength = data.readUInt16BE(at + 8);
   const afterMac = at + 10 + macLength;
   const errorCode = data.readUInt16BE(afterMac + 2);
+  if (afterMac + 6 + data.readUInt16BE(afterMac + 4) !== data.length)
+    throw new RangeError('the TSIG record is not as long as it says');
   return {
     algorithm: nameOf(data.subarray(0, at)),
     /** Time and fudge, as they are signed. */
@@ -105,7 +109,7 @@ function readTsig(data: Buffer) {
     originalId: data.readUInt16BE(afterMac),
     errorCode,
     error: errorCode === 0 ? null : (TSIG_ERRORS[errorCode] ?? `TSIG error ${errorCode}`),
-    other: data.subarray(afterMac + 6, afterMac + 6 + data.readUInt16BE(afterMac + 4)),
+    other: data.subarray(afterMac + 6),
   };
 }
 

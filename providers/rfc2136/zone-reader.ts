@@ -4,14 +4,13 @@ import { isWithin, type WantedSet } from '../../core/contracts/dns-batch.ts';
 import type { DnsRecordSet } from '../../core/contracts/dns-provider.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { DnsClient, DnsReply, DnsServer } from './dns-client.ts';
+import type { KnownNames } from './known-names.ts';
 import { RecordSets } from './record-sets.ts';
 import { isStale, RCODE, refusal } from './refusal.ts';
 import { checkMessages, type Expected } from './update-messages.ts';
 
 /** Questions that are open at once. */
 const AT_ONCE = 8;
-/** Names that are asked for where no transfer is allowed; the oldest are forgotten first. */
-const MAX_REMEMBERED = 10_000;
 
 /** What stands in a server's zones: by transfer where that is allowed, else by asking for each name that is known. */
 export class ZoneReader {
@@ -19,12 +18,13 @@ export class ZoneReader {
   readonly #server: DnsServer;
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #remembered = new Set<string>();
+  readonly #known: KnownNames;
   readonly #warned = new Set<string>();
 
-  constructor(client: DnsClient, server: DnsServer, clock: Clock, logger: Logger) {
+  constructor(client: DnsClient, server: DnsServer, known: KnownNames, clock: Clock, logger: Logger) {
     this.#client = client;
     this.#server = server;
+    this.#known = known;
     this.#clock = clock;
     this.#logger = logger;
   }
@@ -60,22 +60,10 @@ export class ZoneReader {
       this.#warned.add(zone);
       this.#logger.warn(
         { zone },
-        `${this.#server.host} allows no transfer of ${zone}: only names that this process has written are looked at`,
+        `${this.#server.host} allows no transfer of ${zone}: only names that were written from this host are looked at`,
       );
     }
     return this.#listByAsking(zone, name);
-  }
-
-  /** Names to be asked for where no transfer is allowed. */
-  remember(sets: readonly { name: string }[]): void {
-    for (const { name } of sets) {
-      this.#remembered.delete(name);
-      this.#remembered.add(name);
-    }
-    for (const name of this.#remembered) {
-      if (this.#remembered.size <= MAX_REMEMBERED) break;
-      this.#remembered.delete(name);
-    }
   }
 
   /** What is there of each set, in their order. */
@@ -105,12 +93,15 @@ export class ZoneReader {
   }
 
   async #listByAsking(zone: string, name: string): Promise<DnsRecordSet[]> {
-    const names = new Set([name, ...[...this.#remembered].filter((known) => isWithin(known, name))]);
-    const asked = [...names].flatMap((known) => [
+    const names = [...new Set([name, ...this.#known.within(name)])];
+    const asked = names.flatMap((known) => [
       { name: known, type: 'A' as const },
       { name: known, type: 'TXT' as const },
     ]);
-    return (await this.look(zone, asked)).filter((set) => set !== null);
+    const found = (await this.look(zone, asked)).filter((set) => set !== null);
+    const there = new Set(found.map((set) => set.name));
+    for (const known of names) if (!there.has(known)) this.#known.forget(known);
+    return found;
   }
 
   async #lookAt(zone: string, name: string, type: 'A' | 'TXT'): Promise<DnsRecordSet | null> {

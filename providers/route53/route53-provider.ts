@@ -18,7 +18,7 @@ import { Route53Api } from './route53-api.ts';
 import type { Config } from './schema.ts';
 
 /** How long the list of hosted zones is believed. */
-const ZONES_MS = 60_000;
+const ZONES_MS = 300_000;
 /** Between looks at whether a change has reached all servers; it takes about a minute. */
 const SYNC_MS = 5000;
 /** How often a batch is made anew because somebody else changed its sets meanwhile. */

@@ -11,8 +11,8 @@ export const config = z.strictObject({
   /** Route 53 is one service for all regions; requests are signed for this one. */
   region: z.string().min(1).optional(),
   /** Seconds for one call with all of its tries. */
-  timeout: z.number().positive().max(300).default(60),
+  timeout: z.number().positive().max(300).default(30),
   /** Seconds until a change must have reached all of Amazon's servers. */
-  sync_deadline: z.number().positive().max(3600).default(300),
+  sync_deadline: z.number().positive().max(3600).default(120),
 });
 export type Config = z.infer<typeof config>;

@@ -50,6 +50,17 @@ t.test('a version that was rolled everywhere but here does not restart what is h
   t.same(plan(fixture), []);
 });
 
+t.test('a follower that is restarted before its leader is updated restarts once more after it', async (t) => {
+  const fixture = pair('both', { web: 2 })
+    .jobIs('log', { restarts: 1 })
+    .jobIs('web', { rollout: { to: 2, startedAt: NOW, paused: true, promoted: false, revertOf: null, failed: null } });
+  fixture.copy('web.1', 'local-a-1', { version: 1, linked: { log: 1 } });
+  t.match(planCluster(fixture.snapshot()).actions, [{ kind: 'restart-copy', copy: 'log.1', linked: { web: 1 } }]);
+  fixture.copy('log.1', 'local-a-1', { linked: { web: 1 }, jobRestarts: 1 });
+  fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 1 } });
+  t.same(plan(fixture), ['restart log.1: "web" was updated to version 2 beside it']);
+});
+
 t.test('updated together: the leader first, then the follower, and each is restarted once', async (t) => {
   const fixture = pair('both', { web: 2, log: 2 });
   fixture.copy('web.1', 'local-a-1', { version: 1, linked: { log: 1 } });

@@ -13,12 +13,13 @@ const START_DEADLINE_MS = 120_000;
 /** A machine sitter of the built program in a process of its own, that can be ended in every way and started again on its folder. */
 export class MachineDaemon {
   readonly folder = mkdtempSync(join(tmpdir(), 'cerebro-daemon-'));
-  readonly #flags: readonly string[];
+  /** May be changed between two starts. */
+  readonly flags: string[];
   #process: ChildProcess | null = null;
   #said = '';
 
   constructor(flags: readonly string[] = []) {
-    this.#flags = flags;
+    this.flags = [...flags];
   }
 
   get pid(): number {
@@ -31,7 +32,9 @@ export class MachineDaemon {
   }
 
   async start(): Promise<void> {
-    const args = ['--mode', 'machine', '--data-dir', this.folder, '--port-fallback', ...this.#flags];
+    // Tests start more than the host has room for.
+    const room = ['--capacity-cpu', '50000', '--capacity-mem', '100000000'];
+    const args = [...room, '--mode', 'machine', '--data-dir', this.folder, '--port-fallback', ...this.flags];
     const program = [process.execPath, join(packageRoot, 'bin', 'cerebro'), ...args];
     // tap puts its loaders into every Node that it sees; env(1) takes them out, and the pid stays the same.
     this.#process = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', ...program], {
@@ -60,6 +63,11 @@ export class MachineDaemon {
     const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     child.kill(signal);
     await gone;
+  }
+
+  /** SIGHUP: it reads its file of tasks again. */
+  hangUp(): void {
+    this.#process?.kill('SIGHUP');
   }
 
   async call<T>(method: string, path: string, body?: unknown): Promise<T> {

@@ -12,10 +12,13 @@ import type {
 } from '../../core/contracts/cluster-api.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { AlertView } from '../../core/model/alert.ts';
+import type { DnsView } from '../../core/model/dns.ts';
 import type { ClusterEvent } from '../../core/model/event.ts';
+import type { History, HistorySpan } from '../../core/model/history.ts';
 import { type JobRecord, type JobRun, type JobVersion, jobSpec } from '../../core/model/job.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { RunEnd, TaskStatus } from '../../core/model/task.ts';
+import type { WorkCounts } from '../../core/model/work-counts.ts';
 import { PLAIN_JOB } from './plain-records.ts';
 
 const AT = '2026-01-02T03:04:05.000Z';
@@ -30,9 +33,12 @@ export class FakeClusterApi implements ClusterApi {
   attention: string[] = [];
   alertViews: AlertView[] = [];
   ends: RunEnd[] = [];
+  dnsView: DnsView = { providers: [], names: [], aliases: [], attention: [], checkedAt: null };
   /** What `apply` throws, and what `postMortems` throws. */
   applyError: CerebroError | null = null;
   endsError: CerebroError | null = null;
+  historyError: CerebroError | null = null;
+  past: History = { of: 'machine', span: 'hour', from: AT, stepSeconds: 5, series: {} };
   result: Omit<ApplyResult, 'dryRun'> = { changes: [], plan: [] };
   readonly #listeners = new Set<() => void>();
 
@@ -101,6 +107,16 @@ export class FakeClusterApi implements ClusterApi {
     return [...this.ends];
   }
 
+  async history(of: { machine: string } | { copy: string }, span: HistorySpan): Promise<History> {
+    if (this.historyError) throw this.historyError;
+    this.calls.push(`history of ${'machine' in of ? of.machine : of.copy} over the ${span}`);
+    return this.past;
+  }
+
+  work(): WorkCounts {
+    return { passes: { done: 3, failed: 1 }, effects: new Map([['deploy-copy', { done: 2, failed: 0 }]]), events: 2 };
+  }
+
   async events({ limit = 100, job, machine, copy }: EventQuery): Promise<ClusterEvent[]> {
     return this.timeline
       .filter(
@@ -118,6 +134,15 @@ export class FakeClusterApi implements ClusterApi {
 
   plugins(): PluginView[] {
     return [{ id: 'ui-dashboard', point: 'ui', use: './plugins/ui-dashboard', state: 'running' }];
+  }
+
+  dns(): DnsView {
+    return this.dnsView;
+  }
+
+  async checkDns(): Promise<DnsView> {
+    this.calls.push('check dns');
+    return this.dnsView;
   }
 
   machineTypes(): readonly MachineType[] {
@@ -326,7 +351,14 @@ export function runningTask(copy: string, job: string): TaskStatus {
       enforcer: 'proc',
       holds: { cpu: 'measured', mem: 'polled', pids: 'polled', io: 'none' },
     },
-    usage: { cpu: 0.12, memBytes: 12 * 1024 * 1024, processes: 2, throttledSeconds: 0 },
+    usage: {
+      cpu: 0.12,
+      memBytes: 12 * 1024 * 1024,
+      processes: 2,
+      throttledSeconds: 0,
+      readBytes: 0,
+      writtenBytes: 4096,
+    },
     warnings: [],
     health: null,
     logs: null,

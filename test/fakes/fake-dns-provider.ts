@@ -15,6 +15,8 @@ export class FakeDnsProvider implements DnsProvider {
   readonly batches: Batch[] = [];
   failNext: CerebroError[] = [];
   loseAnswers = false;
+  /** Names of which no change is ever taken. */
+  readonly refuses = new Set<string>();
   /** While set, every call fails with it. */
   down: CerebroError | null = null;
   readonly zones: Map<string, Map<string, DnsRecordSet>>;
@@ -76,6 +78,7 @@ export class FakeDnsProvider implements DnsProvider {
   /** false: what is there is not what the caller believes. */
   #draft(sets: Map<string, DnsRecordSet>, zone: string, change: DnsChange): boolean {
     const key = keyOf(change);
+    if (this.refuses.has(nameOf(change))) throw new CerebroError('invalid', `${key} is not taken here`);
     if (!isWithin(nameOf(change), zone)) throw new CerebroError('invalid', `${key} is not in the zone ${zone}`);
     const there = sets.get(key)?.values ?? null;
     if (change.kind === 'remove') {
@@ -91,8 +94,9 @@ export class FakeDnsProvider implements DnsProvider {
   }
 }
 
+/** The zone "." holds every name. */
 export function isWithin(name: string, parent: string): boolean {
-  return name === parent || name.endsWith(`.${parent}`);
+  return parent === '.' || name === parent || name.endsWith(`.${parent}`);
 }
 
 function nameOf(change: DnsChange): string {

@@ -339,3 +339,24 @@ t.test('an open page is told that something changed', async (t) => {
   t.match(told, 'event: change');
   await reader.cancel();
 });
+
+t.test('machines and copies have charts of the last hour or day, or the reason why not', async (t) => {
+  const api = hello();
+  api.past = { ...api.past, series: { cpu: [0.1, null, 0.3], memBytes: [1048576, null, 2097152] } };
+  const { browser } = await dashboard(t, api);
+  for (const path of ['/machines/local-a-1', '/copies/hello.1']) {
+    const text = await browser.page(`${path}?span=day`);
+    t.match(text, /aria-label="CPU over the last hour: between 0\.1 cores and 0\.3 cores/, path);
+    t.match(text, /aria-label="Memory over the last hour: between 1 MB and 2 MB/, path);
+    t.match(text, new RegExp(`href="${path}\\?span=hour"`));
+  }
+  t.match(await browser.page('/copies/hello.1'), 'the limit is 64 MB');
+  t.strictSame([...new Set(api.calls)].sort(), [
+    'history of hello.1 over the day',
+    'history of hello.1 over the hour',
+    'history of local-a-1 over the day',
+  ]);
+  api.historyError = new CerebroError('unavailable', 'local-a-1 does not answer');
+  const text = await browser.page('/machines/local-a-1');
+  t.match(text, /cannot be asked now: local-a-1 does not answer/);
+});

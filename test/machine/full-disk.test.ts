@@ -23,7 +23,7 @@ import type { LogCondition } from '../../core/model/task.ts';
 import { skipUnless } from '../fakes/needs.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 import { eventually } from '../suites/eventually.ts';
-import { MachineUnderTest } from './machine-under-test.ts';
+import { definition, MachineUnderTest } from './machine-under-test.ts';
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -254,10 +254,16 @@ onMachine('a restart by hand on a full disk works there, or when there is room',
 });
 
 onMachine(
-  'a task that is added on a full disk runs when there is room, and is on disk then',
+  'a task that is added on a full disk is refused, and one that is started there runs when there is room',
   async (t, machine, disk) => {
+    const web = { command: 'exec sleep 1000', backoff: AT_ONCE };
     disk.fill();
-    await machine.add('web', { command: 'exec sleep 1000', backoff: AT_ONCE });
+    await t.rejects(machine.add('web', web), { code: 'no_space', message: /nothing was changed/ });
+    t.same(machine.sitter.tasks(), []);
+    disk.makeRoom();
+    await machine.sitter.put(definition('web', web), { start: false });
+    disk.fill();
+    machine.sitter.act('web', 'start', 'test');
     await eventually(() => machine.task('web').restarts > 0, 'it was tried');
     t.match(machine.task('web').reason, /ENOSPC|no space/i);
     disk.makeRoom();
@@ -320,8 +326,9 @@ test('an event that found no room does not take the next one with it, and no num
 
 onMachine('starts that came to nothing on a full disk leave nothing behind', async (t, machine, disk) => {
   const shims = (): number => processesWith(join(machine.folder, 'shim.sh'));
+  await machine.sitter.put(definition('web', { command: 'exec sleep 1000', backoff: AT_ONCE }), { start: false });
   disk.fill();
-  await machine.add('web', { command: 'exec sleep 1000', backoff: AT_ONCE });
+  machine.sitter.act('web', 'start', 'test');
   await eventually(() => machine.task('web').restarts > 12, 'it was tried often');
   t.ok(shims() < 12, 'there are the spares, and the one of the present start');
   disk.makeRoom();

@@ -21,7 +21,8 @@ writeFileSync(anyKey, `hmac-sha256:any:${Buffer.alloc(32, 7).toString('base64')}
 
 async function started(t: Test, port: number, options: object = {}): Promise<Rfc2136Provider> {
   const all = { server: '127.0.0.1', port, key_file: anyKey, timeout: 30, ...options };
-  const provider = new Rfc2136Provider({ clock: new SystemClock(), logger: silentLogger }, config.parse(all));
+  const services = { clock: new SystemClock(), logger: silentLogger, dataDir: folder };
+  const provider = new Rfc2136Provider(services, config.parse(all));
   t.teardown(() => provider.stop());
   await provider.start();
   return provider;

@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import t from 'tap';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { Rfc2136Provider } from '../../providers/rfc2136/rfc2136-provider.ts';
 import { config } from '../../providers/rfc2136/schema.ts';
 import { skipUnless } from '../fakes/needs.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
+import { put } from '../suites/dns-look.ts';
 import { type DnsUnderTest, dnsProviderSuite } from '../suites/index.ts';
 import { bind, knot, powerDns } from './dns-server-kinds.ts';
 import { programPath, RealDnsServer, textOf } from './real-dns-server.ts';
@@ -12,6 +14,8 @@ import { programPath, RealDnsServer, textOf } from './real-dns-server.ts';
 const ZONES = Array.from({ length: 60 }, (_, n) => `z${n}.co.test`);
 /** For an answer; hosts can be slow. */
 const TIMEOUT_S = 30;
+/** More than an update can hold in one message. */
+const MANY_NAMES = 2000;
 
 const cases = [
   { kind: bind, transport: 'udp', algorithm: 'hmac-sha256' },
@@ -29,8 +33,8 @@ for (const { kind, transport, algorithm } of cases) {
     await server.start();
     let used = 0;
     const options = { server: server.host, port: server.port, key_file: server.keyFile, transport, timeout: TIMEOUT_S };
-    const provider = (): Rfc2136Provider =>
-      new Rfc2136Provider({ clock: new SystemClock(), logger: silentLogger }, config.parse(options));
+    const services = { clock: new SystemClock(), logger: silentLogger, dataDir: join(server.folder, 'data') };
+    const provider = (): Rfc2136Provider => new Rfc2136Provider(services, config.parse(options));
     const make = async (): Promise<DnsUnderTest> => {
       const zone = ZONES[used++] ?? '';
       return {
@@ -51,6 +55,21 @@ for (const { kind, transport, algorithm } of cases) {
       };
     };
     for (const { name, run } of dnsProviderSuite(make)) await t.test(name, async (t) => run(t));
+
+    // The update does not fit into one message, and the transfer comes in many, of which each server signs as it likes.
+    await t.test('thousands of names are written, and listed', async (t) => {
+      const { provider, zone } = await make();
+      t.teardown(() => provider.stop());
+      await provider.start();
+      const names = Array.from({ length: MANY_NAMES }, (_, n) => `${n}.${'x'.repeat(60)}.many.${zone}`);
+      await provider.apply(
+        zone,
+        names.map((name, n) => put(name, 'A', [`10.0.${n >> 8}.${n & 255}`])),
+      );
+      const listed = new Map((await provider.list(`many.${zone}`)).map(({ name, values }) => [name, values[0]]));
+      t.equal(listed.size, MANY_NAMES);
+      t.equal(listed.get(names[MANY_NAMES - 1] ?? ''), `10.0.${(MANY_NAMES - 1) >> 8}.${(MANY_NAMES - 1) & 255}`);
+    });
   });
 }
 

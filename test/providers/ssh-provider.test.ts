@@ -116,6 +116,7 @@ function order(machineId: string, clusterId = CLUSTER): MachineOrder {
     type,
     intent: `intent-of-${clusterId}-${machineId}`,
     token: 'a-token',
+    identity: { authority: 'a', certificate: 'c', key: 'k' },
   };
 }
 

@@ -3,6 +3,7 @@ import { CerebroError } from '../../core/errors.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import { SimulatedMachine } from './simulated-machine.ts';
+import type { SimulatedTask } from './simulated-task.ts';
 import type { World } from './world.ts';
 
 export const ZONES = ['sim-a', 'sim-b', 'sim-c'] as const;
@@ -48,6 +49,17 @@ export class Cloud {
 
   ofMachine(id: string): CloudInstance | undefined {
     return this.live().find((instance) => instance.machineId === id && !isForeign(instance));
+  }
+
+  /** The task of a copy, as it truly is on its machine. */
+  task({ machine, id }: { machine: string; id: string }): SimulatedTask | undefined {
+    return this.ofMachine(machine)?.machine.tasks.get(id);
+  }
+
+  /** Whether a machine's instance is there, in truth. */
+  isThere(machine: string): boolean {
+    const instance = this.ofMachine(machine);
+    return instance !== undefined && instance.state !== 'stopped';
   }
 
   byEndpoint(endpoint: string): CloudInstance | undefined {

@@ -1,9 +1,11 @@
 import type { z } from 'zod';
 import type { Transaction } from '../../core/contracts/state-store.ts';
+import { alertRecord } from '../../core/model/alert.ts';
 import { type CopyRecord, copyRecord } from '../../core/model/copy.ts';
-import { clusterEvent } from '../../core/model/event.ts';
+import { type ClusterEvent, clusterEvent } from '../../core/model/event.ts';
 import { type JobRecord, jobRecord, jobVersion } from '../../core/model/job.ts';
 import { type MachineRecord, machineRecord } from '../../core/model/machine.ts';
+import { type RuntimeSettings, runtimeSettings } from '../../core/model/settings.ts';
 import type { World } from './world.ts';
 
 export interface Changed<T> {
@@ -17,11 +19,13 @@ export interface Commit {
   jobs: Changed<JobRecord>[];
   machines: Changed<MachineRecord>[];
   copies: Changed<CopyRecord>[];
+  events: ClusterEvent[];
 }
 
 /** The store's records as they truly are, kept apart from what any cluster sitter believes; and what ever stood there. */
 export class Ledger {
   clusterId = '';
+  runtime: RuntimeSettings = { maxIdlePerZone: {} };
   readonly jobs = new Map<string, JobRecord>();
   readonly machines = new Map<string, MachineRecord>();
   readonly copies = new Map<string, CopyRecord>();
@@ -40,7 +44,7 @@ export class Ledger {
   }
 
   take(transaction: Transaction): Commit {
-    const commit: Commit = { jobs: [], machines: [], copies: [] };
+    const commit: Commit = { jobs: [], machines: [], copies: [], events: [] };
     for (const operation of transaction.write) {
       const key = 'put' in operation ? operation.put : operation.delete;
       const value = 'put' in operation ? operation.value : undefined;
@@ -50,15 +54,24 @@ export class Ledger {
       else if (kind === 'machine') commit.machines.push(this.#machine(id, this.#parse(machineRecord, key, value)));
       else if (kind === 'copy') commit.copies.push(this.#copy(id, this.#parse(copyRecord, key, value)));
       else if (kind === 'version') this.#parse(jobVersion, key, value);
-      else if (kind === 'event') this.#parse(clusterEvent, key, value);
+      else if (kind === 'event') commit.events.push(...[this.#parse(clusterEvent, key, value) ?? []].flat());
+      else if (kind === 'alert') this.#parse(alertRecord, key, value);
+      else if (kind === 'settings') this.runtime = this.#parse(runtimeSettings, key, value) ?? this.runtime;
       else if (key === 'meta/cluster') this.clusterId = String(value);
-      if (kind !== 'event' && kind !== 'cursor') this.changedAt = this.#world.clock.now();
+      if (kind !== 'event' && kind !== 'cursor' && kind !== 'alert') this.changedAt = this.#world.clock.now();
     }
     return commit;
   }
 
   onMachine(machine: string): CopyRecord[] {
     return [...this.copies.values()].filter((copy) => copy.machine === machine);
+  }
+
+  /** What is left of a run that is over is kept for its logs' sake; nobody wants anything more of it. */
+  isLeft(copy: CopyRecord): boolean {
+    if (copy.run === null || copy.outcome === null) return false;
+    const runs = this.jobs.get(copy.job)?.runs ?? [];
+    return !runs.some(({ id, state }) => id === copy.run && state === 'running');
   }
 
   #machine(id: string, after: MachineRecord | undefined): Changed<MachineRecord> {

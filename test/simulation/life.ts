@@ -37,18 +37,13 @@ export async function live(seed: number, breakage: Breakage = {}): Promise<Life>
   const network = new Network(world);
   const ledger = new Ledger(world);
   const laws = new EffectLaws(world, ledger);
-  const recordLaws = new RecordLaws({
-    world,
-    ledger,
-    runsWell: ({ id, machine }, version) => cloud.ofMachine(machine)?.machine.runsWell(id, version) === true,
-    isThere: (id) => ['pending', 'running'].includes(cloud.ofMachine(id)?.state ?? 'gone'),
-  });
+  const recordLaws = new RecordLaws(world, ledger, cloud);
   let commits = 0;
   const store = new SimulatedStore(world, (by, transaction) => {
     commits += 1;
-    for (const operation of transaction.write)
-      if ('put' in operation && operation.put.startsWith('event/')) world.tell(`  * ${messageIn(operation.value)}`);
-    recordLaws.check(ledger.take(transaction), by);
+    const commit = ledger.take(transaction);
+    for (const { message } of commit.events) world.tell(`  * ${message}`);
+    recordLaws.check(commit, by);
   });
   const sitters = new Sitters({ world, cloud, network, store, laws }, breakage);
   const people = new People(world, () => sitters.current());
@@ -66,13 +61,16 @@ export async function live(seed: number, breakage: Breakage = {}): Promise<Life>
   people.begin();
   chaos.begin();
   await until(BIRTH + world.random.fork('length').between(60_000, 240_000));
-  if (!world.violation) chaos.end();
+  if (!world.violation) {
+    chaos.end();
+    people.tidy();
+  }
   const calmFrom = world.clock.now();
   let restFrom: number | null = null;
   let wrong: string[] = [];
   while (!world.violation) {
     const now = world.clock.now();
-    wrong = unrest(ledger, cloud);
+    wrong = unrest(ledger, cloud, SETTINGS);
     if (wrong.length > 0 || now - ledger.changedAt < LOOK_MS) restFrom = null;
     else restFrom ??= now;
     if (restFrom !== null && now - restFrom >= REST_MS) break;
@@ -93,10 +91,6 @@ export async function live(seed: number, breakage: Breakage = {}): Promise<Life>
     restAfter: ((restFrom ?? ended) - calmFrom) / 1000,
     commits,
   };
-}
-
-function messageIn(event: unknown): string {
-  return typeof event === 'object' && event !== null && 'message' in event ? String(event.message) : '';
 }
 
 /** The defaults, but for deadlines that would only make lives longer. */

@@ -15,6 +15,7 @@ import type { World } from './world.ts';
 const ANSWER_MS = 10_000;
 const REMOVE_MS = 120_000;
 const CONNECT_MS = 5000;
+const LEASH_MS = 3000;
 
 export interface LinkParts {
   world: World;
@@ -58,17 +59,25 @@ export class SimulatedLink implements MachineLink {
     return this.#command(machine, `remove ${id}`, REMOVE_MS, (there, command) => there.remove(id, command));
   };
 
-  leash: MachineLink['leash'] = (machine) =>
-    this.#command(machine, 'a word', ANSWER_MS, (there, command) => there.hear(command));
-
   putIdentity: MachineLink['putIdentity'] = async () => {
     // The authority of the simulation makes what never ends.
     await Promise.resolve();
   };
 
+  leash: MachineLink['leash'] = (machine) =>
+    this.#command(machine, 'go on', LEASH_MS, (there, command) => there.hear(command), false);
+
   runs: MachineLink['runs'] = (machine, id) => this.#command(machine, `runs of ${id}`, ANSWER_MS, () => []);
 
-  log: MachineLink['log'] = async () => Readable.from([]);
+  history: MachineLink['history'] = async (_machine, of, span) => ({
+    of,
+    span,
+    from: new Date(this.#parts.world.clock.now()).toISOString(),
+    stepSeconds: 5,
+    series: {},
+  });
+
+  log: MachineLink['log'] = async () => ({ status: 200, headers: {}, body: Readable.from([]) });
 
   async *watch(machine: MachineRecord, since: number, signal: AbortSignal): AsyncGenerator<MachineMessage> {
     const { world, network } = this.#parts;
@@ -99,6 +108,7 @@ export class SimulatedLink implements MachineLink {
     what: string,
     timeoutMs: number,
     act: (there: SimulatedMachine, command: Command) => T | Promise<T>,
+    told = true,
   ): Promise<T> {
     // What is said when it is sent, however late it arrives.
     const command = { token: machine.token, epoch: this.#epoch(), trueEpoch: this.#process.epoch };
@@ -107,6 +117,7 @@ export class SimulatedLink implements MachineLink {
       timeoutMs,
       reachable: () => this.#wayTo(machine),
       act: () => act(this.#instance(machine).machine, command),
+      told,
     });
   }
 

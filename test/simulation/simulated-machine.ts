@@ -22,6 +22,9 @@ export interface Listener {
   hangUp(): void;
 }
 
+/** How often a machine looks whether it has been out of touch for too long. */
+const LEASH_LOOK_MS = 2000;
+
 /** What makes a task restart when it is put again. */
 function runKey({ configuration, version, generation }: TaskDefinition): string {
   return canonical({ configuration, version, generation });
@@ -54,16 +57,14 @@ export class SimulatedMachine {
   /** The newest epoch that it was told, and the newest that it really obeyed. */
   #epoch = 0;
   #trueEpoch = 0;
+  /** When it last had a word from the cluster sitter. */
+  #heardAt = 0;
+  #leashed = false;
 
   constructor(world: World, about: About) {
     this.#world = world;
     this.about = about;
     this.#random = world.random.fork(`machine ${about.ref}`);
-  }
-
-  /** Runs `version` of the task well, in truth and just now. */
-  runsWell(id: string, version: number): boolean {
-    return !this.#dead && this.tasks.get(id)?.isWell(version) === true;
   }
 
   // --- its life ---
@@ -72,6 +73,7 @@ export class SimulatedMachine {
     if (this.#dead || this.up) return;
     this.up = true;
     this.powered = true;
+    this.#heardAt = this.#world.clock.now();
     this.#world.tell(`${this.#name}: ${why}`);
     for (const id of this.#fallen) this.tasks.get(id)?.start('started with its machine');
     this.#fallen.clear();
@@ -108,17 +110,20 @@ export class SimulatedMachine {
 
   put(definition: TaskDefinition, command: Command): TaskStatus {
     this.#obey(command);
+    if (definition.leash !== null && !this.#leashed) this.#world.after(0, () => this.#holdToLeash());
     const known = this.tasks.get(definition.id);
     if (!known || this.#removing.has(definition.id)) {
       if (known) throw new CerebroError('unavailable', `"${definition.id}" is just being removed`);
-      const task = new SimulatedTask(this.#world, this.#random.fork(definition.id), definition, () => this.#tell(task));
+      const task: SimulatedTask = new SimulatedTask(this.#world, this.#random.fork(definition.id), definition, () =>
+        this.#tell(task),
+      );
       this.tasks.set(definition.id, task);
       this.#event(`${definition.id} was added`);
       task.start('added');
       return task.status();
     }
     const other = runKey(known.definition) !== runKey(definition);
-    known.definition = definition;
+    if (other) known.definition = definition;
     if (other && (known.runs || known.phase === 'backoff')) known.restart(`changed to version ${definition.version}`);
     else if (known.phase === 'stopped' || known.phase === 'failed' || (other && known.phase === 'exited'))
       known.start('started again');
@@ -139,7 +144,7 @@ export class SimulatedMachine {
     await removal;
   }
 
-  /** A word from the cluster sitter, and nothing else. */
+  /** A word of the cluster sitter: tasks on a leash may go on. */
   hear(command: Command): void {
     this.#obey(command);
   }
@@ -164,12 +169,25 @@ export class SimulatedMachine {
     if (epoch < this.#epoch)
       throw new CerebroError('forbidden', `this command is of epoch ${epoch}, but epoch ${this.#epoch} leads by now`);
     this.#epoch = epoch;
+    this.#heardAt = this.#world.clock.now();
     if (trueEpoch < this.#trueEpoch)
       this.#world.violate(
         'no command of an older epoch is obeyed',
         `${this.#name} obeyed a cluster sitter of epoch ${trueEpoch} after one of epoch ${this.#trueEpoch}`,
       );
     this.#trueEpoch = Math.max(this.#trueEpoch, trueEpoch);
+  }
+
+  /** Ends tasks that may run elsewhere by now, for as long as there are any. */
+  #holdToLeash(): void {
+    const leashed = [...this.tasks.values()].filter(({ definition }) => definition.leash !== null);
+    this.#leashed = leashed.length > 0;
+    if (!this.#leashed) return;
+    const silence = this.#world.clock.now() - this.#heardAt;
+    for (const task of this.up ? leashed : [])
+      if (silence >= (task.definition.leash ?? 0) * 1000 && (task.runs || task.phase === 'backoff'))
+        task.stop('nothing heard from the cluster sitter');
+    this.#world.after(LEASH_LOOK_MS, () => this.#holdToLeash());
   }
 
   #answer(token: string): void {

@@ -75,6 +75,7 @@ const IDLE_HANDS: Remote = {
   run: async () => ({ code: 0, stdout: '', stderr: '' }),
   sudo: async () => ({ code: 0, stdout: '', stderr: '' }),
   put: async () => false,
+  putFolder: async () => 0,
   write: async () => undefined,
   get: async () => undefined,
   close: async () => undefined,

@@ -11,6 +11,9 @@ export class SimulatedTask {
   definition: TaskDefinition;
   phase: TaskPhase = 'stopped';
   health: 'starting' | 'healthy' | 'unhealthy' | null = null;
+  /** When its present run began, and when it last began to run another version than before (0: never). */
+  startedAt = 0;
+  updatedAt = 0;
   readonly #world: World;
   readonly #random: SeededRandom;
   readonly #onChange: (task: SimulatedTask) => void;
@@ -38,17 +41,19 @@ export class SimulatedTask {
     return this.phase === 'starting' || this.phase === 'running' || this.phase === 'stopping';
   }
 
-  /** Does what version `version` is to do, as far as anybody can tell from there. */
-  isWell(version: number): boolean {
-    if (this.definition.version !== version) return false;
+  /** Does what it is to do as that version and generation, in truth and just now. */
+  isWell({ version, generation }: Pick<TaskDefinition, 'version' | 'generation'>): boolean {
+    if (this.definition.version !== version || this.definition.generation !== generation) return false;
     if (this.phase === 'exited') return true;
-    return this.phase === 'running' && this.#running?.version === version && (this.health ?? 'healthy') === 'healthy';
+    return this.phase === 'running' && this.#running === this.definition && (this.health ?? 'healthy') === 'healthy';
   }
 
   start(why: string): void {
     if (this.runs) return;
     this.#run += 1;
+    if (this.#running && this.#running.version !== this.definition.version) this.updatedAt = this.#world.clock.now();
     this.#running = this.definition;
+    this.startedAt = this.#world.clock.now();
     this.#become('starting', why);
     const slow = this.#behaviour() === 'slow' ? 15_000 : 1500;
     this.#later(this.#random.between(30, slow), () => this.#up());

@@ -1,12 +1,17 @@
 import type { CopyRecord } from '../../core/model/copy.ts';
 import { copiesIn, type JobRecord, reservationOf } from '../../core/model/job.ts';
-import type { Cloud } from './cloud.ts';
-import { isForeign } from './cloud.ts';
+import type { Settings } from '../../core/model/settings.ts';
+import { type Cloud, isForeign } from './cloud.ts';
 import type { Ledger } from './ledger.ts';
 
 /** What is not yet as people want it, in truth: one sentence each; none: everything wanted runs, and nothing else does. */
-export function unrest(ledger: Ledger, cloud: Cloud): string[] {
-  return [...machinesAtOdds(ledger, cloud), ...copiesAtOdds(ledger, cloud), ...jobsAtOdds(ledger)];
+export function unrest(ledger: Ledger, cloud: Cloud, settings: Settings): string[] {
+  return [
+    ...machinesAtOdds(ledger, cloud),
+    ...idleAtOdds(ledger, settings),
+    ...copiesAtOdds(ledger, cloud),
+    ...jobsAtOdds(ledger, cloud),
+  ];
 }
 
 function machinesAtOdds(ledger: Ledger, cloud: Cloud): string[] {
@@ -24,15 +29,27 @@ function machinesAtOdds(ledger: Ledger, cloud: Cloud): string[] {
   return found;
 }
 
+function idleAtOdds(ledger: Ledger, settings: Settings): string[] {
+  const idle = new Map<string, number>();
+  for (const { id, zone, cordoned } of ledger.machines.values())
+    if (!cordoned && ledger.onMachine(id).every((copy) => ledger.isLeft(copy)))
+      idle.set(zone, (idle.get(zone) ?? 0) + 1);
+  const { maxIdlePerZone } = ledger.runtime;
+  return [...idle].flatMap(([zone, count]) => {
+    const most = maxIdlePerZone[zone] ?? maxIdlePerZone['*'] ?? settings.max_idle_per_zone;
+    return most >= 0 && count > most ? [`${zone} has ${count} idle machines, and is to keep ${most}`] : [];
+  });
+}
+
 function copiesAtOdds(ledger: Ledger, cloud: Cloud): string[] {
   const found: string[] = [];
   for (const copy of ledger.copies.values()) {
+    if (ledger.isLeft(copy)) continue;
     const job = ledger.jobs.get(copy.job);
-    const machine = cloud.ofMachine(copy.machine)?.machine;
     if (copy.wanted === 'stop') found.push(`${copy.id} is being stopped`);
     else if (copy.version !== job?.version) found.push(`${copy.id} is of version ${copy.version}, not ${job?.version}`);
-    else if (machine?.runsWell(copy.id, copy.version) !== true)
-      found.push(`${copy.id} does not run well on ${copy.machine}`);
+    else if (copy.jobRestarts < job.restarts) found.push(`${copy.id} has not been restarted with its job`);
+    else if (cloud.task(copy)?.isWell(copy) !== true) found.push(`${copy.id} does not run well on ${copy.machine}`);
   }
   for (const { machine } of cloud.live()) {
     for (const id of machine.tasks.keys())
@@ -42,43 +59,57 @@ function copiesAtOdds(ledger: Ledger, cloud: Cloud): string[] {
   return found;
 }
 
-function jobsAtOdds(ledger: Ledger): string[] {
+function jobsAtOdds(ledger: Ledger, cloud: Cloud): string[] {
   const found: string[] = [];
   const byJob = new Map<string, CopyRecord[]>();
-  for (const copy of ledger.copies.values()) byJob.set(copy.job, [...(byJob.get(copy.job) ?? []), copy]);
+  for (const copy of ledger.copies.values())
+    if (!ledger.isLeft(copy)) byJob.set(copy.job, [...(byJob.get(copy.job) ?? []), copy]);
   for (const job of ledger.jobs.values()) {
     const copies = byJob.get(job.name) ?? [];
     if (job.state === 'removing') found.push(`"${job.name}" is being removed`);
     else if (job.spec.linked_job === undefined) found.push(...layoutAtOdds(job, copies));
-    else found.push(...linkAtOdds(job, job.spec.linked_job, byJob, ledger));
+    else found.push(...linkAtOdds(job, job.spec.linked_job, byJob, ledger, cloud));
+    if (job.rollout && !job.stopped) found.push(`"${job.name}" is still on its way to version ${job.rollout.to}`);
+    for (const run of job.runs) if (run.state === 'running') found.push(`run ${run.id} of "${job.name}" still goes on`);
   }
   return found;
 }
 
 function layoutAtOdds(job: JobRecord, copies: readonly CopyRecord[]): string[] {
-  const zones = new Set([...Object.keys(job.spec.deployment_layout), ...copies.map(({ zone }) => zone)]);
+  const layout = job.stopped ? {} : job.spec.deployment_layout;
+  const zones = new Set([...Object.keys(layout), ...copies.map(({ zone }) => zone)]);
   return [...zones].flatMap((zone) => {
-    const entry = job.spec.deployment_layout[zone];
+    const entry = layout[zone];
     const wanted = entry ? copiesIn(entry) : 0;
     const have = copies.filter((copy) => copy.zone === zone).length;
     return have === wanted ? [] : [`"${job.name}" has ${have} of ${wanted} copies in ${zone}`];
   });
 }
 
-/** A follower is on the machines of its leader and on no other, but where it truly does not fit. */
+/** A follower is on the machines of its leader and on no other, but where it truly does not fit; and was started anew after it. */
 function linkAtOdds(
   job: JobRecord,
   leader: string,
   byJob: ReadonlyMap<string, CopyRecord[]>,
   ledger: Ledger,
+  cloud: Cloud,
 ): string[] {
-  const own = (byJob.get(job.name) ?? []).map(({ machine }) => machine);
-  const led = new Set((byJob.get(leader) ?? []).map(({ machine }) => machine));
+  const copies = byJob.get(job.name) ?? [];
+  const own = copies.map(({ machine }) => machine);
+  const leaders = job.stopped ? [] : (byJob.get(leader) ?? []);
+  const led = new Set(leaders.map(({ machine }) => machine));
   const found = own.filter((id) => !led.has(id)).map((id) => `"${job.name}" runs on ${id}, and "${leader}" does not`);
   if (new Set(own).size < own.length) found.push(`"${job.name}" is twice on one of ${own.join(', ')}`);
   for (const id of led) {
     if (own.includes(id) || !hasRoomFor(job, id, ledger)) continue;
     found.push(`"${leader}" runs on ${id}, and "${job.name}" does not`);
+  }
+  for (const copy of job.spec.link_restart === 'none' ? [] : copies) {
+    const startedAt = cloud.task(copy)?.startedAt ?? 0;
+    const older = leaders.find(
+      (other) => other.machine === copy.machine && (cloud.task(other)?.updatedAt ?? 0) > startedAt,
+    );
+    if (older) found.push(`${copy.id} was not started anew since ${older.id} was updated beside it`);
   }
   return found;
 }
@@ -87,7 +118,7 @@ function hasRoomFor(job: JobRecord, id: string, ledger: Ledger): boolean {
   const machine = ledger.machines.get(id);
   if (!machine) return false;
   const { cpu, mem } = reservationOf(job.spec, machine.zone);
-  const copies = ledger.onMachine(id);
+  const copies = ledger.onMachine(id).filter((copy) => !ledger.isLeft(copy));
   const usedCpu = copies.reduce((sum, copy) => sum + copy.cpu, 0);
   const usedMem = copies.reduce((sum, copy) => sum + copy.mem, 0);
   return usedCpu + cpu <= machine.cpu + 1e-6 && usedMem + mem <= machine.mem + 1e-6;

@@ -1,0 +1,174 @@
+import { join } from 'node:path';
+import type { Clock, Timer } from '../contracts/clock.ts';
+import type { Logger } from '../contracts/logger.ts';
+import { type HostReading, hostVitalsBetween } from '../decide/host-vitals.ts';
+import { type TaskReading, taskReading, taskVitalsOf } from '../decide/task-vitals.ts';
+import { systemCode } from '../errors.ts';
+import {
+  HISTORY_SPANS,
+  type History,
+  type HistorySpan,
+  MACHINE_SERIES,
+  MACHINE_SUBJECT,
+  TASK_SERIES,
+  taskOfSubject,
+} from '../model/history.ts';
+import type { TaskPhase } from '../model/task.ts';
+import type { HostVitals, MachineVitals, TaskVitals } from '../model/vitals.ts';
+import { HistoryFile } from './history-file.ts';
+import type { MachineSitter } from './machine-sitter.ts';
+import { readHost } from './read-host.ts';
+import { taskFolderName } from './task-files.ts';
+
+const STEP_MS = HISTORY_SPANS.hour.stepSeconds * 1000;
+/** Who asks sooner than this after a sample is told that sample: a shorter time says little. */
+const FRESH_MS = 1000;
+const AT_REST: ReadonlySet<TaskPhase> = new Set(['stopped', 'exited', 'failed']);
+
+export interface VitalsDeps {
+  dataDir: string;
+  sitter: Pick<MachineSitter, 'tasks' | 'task'>;
+  clock: Clock;
+  logger: Logger;
+}
+
+/** How the machine and each of its tasks are doing: now, and over the last hour and day. Sampled every five seconds. */
+export class Vitals {
+  readonly #deps: VitalsDeps;
+  readonly #machineFile: HistoryFile;
+  readonly #listeners = new Set<(vitals: MachineVitals) => void>();
+  #timer: Timer | null = null;
+  #base: HostReading | null = null;
+  #readings = new Map<string, TaskReading>();
+  #last: MachineVitals | null = null;
+  /** Whether it was told already that history cannot be written. */
+  #complained = false;
+
+  constructor(deps: VitalsDeps) {
+    this.#deps = deps;
+    this.#machineFile = new HistoryFile(join(deps.dataDir, 'history'), MACHINE_SERIES);
+  }
+
+  async start(): Promise<void> {
+    this.#base = this.#readHost();
+    this.#readings = this.#readTasks(this.#base.monotonicMs);
+    this.#arm();
+  }
+
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#listeners.clear();
+  }
+
+  /** Now, or a moment ago. */
+  now(): MachineVitals {
+    const base = this.#base ?? this.#readHost();
+    if (this.#last && this.#deps.clock.monotonic() - base.monotonicMs < FRESH_MS) return this.#last;
+    return this.#vitals(base, this.#readHost(), this.#readings);
+  }
+
+  /** Throws `not_found` for a task that is not here. */
+  history(of: string, span: HistorySpan): History {
+    const task = taskOfSubject(of);
+    const now = this.#deps.clock.now();
+    if (task === null) return this.#machineFile.history(MACHINE_SUBJECT, span, now);
+    const { id } = this.#deps.sitter.task(task);
+    return this.#taskFile(id).history(id, span, now);
+  }
+
+  /** Calls back with each sample; returns how to stop. */
+  onSample(listener: (vitals: MachineVitals) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Samples fall just after the beginning of a slot, so that each has one. */
+  #arm(): void {
+    const left = STEP_MS - (this.#deps.clock.now() % STEP_MS);
+    this.#timer = this.#deps.clock.timer(left, () => {
+      this.#sample();
+      this.#arm();
+    });
+  }
+
+  #sample(): void {
+    const base = this.#base ?? this.#readHost();
+    const host = this.#readHost();
+    const vitals = this.#vitals(base, host, this.#readings);
+    this.#base = host;
+    this.#readings = this.#readTasks(host.monotonicMs);
+    this.#last = vitals;
+    this.#keep(host.at, vitals);
+    for (const listener of this.#listeners) listener(vitals);
+  }
+
+  #vitals(base: HostReading, host: HostReading, before: ReadonlyMap<string, TaskReading>): MachineVitals {
+    const tasks = this.#deps.sitter
+      .tasks()
+      .map((status) => taskVitalsOf(status, before.get(status.id), taskReading(status, host.monotonicMs)));
+    return { host: hostVitalsBetween(base, host), tasks };
+  }
+
+  #readHost(): HostReading {
+    const { dataDir, clock } = this.#deps;
+    return readHost(dataDir, { now: clock.now(), monotonic: clock.monotonic() });
+  }
+
+  #readTasks(monotonicMs: number): Map<string, TaskReading> {
+    const readings = new Map<string, TaskReading>();
+    for (const status of this.#deps.sitter.tasks()) {
+      const reading = taskReading(status, monotonicMs);
+      if (reading) readings.set(status.id, reading);
+    }
+    return readings;
+  }
+
+  #keep(atMs: number, { host, tasks }: MachineVitals): void {
+    const failures = [failureOf(() => this.#machineFile.add(atMs, machinePoint(host)))];
+    for (const task of tasks) {
+      // What is at rest takes nothing, and its restarts stay what they were.
+      if (AT_REST.has(task.phase)) continue;
+      const failure = failureOf(() => this.#taskFile(task.id).add(atMs, taskPoint(task)));
+      // Its folder goes before it is off the list.
+      if (systemCode(failure) !== 'ENOENT') failures.push(failure);
+    }
+    const first = failures.find((failure) => failure !== undefined);
+    if (first && !this.#complained)
+      this.#deps.logger.warn({ err: first }, 'some history of this machine cannot be written; it will be missing');
+    this.#complained = first !== undefined;
+  }
+
+  #taskFile(id: string): HistoryFile {
+    return new HistoryFile(join(this.#deps.dataDir, 'tasks', taskFolderName(id), 'history'), TASK_SERIES);
+  }
+}
+
+/** History that cannot be written (a full disk) is missing later, and nothing else. */
+function failureOf(write: () => void): Error | undefined {
+  try {
+    write();
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+function machinePoint({ cpu, memory, load, disk, network, pressure }: HostVitals): (number | null)[] {
+  const point: Record<(typeof MACHINE_SERIES)[number], number | null> = {
+    cpu: cpu.used,
+    memBytes: memory.usedBytes,
+    load: load.one,
+    diskBytes: disk.usedBytes,
+    receivedRate: network.receivedRate,
+    sentRate: network.sentRate,
+    cpuPressure: pressure?.cpu.some ?? null,
+    memPressure: pressure?.memory.some ?? null,
+    ioPressure: pressure?.io.some ?? null,
+  };
+  return MACHINE_SERIES.map((name) => point[name]);
+}
+
+function taskPoint(task: TaskVitals): (number | null)[] {
+  return TASK_SERIES.map((name) => task[name]);
+}

@@ -1,0 +1,183 @@
+import type { DnsRecordSet } from '../../core/contracts/dns-provider.ts';
+import { changesFor, findings, foldFound, foldSent, inSendingOrder, isDue } from '../../core/decide/dns-fold.ts';
+import { dnsHolds } from '../../core/decide/dns-holds.ts';
+import { markerText } from '../../core/decide/dns-names.ts';
+import { planDns } from '../../core/decide/dns-plan.ts';
+import type { DnsRules } from '../../core/decide/dns-wishes.ts';
+import type { CopyRecord } from '../../core/model/copy.ts';
+import type { DnsRecord } from '../../core/model/dns.ts';
+import type { MachineRecord } from '../../core/model/machine.ts';
+import type { ClusterSnapshot } from '../../core/model/plan.ts';
+import type { TaskStatus } from '../../core/model/task.ts';
+import { FakeDnsProvider } from '../fakes/fake-dns-provider.ts';
+import { ClusterFixture, NOW } from './cluster-fixture.ts';
+
+const CLUSTER = 'cluster-1';
+const ZONE = 'test';
+
+/** A job "web" with names under web.test, in a cluster and a zone that do at once what they are told. Machine N has the address 10.0.0.N. */
+export class DnsFixture {
+  readonly cluster = new ClusterFixture();
+  readonly records = new Map<string, DnsRecord>();
+  readonly zones = new Map<string, Map<string, DnsRecordSet>>([[ZONE, new Map()]]);
+  maxValues: number | null = null;
+  served = true;
+  now = NOW;
+  #machines = 0;
+  rules: DnsRules = {
+    ttl: 30,
+    scope: 'region',
+    allowEmpty: false,
+    home: () => (this.served ? { provider: 'fake', zone: ZONE, maxValues: this.maxValues } : null),
+  };
+
+  snapshot(): ClusterSnapshot {
+    return { ...this.cluster.snapshot(), now: this.now };
+  }
+
+  /** A copy that runs on a machine, which is made when it is not there. `runs`: the version of its task, where that is another. */
+  running(
+    id: string,
+    machine: string,
+    change: Partial<CopyRecord> = {},
+    task: Partial<TaskStatus> | null = {},
+    runs?: number,
+  ): this {
+    if (!this.cluster.machines.has(machine)) this.cluster.machine(machine, { address: `10.0.0.${++this.#machines}` });
+    const version = runs ?? change.version ?? 1;
+    this.cluster.copy(
+      id,
+      machine,
+      { taskVersion: version, recipeVersion: version, ...change },
+      task && { version, ...task },
+    );
+    return this.heard(machine);
+  }
+
+  setMachine(id: string, change: Partial<MachineRecord>): this {
+    const machine = this.cluster.machines.get(id);
+    if (machine) this.cluster.machines.set(id, { ...machine, ...change });
+    return this;
+  }
+
+  setCopy(id: string, change: Partial<CopyRecord>): this {
+    const copy = this.cluster.copies.get(id);
+    if (copy) this.cluster.copies.set(id, { ...copy, changedAt: this.now, ...change });
+    return this;
+  }
+
+  forget(id: string): this {
+    this.cluster.copies.delete(id);
+    return this;
+  }
+
+  task(id: string, change: Partial<TaskStatus>): this {
+    const tasks = this.cluster.contacts.get(this.cluster.copies.get(id)?.machine ?? '')?.tasks;
+    const task = tasks?.get(id);
+    if (task) tasks?.set(id, { ...task, ...change });
+    return this;
+  }
+
+  quiet(machine: string, seconds: number): this {
+    this.cluster.silent(machine, seconds);
+    return this;
+  }
+
+  heard(machine: string): this {
+    this.cluster.heard(machine, this.now);
+    return this;
+  }
+
+  /** As just after a start: nobody has been heard. */
+  begins(): this {
+    this.cluster.startedAt = this.now;
+    for (const [id, contact] of this.cluster.contacts)
+      this.cluster.contacts.set(id, { ...contact, heardAt: 0, connected: false, tasks: null as never });
+    return this;
+  }
+
+  changeJob(change: { state?: 'removing'; layout?: Record<string, number>; basename?: string | undefined }): this {
+    const job = this.cluster.jobs.get('web');
+    if (!job) return this;
+    const spec = { ...job.spec };
+    if ('basename' in change) {
+      delete spec.dns_basename;
+      if (change.basename !== undefined) spec.dns_basename = change.basename;
+    }
+    if (change.layout)
+      spec.deployment_layout = Object.fromEntries(
+        Object.entries(change.layout).map(([zone, count]) => [zone, { count }]),
+      );
+    this.cluster.jobs.set('web', { ...job, spec, state: change.state ?? job.state });
+    return this;
+  }
+
+  theirs(name: string, values: string[]): this {
+    this.zones.get(ZONE)?.set(`${name}/A`, { name, type: 'A', ttl: 300, values });
+    return this;
+  }
+
+  /** Plans, writes down and sends until there is nothing left to do now. */
+  settle(): void {
+    const zone = this.zones.get(ZONE) ?? new Map();
+    for (let round = 0; round < 20; round++) {
+      const { changes } = planDns(this.snapshot(), this.records, this.rules);
+      for (const { key, record } of changes) {
+        if (record === null) this.records.delete(key);
+        else this.records.set(key, record);
+      }
+      const due = inSendingOrder([...this.records.values()].filter((record) => isDue(record, this.now)));
+      if (changes.length === 0 && due.length === 0) return;
+      for (const record of due) {
+        const look = findings([...zone.values()], CLUSTER);
+        const { record: seen } = foldFound(record, look(record.name), this.now);
+        this.records.set(`${record.name}/A`, seen);
+        if (seen.foreign !== null) continue;
+        for (const change of changesFor(seen, markerText(CLUSTER))) {
+          if (change.kind === 'put') zone.set(`${change.set.name}/${change.set.type}`, change.set);
+          else zone.delete(`${change.name}/${change.type}`);
+        }
+        this.records.set(`${record.name}/A`, foldSent(seen, record, true, this.now));
+      }
+    }
+    throw new Error('the names do not come to rest');
+  }
+
+  holds(): string[] {
+    const rules = { scope: this.rules.scope, ttl: this.rules.ttl, patienceMs: 30_000 };
+    return [...dnsHolds(this.snapshot(), this.records, rules).keys()];
+  }
+
+  holdUntil(copy: string): number | undefined {
+    return dnsHolds(this.snapshot(), this.records, { scope: 'region', ttl: this.rules.ttl, patienceMs: 30_000 }).get(
+      copy,
+    );
+  }
+
+  record(name: string): DnsRecord | undefined {
+    return this.records.get(`${name}/A`);
+  }
+
+  /** What the zone answers to A queries, by name. */
+  answers(): Record<string, readonly string[]> {
+    const sets = [...(this.zones.get(ZONE)?.values() ?? [])].filter(({ type }) => type === 'A');
+    return Object.fromEntries(sets.map(({ name, values }) => [name, values]));
+  }
+
+  pools(): string[] {
+    return [...this.records.values()]
+      .filter(({ kind }) => kind === 'pool')
+      .map(({ name }) => name)
+      .sort();
+  }
+}
+
+export function web(layout: Record<string, number>): DnsFixture {
+  const dns = new DnsFixture();
+  dns.cluster.job('web', layout, { spec: { dns_basename: 'web.test' } });
+  return dns;
+}
+
+export function fakeOver(dns: DnsFixture): FakeDnsProvider {
+  return new FakeDnsProvider(dns.zones, { maxValues: dns.maxValues });
+}

@@ -1,0 +1,138 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { packageRoot } from '../../core/engine/package-root.ts';
+import type { TaskStatus } from '../../core/model/task.ts';
+import { definition } from '../machine/machine-under-test.ts';
+import { eventually, isAlive } from './embedded-cluster.ts';
+
+/** `test/vm/with-systemd` says so: this host's own systemd is nobody's to play with. */
+const INSIDE = process.env.CEREBRO_SYSTEMD === '1';
+const BIN = join(packageRoot, 'bin', 'cerebro');
+const DATA = '/var/lib/cerebro';
+const URL = 'http://127.0.0.1:40000';
+
+const plainEnv = (): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, HOME: process.env.HOME });
+const sh = (program: string, ...args: string[]): string =>
+  execFileSync(program, args, {
+    encoding: 'utf8',
+    timeout: 120_000,
+    env: plainEnv(),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  }).trim();
+const show = (unit: string, property: string): string => sh('systemctl', 'show', '-P', property, unit);
+const mainPid = (): number => Number(show('cerebro-machine.service', 'MainPID'));
+const groupOf = (pid: number): string =>
+  readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+    .split('\n')
+    .find((line) => line.startsWith('0::'))
+    ?.slice(3) ?? '';
+
+async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const token = readFileSync(join(DATA, 'admin.token'), 'utf8').trim();
+  const answer = await fetch(`${URL}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`);
+  return (await answer.json()) as T;
+}
+const task = (id: string): Promise<TaskStatus> => call('GET', `/api/v1/tasks/${id}`);
+const answers = (): Promise<void> =>
+  eventually(async () => (await call<TaskStatus[]>('GET', '/api/v1/tasks')).length === 2, 'it has its tasks');
+
+t.test(
+  'under systemd, tasks outlive restarts, kill -9 and reloads of their sitter, and end with their own unit',
+  async (t) => {
+    if (!INSIDE) {
+      t.comment('left to npm run test:vm, which runs it with a systemd of its own');
+      return;
+    }
+    sh(process.execPath, BIN, 'install-service');
+    sh('systemctl', 'daemon-reload');
+    sh('systemctl', 'start', 'cerebro-machine.service');
+    await eventually(async () => (await fetch(`${URL}/healthz`)).ok, 'it answers');
+    await call('PUT', '/api/v1/tasks/web', {
+      definition: definition('web', { command: 'sleep 1000 & sleep 1000', mem: 64 }),
+      start: true,
+    });
+    await call('PUT', '/api/v1/tasks/short', {
+      definition: definition('short', {
+        command: 'until [ -e /tmp/end ]; do sleep .1; done; exit 7',
+        allow_exit: true,
+      }),
+      start: true,
+    });
+    await eventually(async () => (await task('web')).pid !== null && (await task('short')).pid !== null, 'both run');
+    const pid = (await task('web')).pid ?? 0;
+    t.match(groupOf(pid), /^\/system\.slice\/cerebro-tasks\.service\//, 'it lives in the group of the tasks’ unit');
+    t.equal(groupOf(mainPid()), '/system.slice/cerebro-machine.service');
+
+    const kept = async (what: string): Promise<void> => {
+      await answers();
+      const { pid: now, run, limits, phase } = await task('web');
+      t.match({ now, run, phase }, { now: pid, run: 1, phase: 'running' }, what);
+      t.equal(limits.memBytes, 64 * 1024 * 1024, `${what}: its limit holds`);
+    };
+
+    let before = mainPid();
+    sh('systemctl', 'restart', 'cerebro-machine.service');
+    t.not(mainPid(), before);
+    await kept('after a restart');
+
+    before = mainPid();
+    process.kill(before, 'SIGKILL');
+    await eventually(() => ![0, before].includes(mainPid()), 'systemd has started it again');
+    await kept('after kill -9');
+
+    sh('systemctl', 'daemon-reload');
+    sh('systemctl', 'daemon-reexec');
+    await kept('after a reload of systemd');
+
+    // An upgrade changes the unit and the program under it.
+    mkdirSync('/etc/systemd/system/cerebro-machine.service.d', { recursive: true });
+    writeFileSync('/etc/systemd/system/cerebro-machine.service.d/new.conf', '[Service]\nEnvironment=LANG=C\n');
+    sh('systemctl', 'daemon-reload');
+    sh('systemctl', 'restart', 'cerebro-machine.service');
+    await kept('after an upgrade');
+
+    sh('systemctl', 'stop', 'cerebro-machine.service');
+    t.ok(isAlive(pid), 'a sitter that is stopped leaves its tasks running');
+    writeFileSync('/tmp/end', '');
+    await eventually(() => show('cerebro-tasks.service', 'ActiveState') === 'active', 'their unit is there');
+    sh('systemctl', 'start', 'cerebro-machine.service');
+    await kept('after a stop and a start');
+    await eventually(async () => (await task('short')).lastEnd?.code === 7, 'what ended meanwhile has its exit code');
+
+    await call('POST', '/api/v1/tasks/web/actions', { action: 'restart' });
+    await eventually(
+      async () => (await task('web')).run === 2 && (await task('web')).pid !== null,
+      'it can be restarted',
+    );
+    const second = (await task('web')).pid ?? 0;
+    t.match(groupOf(second), /^\/system\.slice\/cerebro-tasks\.service\//);
+
+    sh('systemctl', 'stop', 'cerebro-tasks.service');
+    t.equal(show('cerebro-machine.service', 'ActiveState'), 'inactive', 'the sitter goes with the tasks’ unit');
+    t.notOk(isAlive(second), 'and so do the tasks');
+  },
+);
+
+t.test('a group of tasks that is not there is said, and nothing starts', async (t) => {
+  if (!INSIDE) return;
+  const start = (group: string): string => {
+    try {
+      sh(process.execPath, BIN, '--mode', 'machine', '--data-dir', '/tmp/other', '--tasks-group', group);
+      return 'it started';
+    } catch (error) {
+      return String((error as { stderr?: unknown }).stderr);
+    }
+  };
+  t.match(
+    start('/sys/fs/cgroup/nowhere'),
+    /tasks_group: \/sys\/fs\/cgroup\/nowhere cannot be used .*ENOENT.*cerebro-tasks\.service/,
+  );
+  t.match(start('/tmp'), /tasks_group: \/tmp is no group of cgroup v2/);
+});
