@@ -91,7 +91,8 @@ async function npmFiles(root: string, names: readonly string[]): Promise<PackedF
   /** Place in the package -> the folder that it is taken from. */
   const placed = new Map<string, string>();
   const open = names.map((name) => ({ name, from: root, place: '' }));
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+  // In the order in which they are named: what the program itself names has the first places, as npm would have it.
+  for (const next of open) {
     const folder = findPackage(next.name, next.from);
     if (folder === undefined) continue; // an optional one that is not installed
     const top = join('node_modules', next.name);

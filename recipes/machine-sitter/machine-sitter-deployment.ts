@@ -1,0 +1,262 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../core/contracts/clock.ts';
+import type { MachineIdentities } from '../../core/contracts/identity-issuer.ts';
+import type { Remote, RunResult } from '../../core/contracts/remote.ts';
+import { CerebroError, messageOf } from '../../core/errors.ts';
+import { IDENTITY_FILE } from '../../core/model/tls-identity.ts';
+import type { Packed, SitterPackage } from './sitter-package.ts';
+import { checkSpace, judgeTarget, megabytes, readFacts, type TargetFacts } from './target-facts.ts';
+import {
+  KEEPER,
+  LAST_WORDS,
+  PROBE,
+  START_PLAIN,
+  START_SYSTEMD,
+  SUSPEND,
+  SWITCH,
+  serviceUnit,
+  UNPACK,
+} from './target-scripts.ts';
+
+const UNIT = 'cerebro-machine.service';
+const SCRIPT_S = 60;
+const UNPACK_S = 300;
+/** Ending tasks in order takes as long as their own stop_timeouts. */
+const WIPE_S = 300;
+const ANSWER_MS = 90_000;
+const ASK_AGAIN_MS = 250;
+
+export interface SitterTarget {
+  remote: Remote;
+  machineId: string;
+  /** Where the cluster sitter reaches the machine: a host name or an IP address. */
+  address: string;
+  /** The sitter's, default 40000. */
+  port?: number;
+  /** Where everything is put; default /opt/cerebro for root, `cerebro` in the remote's folder for others. */
+  folder?: string;
+  /** false: the sitter runs as the remote's own user, and can give tasks no other. Default true; takes sudo where that user is not root. */
+  asRoot?: boolean;
+  /** The address that it listens on; others than the machine itself are served over mutual TLS alone. Default 0.0.0.0. */
+  host?: string;
+  /** More keys of its cerebro.yaml. */
+  settings?: Readonly<Record<string, unknown>>;
+  /** auto: systemd where it runs and we are root, else a daemon that a small shell keeps alive. */
+  service?: 'auto' | 'plain';
+  signal?: AbortSignal;
+  /** Each step, in a sentence, for the timeline. */
+  onStep?: (sentence: string) => void;
+}
+
+export interface DeployedSitter {
+  /** https://ADDRESS:PORT, where it has answered. */
+  endpoint: string;
+  /** false: all was there already and ran. */
+  changed: boolean;
+}
+
+export interface MachineSitterDeploymentDeps {
+  package: SitterPackage;
+  /** The service of that name. */
+  identities: MachineIdentities;
+  clock: Clock;
+  /** Milliseconds for a sitter from its start until it answers; default 90 s. */
+  answerMs?: number;
+}
+
+/**
+ * Turns any Linux that there is a `Remote` to into a machine of the cluster, in one pass, or brings one up to date under its running
+ * tasks. The target downloads nothing: program and Node runtime come from this host. Bears being done again at any time, from any point.
+ */
+export class MachineSitterDeployment {
+  readonly #deps: MachineSitterDeploymentDeps;
+  readonly #answerMs: number;
+
+  constructor(deps: MachineSitterDeploymentDeps) {
+    this.#deps = deps;
+    this.#answerMs = deps.answerMs ?? ANSWER_MS;
+  }
+
+  /** Resolves when the sitter has answered over mutual TLS. Throws one sentence that says what is wrong with the target. */
+  async deploy(target: SitterTarget): Promise<DeployedSitter> {
+    const hands = new Hands(target);
+    const { identities, package: pack } = this.#deps;
+    const identity = await identities.issue(target.machineId);
+    const facts = await hands.facts();
+    const arch = judgeTarget(facts, {
+      machineId: target.machineId,
+      port: hands.port,
+      authority: sha256(identity.authority),
+      now: this.#deps.clock.now() / 1000,
+    });
+    if (!facts.bash) hands.tell('there is no /bin/bash: commands of tasks are run by /bin/sh');
+    const [program, runtime] = await Promise.all([pack.program(), pack.runtime(arch)]);
+    const bring = [
+      { kind: 'runtimes', packed: runtime },
+      { kind: 'programs', packed: program },
+    ].filter(({ packed }) => !facts.has.has(packed.name));
+    checkSpace(
+      facts,
+      bring.map(({ packed }) => packed),
+    );
+    for (const { kind, packed } of bring) await hands.bring(facts.folder, kind, packed);
+
+    if (facts.deployed === '') await hands.shell('set -eu; mkdir -p "$1/data"; chmod 700 "$1/data"', [facts.folder]);
+    await hands.write(JSON.stringify(identity), `${facts.folder}/data/${IDENTITY_FILE}`, 0o600);
+    const changed = await this.#putInForce(hands, facts, program, runtime);
+    const endpoint = `https://${target.address.includes(':') ? `[${target.address}]` : target.address}:${hands.port}`;
+    await this.#untilItAnswers(hands, facts.folder, endpoint);
+    return { endpoint, changed };
+  }
+
+  /** Ends the sitter and its tasks in order, and removes everything that `deploy` has put there. Fine twice, and where nothing is. */
+  async wipe(target: SitterTarget): Promise<void> {
+    const hands = new Hands(target);
+    const facts = await hands.facts();
+    if (!facts.folder.startsWith('/') || facts.has.size === 0) return;
+    hands.tell('the machine sitter and its tasks are ended');
+    await hands.shell('set -eu; [ -d "$1" ] && : >"$1/stopped"', [facts.folder]);
+    if (hands.usesSystemd(facts)) await hands.shell('systemctl disable --quiet "$1" || true', [UNIT]);
+    if (facts.running)
+      await hands.run([`${facts.folder}/runtime/bin/node`, '--input-type=module', '-', facts.folder], SUSPEND, WIPE_S);
+    if (hands.usesSystemd(facts))
+      await hands.shell('systemctl stop "$1" || true; rm -f "/etc/systemd/system/$1"; systemctl daemon-reload', [UNIT]);
+    await hands.shell('set -eu; rm -rf "$1"', [facts.folder]);
+  }
+
+  /** Settings, service, and the links that name program and runtime. true: the sitter was started, or started again. */
+  async #putInForce(hands: Hands, facts: TargetFacts, program: Packed, runtime: Packed): Promise<boolean> {
+    const { folder } = facts;
+    const settings = JSON.stringify(
+      { ...hands.target.settings, data_dir: `${folder}/data`, host: hands.target.host ?? '0.0.0.0', port: hands.port },
+      null,
+      2,
+    );
+    const systemd = hands.usesSystemd(facts);
+    const service = systemd ? serviceUnit(folder) : KEEPER;
+    const deployed = sha256([program.name, runtime.name, settings, service].join('\0'));
+    if (deployed === facts.deployed && facts.running) return false;
+    hands.tell(
+      facts.running ? 'the machine sitter is started again; its tasks run on' : 'the machine sitter is started',
+    );
+    // From here on nothing counts as deployed until it is: who comes after a crash in between does it again.
+    await hands.shell('rm -f "$1/deployed"', [folder]);
+    await hands.write(settings, `${folder}/cerebro.yaml`, 0o600);
+    await hands.write(
+      service,
+      systemd ? `/etc/systemd/system/${UNIT}` : `${folder}/keep-sitter`,
+      systemd ? 0o644 : 0o755,
+    );
+    await hands.shell(SWITCH, [folder, program.name, runtime.name, String(hands.port)]);
+    await this.#checkRuntime(hands, folder, runtime);
+    await (systemd ? hands.shell(START_SYSTEMD, [UNIT]) : hands.shell(START_PLAIN, [folder]));
+    await hands.write(deployed, `${folder}/deployed`, 0o644);
+    return true;
+  }
+
+  async #checkRuntime(hands: Hands, folder: string, runtime: Packed): Promise<void> {
+    const result = await hands.run([`${folder}/runtime/bin/node`, '--version'], '', SCRIPT_S, true);
+    if (result.code === 0) return;
+    const words = result.stderr.trim().split('\n').at(-1) ?? '';
+    throw new CerebroError(
+      'unsupported',
+      `the Node runtime ${runtime.name} does not run there: ${words || `code ${result.code}`}`,
+    );
+  }
+
+  async #untilItAnswers(hands: Hands, folder: string, endpoint: string): Promise<void> {
+    const { clock, identities } = this.#deps;
+    const deadline = clock.monotonic() + this.#answerMs;
+    for (;;) {
+      hands.checkSignal();
+      try {
+        await identities.greet(hands.target.machineId, endpoint);
+        return;
+      } catch (error) {
+        if (clock.monotonic() >= deadline) throw await this.#silence(hands, folder, endpoint, error);
+      }
+      await new Promise<void>((resolve) => clock.timer(ASK_AGAIN_MS, resolve));
+    }
+  }
+
+  /** Why it does not answer, as far as it can be found out from the inside. */
+  async #silence(hands: Hands, folder: string, endpoint: string, error: unknown): Promise<CerebroError> {
+    const seconds = this.#answerMs / 1000;
+    const { listening } = await hands.facts();
+    if (listening) {
+      return new CerebroError(
+        'unavailable',
+        `the machine sitter listens on port ${hands.port} there, but ${endpoint} was not reached from here within ${seconds} s; is there a firewall or a security group in between? (${messageOf(error)})`,
+      );
+    }
+    const words = (await hands.shell(LAST_WORDS, [folder])).stdout.trim();
+    return new CerebroError(
+      'unavailable',
+      `the machine sitter did not start within ${seconds} s; its last words: ${words.slice(-500) || 'none'}`,
+    );
+  }
+}
+
+/** What is done on one target, as the right user. */
+class Hands {
+  readonly target: SitterTarget;
+  readonly port: number;
+  readonly #asRoot: boolean;
+
+  constructor(target: SitterTarget) {
+    this.target = target;
+    this.port = target.port ?? 40_000;
+    this.#asRoot = target.asRoot ?? true;
+  }
+
+  tell(sentence: string): void {
+    this.target.onStep?.(sentence);
+  }
+
+  checkSignal(): void {
+    if (this.target.signal?.aborted) throw new CerebroError('unavailable', 'it was broken off');
+  }
+
+  usesSystemd(facts: TargetFacts): boolean {
+    return facts.systemd && this.#asRoot && this.target.service !== 'plain';
+  }
+
+  async facts(): Promise<TargetFacts> {
+    const folder = this.target.folder ?? (this.#asRoot ? '/opt/cerebro' : 'cerebro');
+    return readFacts((await this.shell(PROBE, [folder, String(this.port)])).stdout);
+  }
+
+  run(argv: readonly string[], input: string, timeout: number, allowFailure = false): Promise<RunResult> {
+    this.checkSignal();
+    const options = { input, timeout, allowFailure };
+    return this.#asRoot ? this.target.remote.sudo(argv, options) : this.target.remote.run(argv, options);
+  }
+
+  shell(script: string, args: readonly string[], timeout = SCRIPT_S): Promise<RunResult> {
+    return this.run(['/bin/sh', '-s', '--', ...args], script, timeout);
+  }
+
+  write(text: string, path: string, mode: number): Promise<void> {
+    this.checkSignal();
+    return this.target.remote.write(text, path, { mode, sudo: this.#asRoot });
+  }
+
+  async bring(folder: string, kind: string, packed: Packed): Promise<void> {
+    this.checkSignal();
+    this.tell(`${packed.name} is brought there, ${megabytes(packed.bytes)}`);
+    const tarball = `${folder}/incoming/${packed.name}.tar.gz`;
+    await this.target.remote.put(packed.path, tarball, { mode: 0o600, sudo: this.#asRoot });
+    try {
+      await this.shell(UNPACK, [folder, kind, packed.name, tarball], UNPACK_S);
+    } catch (error) {
+      if (!/No space left/i.test(messageOf(error))) throw error;
+      throw new CerebroError('no_space', `there is no space left under ${folder} while ${packed.name} is unpacked`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

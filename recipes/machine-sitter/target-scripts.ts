@@ -1,0 +1,172 @@
+/** What is run on a target, each by /bin/sh or by the Node that was brought there. Arguments come as "$1", "$2" …, never in the text. */
+
+/** Whether a process of ours, by pid file: its working folder is ours. */
+const IS_OURS = `
+ours() { # FILE: prints the pid in it, if that is a process of ours that lives
+  pid=$(cat "$folder/$1" 2>/dev/null) || return 1
+  [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$folder" ] && echo "$pid"
+}`;
+
+/** FOLDER PORT: facts as KEY=VALUE lines. Changes nothing. */
+export const PROBE = `
+case $1 in /*) folder=$1 ;; *) folder=$(pwd -P)/$1 ;; esac
+port=$2
+${IS_OURS}
+say() { printf '%s=%s\\n' "$1" "$2"; }
+say folder "$folder"
+say system "$(uname -s)"
+say machine "$(uname -m)"
+say uid "$(id -u)"
+say time "$(date +%s)"
+[ -x /bin/bash ] && say bash yes
+for tool in tar gzip; do command -v "$tool" >/dev/null 2>&1 || say missing "$tool"; done
+[ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1 && say systemd yes
+parent=$folder
+while [ ! -e "$parent" ]; do parent=$(dirname "$parent"); done
+say parent "$parent"
+[ -w "$parent" ] && say writable yes
+df -Pk "$parent" 2>/dev/null | { read -r _; read -r _ _ _ free _; say free_kb "$free"; }
+for path in "$folder"/programs/* "$folder"/runtimes/*; do [ -d "$path" ] && say has "\${path##*/}"; done
+say deployed "$(cat "$folder/deployed" 2>/dev/null)"
+say sitter "$(ours sitter.pid || { systemctl show --property=MainPID --value cerebro-machine.service 2>/dev/null | grep -v '^0$'; })"
+say sitter_port "$(cat "$folder/port" 2>/dev/null)"
+hex=$(printf '%04X' "$port")
+grep -Eqs "^ *[0-9]+: [0-9A-F]+:$hex [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 && say listening yes
+if [ -x "$folder/runtime/bin/node" ] && [ -r "$folder/data/identity.json" ]; then
+  "$folder/runtime/bin/node" -e '
+    const { createHash, X509Certificate } = require("node:crypto");
+    const it = JSON.parse(require("node:fs").readFileSync(process.argv[1], "utf8"));
+    console.log("authority=" + createHash("sha256").update(it.authority).digest("hex"));
+    console.log("names=" + new X509Certificate(it.certificate).subjectAltName);
+  ' "$folder/data/identity.json" 2>/dev/null
+fi
+exit 0
+`;
+
+/** FOLDER KIND NAME TARBALL: unpacks it to FOLDER/KIND/NAME, which appears whole. */
+export const UNPACK = `
+set -eu
+part="$1/$2/.$3.part"
+mkdir -p "$1/$2"
+rm -rf "$part"
+mkdir "$part"
+tar -xzo -f "$4" -C "$part"
+rm -f "$4"
+[ -d "$1/$2/$3" ] && rm -rf "$part" || mv "$part" "$1/$2/$3"
+`;
+
+/** FOLDER PROGRAM RUNTIME PORT: puts them in force, and forgets all but the programs of now and before. */
+export const SWITCH = `
+set -eu
+cd "$1"
+before=$(readlink current || true)
+ln -sfn "programs/$2" current
+ln -sfn "runtimes/$3" runtime
+echo "$4" >port
+rm -f stopped
+for path in programs/* runtimes/*; do
+  case $path in "programs/$2" | "runtimes/$3" | "$before") ;; *) rm -rf "$path" ;; esac
+done
+`;
+
+/** FOLDER: starts the sitter under its keeper, or has the keeper start it again. */
+export const START_PLAIN = `
+folder=$1
+cd "$folder" || exit 1
+${IS_OURS}
+if ours keeper.pid >/dev/null; then
+  pid=$(ours sitter.pid) || exit 0
+  kill -TERM "$pid"
+  # Whoever asks the port from here on is answered by the next one, or not at all.
+  tries=0
+  while [ "$(ours sitter.pid)" = "$pid" ] && [ $tries -lt 300 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+  done
+  exit 0
+fi
+unset SSH_CLIENT SSH_CONNECTION SSH_TTY SSH_ORIGINAL_COMMAND SSH_AUTH_SOCK
+if command -v setsid >/dev/null 2>&1; then setsid ./keep-sitter </dev/null >>sitter.log 2>&1 &
+else nohup ./keep-sitter </dev/null >>sitter.log 2>&1 & fi
+`;
+
+/** UNIT: (re)starts the sitter as a service. */
+export const START_SYSTEMD = `
+set -eu
+systemctl daemon-reload
+systemctl enable --quiet "$1"
+systemctl restart "$1"
+`;
+
+/** FOLDER: the last words of the sitter, for people who wonder why it does not answer. */
+export const LAST_WORDS = `
+if [ -s "$1/sitter.log" ]; then tail -n 3 "$1/sitter.log"
+else journalctl --no-pager -o cat -n 3 -u cerebro-machine.service 2>/dev/null; fi
+exit 0
+`;
+
+/**
+ * The plain daemon: keeps the sitter running where there is no systemd. It ends when the file `stopped` is there (or everything is gone), and
+ * starts what `current` and `runtime` name by then, so an upgrade is a new link and an end of the sitter. Tasks are not touched by either.
+ */
+export const KEEPER = `#!/bin/sh
+cd "$(dirname "$0")" || exit 1
+echo $$ >keeper.pid
+while [ -e cerebro.yaml ] && [ ! -e stopped ]; do
+  # Its size is bounded by the sitter's few words, and by this.
+  [ "$(wc -c <sitter.log)" -gt 10000000 ] && cp sitter.log sitter.log.1 && : >sitter.log
+  runtime/bin/node current/dist/core/main.js --mode machine --settings cerebro.yaml >>sitter.log 2>&1 &
+  echo $! >sitter.pid
+  wait $!
+  [ -e stopped ] || sleep 1
+done
+rm -f keeper.pid sitter.pid
+`;
+
+/** FOLDER, for Node: ends the tasks in order and the sitter, and waits until it is gone. */
+export const SUSPEND = `
+import { existsSync, readFileSync } from 'node:fs';
+const data = process.argv[2] + '/data';
+if (existsSync(data + '/sitter.json')) {
+  const { pid, url } = JSON.parse(readFileSync(data + '/sitter.json', 'utf8'));
+  const alive = () => {
+    try {
+      return process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  };
+  const authorization = 'Bearer ' + readFileSync(data + '/admin.token', 'utf8').trim();
+  if (alive()) {
+    const answer = await fetch(url + '/api/v1/suspend', { method: 'POST', headers: { authorization } });
+    if (!answer.ok) throw new Error('the machine sitter would not stop: status ' + answer.status);
+  }
+  for (let n = 0; alive(); n++) {
+    if (n > 600) throw new Error('the machine sitter does not end');
+    await new Promise((wait) => setTimeout(wait, 50));
+  }
+}
+`;
+
+/** The unit for systemd: a restart or an upgrade leaves shims and tasks alone. */
+export function serviceUnit(folder: string): string {
+  return `[Unit]
+Description=Cerebro machine sitter
+After=network-online.target
+Wants=network-online.target
+
+[Service]
+WorkingDirectory=${folder}
+ExecStart=${folder}/runtime/bin/node ${folder}/current/dist/core/main.js --mode machine --settings ${folder}/cerebro.yaml
+Restart=on-failure
+RestartSec=1
+# Tasks and their shims outlive the daemon, which takes them up again.
+KillMode=process
+TasksMax=infinity
+LimitNOFILE=1048576
+OOMScoreAdjust=-500
+
+[Install]
+WantedBy=multi-user.target
+`;
+}

@@ -1,0 +1,304 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import t, { type Test } from 'tap';
+import type { Remote } from '../../core/contracts/remote.ts';
+import { packageRoot } from '../../core/engine/package-root.ts';
+import { SystemClock } from '../../core/engine/system-clock.ts';
+import type { TaskStatus } from '../../core/model/task.ts';
+import { LocalRemote } from '../../providers/local/local-remote.ts';
+import { HostKeyPins } from '../../providers/remotes/host-key-pins.ts';
+import { SshConnections } from '../../providers/remotes/ssh-connections.ts';
+import { sshAccess, sshTarget } from '../../providers/remotes/ssh-target.ts';
+import { MachineSitterDeployment, type SitterTarget } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
+import { SitterPackage } from '../../recipes/machine-sitter/sitter-package.ts';
+import { SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
+import { definition } from '../machine/machine-under-test.ts';
+import { eventually } from '../suites/eventually.ts';
+import { clientWith, TestAuthority } from '../tls/machine-with-certificate.ts';
+
+const run = promisify(execFile);
+const folder = mkdtempSync(join(tmpdir(), 'cerebro-deploy-'));
+const clock = new SystemClock();
+const authority = await TestAuthority.create();
+const { client } = clientWith(() => authority.issue({ kind: 'cluster-sitter' }));
+const asRoot = process.getuid?.() === 0;
+
+/** A stand-in for the runtime: small, so that not every test brings a hundred megabytes somewhere. */
+const smallRuntime = join(folder, 'node');
+writeFileSync(smallRuntime, `#!/bin/sh\nexec '${process.execPath}' "$@"\n`, { mode: 0o755 });
+
+const packageOf = (root: string, runtimes: Record<string, string> = { [process.arch]: smallRuntime }): SitterPackage =>
+  new SitterPackage({ cache: join(folder, 'cache'), selfCommand: ['node', join(root, 'dist/core/main.js')], runtimes });
+
+function deploymentOf(pack: SitterPackage, by = authority, answerMs = 60_000): MachineSitterDeployment {
+  const identities = {
+    issue: (id: string) => by.machine(id),
+    greet: (id: string, endpoint: string) => client.greet({ id, endpoint }),
+  };
+  return new MachineSitterDeployment({ package: pack, identities, clock, answerMs });
+}
+
+const deployment = deploymentOf(packageOf(packageRoot));
+
+t.teardown(async () => {
+  await client.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
+
+/** A target that is a folder of this host; wiped when the test is over. */
+async function localTarget(t: Test, machineId: string): Promise<SitterTarget & { folder: string; port: number }> {
+  const home = mkdtempSync(join(folder, 'host-'));
+  const port = await freePort();
+  const target = {
+    remote: new LocalRemote(home, {}),
+    machineId,
+    address: '127.0.0.1',
+    host: '127.0.0.1',
+    port,
+    folder: join(home, 'sitter'),
+    asRoot,
+    service: 'plain' as const,
+  };
+  t.teardown(() => deployment.wipe(target));
+  return target;
+}
+
+const record = ({ machineId, port }: { machineId: string; port: number }): never =>
+  ({ id: machineId, endpoint: `https://127.0.0.1:${port}` }) as never;
+
+/** A task on a deployed machine; answers its pid as it is now. */
+async function taskOn(target: {
+  machineId: string;
+  port: number;
+  folder: string;
+}): Promise<() => Promise<number | null>> {
+  await client.putTask(record(target), definition('lasting', { command: 'exec sleep 1000' }));
+  const pid = async (): Promise<number | null> => {
+    const token = readFileSync(join(target.folder, 'data', 'admin.token'), 'utf8').trim();
+    const answer = await fetch(`http://127.0.0.1:${target.port}/api/v1/tasks/lasting`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    return ((await answer.json()) as TaskStatus).pid;
+  };
+  await eventually(async () => (await pid()) !== null, 'the task runs');
+  return pid;
+}
+
+const sitterPid = (target: { folder: string }): number =>
+  Number(JSON.parse(readFileSync(join(target.folder, 'data', 'sitter.json'), 'utf8')).pid);
+
+function isAlive(pid: number): boolean {
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ');
+  } catch {
+    return false;
+  }
+}
+
+t.test('over SSH, with the real runtime: from nothing to a machine that answers over mutual TLS', async (t) => {
+  if (skipWithoutSshd(t)) return;
+  const hosts = await SshdHosts.start(1);
+  const connections = new SshConnections(new HostKeyPins(join(hosts.folder, 'pins', 'known_hosts')));
+  const [host] = hosts.hosts;
+  if (!host) throw new Error('no host');
+  const real = deploymentOf(packageOf(packageRoot, {}));
+  const steps: string[] = [];
+  const target = {
+    remote: connections.remote(
+      sshTarget('127.0.0.1', sshAccess.parse({ user: host.user, port: host.port, keys: [hosts.key] })),
+    ),
+    machineId: 'ssh-rack1-1',
+    address: '127.0.0.1',
+    host: '127.0.0.1',
+    port: await freePort(),
+    folder: join(host.home, 'sitter'),
+    asRoot,
+    service: 'plain' as const,
+    onStep: (sentence: string) => steps.push(sentence),
+  };
+  t.teardown(async () => {
+    await real.wipe(target);
+    connections.close();
+    await hosts.remove();
+  });
+  t.same(await real.deploy(target), { endpoint: `https://127.0.0.1:${target.port}`, changed: true });
+  t.match(steps, [/^node-v.* is brought there/, /^cerebro-.* is brought there/, 'the machine sitter is started']);
+  t.equal(statSync(join(target.folder, 'data')).mode & 0o777, 0o700);
+  t.equal(statSync(join(target.folder, 'data', 'identity.json')).mode & 0o777, 0o600);
+  const pid = await taskOn(target);
+  const before = await pid();
+
+  steps.length = 0;
+  t.same(await real.deploy(target), { endpoint: `https://127.0.0.1:${target.port}`, changed: false });
+  t.same(steps, [], 'what is there is left alone');
+  t.equal(await pid(), before);
+  t.notMatch(readFileSync(`/proc/${sitterPid(target)}/cmdline`, 'utf8'), /PRIVATE|Bearer/);
+  t.ok(
+    readFileSync(`/proc/${sitterPid(target)}/maps`, 'utf8').includes(join(target.folder, 'runtimes')),
+    'it runs by the runtime that was brought',
+  );
+});
+
+t.test('an upgrade starts the sitter again under its tasks, also by a package of a package', async (t) => {
+  const target = await localTarget(t, 'm-1');
+  await deployment.deploy(target);
+  const pid = await taskOn(target);
+  const [task, sitter] = [await pid(), sitterPid(target)];
+  // What was packed is whole: it can be packed again.
+  const copy = join(folder, 'newer');
+  mkdirSync(copy);
+  await run('tar', ['-xzf', (await packageOf(packageRoot).program()).path, '-C', copy]);
+  const manifest = readFileSync(join(copy, 'package.json'), 'utf8');
+  writeFileSync(join(copy, 'package.json'), manifest.replace(/"version": "[^"]+"/, '"version": "9.9.9"'));
+  t.same((await deploymentOf(packageOf(copy)).deploy(target)).changed, true);
+  await eventually(() => sitterPid(target) !== sitter, 'another sitter has taken over');
+  await deployment.deploy({ ...target, onStep: () => undefined }).catch((error: unknown) => t.fail(String(error)));
+  t.equal(await pid(), task, 'the task was not touched');
+});
+
+t.test('a sitter that is killed is started again, and a deployment finds it running', async (t) => {
+  const target = await localTarget(t, 'm-2');
+  await deployment.deploy(target);
+  const pid = await taskOn(target);
+  const [task, sitter] = [await pid(), sitterPid(target)];
+  process.kill(sitter, 'SIGKILL');
+  await eventually(
+    () =>
+      sitterPid(target) !== sitter &&
+      client.greet(record(target)).then(
+        () => true,
+        () => false,
+      ),
+    'it is back',
+  );
+  t.equal(await pid(), task);
+  t.same((await deployment.deploy(target)).changed, false);
+});
+
+t.test('wipe ends the tasks and the sitter, and leaves nothing; twice, and where nothing is, it is fine', async (t) => {
+  const target = await localTarget(t, 'm-3');
+  await deployment.wipe(target);
+  await deployment.deploy(target);
+  const task = await (await taskOn(target))();
+  const sitter = sitterPid(target);
+  const keeper = Number(readFileSync(join(target.folder, 'keeper.pid'), 'utf8'));
+  await deployment.wipe(target);
+  t.notOk(existsSync(target.folder));
+  t.notOk(isAlive(sitter));
+  t.notOk(isAlive(task ?? 0));
+  await eventually(() => !isAlive(keeper), 'its keeper goes as well');
+  await deployment.wipe(target);
+});
+
+/** Hands that let go at the call of that number, as a connection that breaks would. */
+class BreakingRemote extends LocalRemote {
+  left = Number.POSITIVE_INFINITY;
+
+  #count(): void {
+    this.left -= 1;
+    if (this.left < 0) throw new Error('the connection broke');
+  }
+
+  override async run(...args: Parameters<LocalRemote['run']>): ReturnType<LocalRemote['run']> {
+    this.#count();
+    return super.run(...args);
+  }
+
+  override async put(...args: Parameters<LocalRemote['put']>): ReturnType<LocalRemote['put']> {
+    this.#count();
+    return super.put(...args);
+  }
+
+  override async write(...args: Parameters<LocalRemote['write']>): ReturnType<LocalRemote['write']> {
+    this.#count();
+    return super.write(...args);
+  }
+}
+
+t.test('a deployment that was broken off anywhere is brought to its end by the next one', async (t) => {
+  const target = await localTarget(t, 'm-4');
+  const remote = new BreakingRemote(join(target.folder, '..'), {});
+  let calls = 0;
+  for (;;) {
+    remote.left = calls;
+    const failed = await deployment.deploy({ ...target, remote }).then(
+      () => false,
+      (error: Error) => {
+        if (error.message !== 'the connection broke') throw error;
+        return true;
+      },
+    );
+    if (!failed) break;
+    calls += 1;
+    if (calls > 40) throw new Error('it does not come to an end');
+  }
+  t.ok(calls > 8, `it was broken off at ${calls} places`);
+  t.ok(await (await taskOn(target))());
+});
+
+t.test('what belongs to another cluster, or is another machine, is left alone', async (t) => {
+  const target = await localTarget(t, 'm-5');
+  await deployment.deploy(target);
+  const stranger = deploymentOf(packageOf(packageRoot), await TestAuthority.create());
+  await t.rejects(stranger.deploy(target), { code: 'conflict', message: /belongs to a machine of another cluster/ });
+  await t.rejects(deployment.deploy({ ...target, machineId: 'm-6' }), {
+    code: 'conflict',
+    message: /is machine m-5 already; wipe it first/,
+  });
+  await client.greet(record(target));
+});
+
+t.test(
+  'a port that is taken, a runtime that does not run, a sitter that does not start: one sentence each',
+  async (t) => {
+    const target = await localTarget(t, 'm-7');
+    const other = createServer().listen(target.port, '127.0.0.1');
+    await eventually(() => other.listening, 'somebody listens there');
+    await t.rejects(deployment.deploy(target), {
+      code: 'conflict',
+      message: new RegExp(`port ${target.port} is taken there`),
+    });
+    t.notOk(existsSync(target.folder), 'nothing was brought there for that');
+    await new Promise((closed) => other.close(closed));
+
+    const broken = join(folder, 'broken-node');
+    writeFileSync(broken, '#!/bin/sh\necho "libc.so.6: version GLIBC_2.99 not found" >&2\nexit 1\n', { mode: 0o755 });
+    await t.rejects(deploymentOf(packageOf(packageRoot, { [process.arch]: broken })).deploy(target), {
+      code: 'unsupported',
+      message: /runtime node-.* does not run there: libc\.so\.6/,
+    });
+    await t.rejects(
+      deploymentOf(packageOf(packageRoot), authority, 3000).deploy({ ...target, settings: { nonsense: 1 } }),
+      { code: 'unavailable', message: /did not start within 3 s; its last words: .*nonsense: unknown setting/s },
+    );
+    t.same((await deployment.deploy(target)).changed, true, 'the next, right one mends it');
+  },
+);
+
+t.test('one that listens and cannot be reached from here is told from one that does not start', async (t) => {
+  const target = await localTarget(t, 'm-8');
+  await t.rejects(deploymentOf(packageOf(packageRoot), authority, 5000).deploy({ ...target, address: '127.0.0.9' }), {
+    code: 'unavailable',
+    message: /listens on port \d+ there, but https:\/\/127\.0\.0\.9:\d+ was not reached.*firewall/,
+  });
+});
+
+t.test('an order that is taken back breaks a deployment off', async (t) => {
+  const target = await localTarget(t, 'm-9');
+  await t.rejects(deployment.deploy({ ...target, signal: AbortSignal.abort() }), { message: /broken off/ });
+  const remote: Remote = target.remote;
+  await remote.close();
+});

@@ -1,0 +1,80 @@
+import t from 'tap';
+import { checkSpace, judgeTarget, readFacts, type TargetFacts } from '../../recipes/machine-sitter/target-facts.ts';
+
+const NOW = 1_800_000_000;
+const wanted = { machineId: 'm-1', port: 40_000, authority: 'aaaa', now: NOW };
+
+const good = `folder=/opt/cerebro
+system=Linux
+machine=x86_64
+uid=0
+time=${NOW + 30}
+bash=yes
+parent=/opt
+writable=yes
+free_kb=1000000
+has=cerebro-0.1.0-abc
+has=node-v20-linux-x64
+deployed=
+sitter=
+sitter_port=
+`;
+const facts = (change: Partial<TargetFacts> = {}): TargetFacts => ({ ...readFacts(good), ...change });
+
+t.test('what the probe says is read, and a good target has nothing against it', async (t) => {
+  t.same(readFacts(good), {
+    folder: '/opt/cerebro',
+    system: 'Linux',
+    machine: 'x86_64',
+    uid: 0,
+    time: NOW + 30,
+    bash: true,
+    missing: [],
+    systemd: false,
+    parent: '/opt',
+    writable: true,
+    free: 1_024_000_000,
+    has: new Set(['cerebro-0.1.0-abc', 'node-v20-linux-x64']),
+    deployed: '',
+    running: false,
+    sitterPort: null,
+    listening: false,
+    authority: null,
+    names: '',
+  });
+  t.equal(judgeTarget(facts(), wanted), 'x64');
+  t.equal(judgeTarget(facts({ machine: 'aarch64' }), wanted), 'arm64');
+  t.equal(judgeTarget(facts({ listening: true, running: true, sitterPort: 40_000 }), wanted), 'x64', 'our own sitter');
+  t.equal(judgeTarget(facts({ authority: 'aaaa', names: 'URI:cerebro:machine/m-1' }), wanted), 'x64', 'ours already');
+});
+
+t.test('each thing that is in the way has its sentence', async (t) => {
+  const cases: [Partial<TargetFacts>, string, RegExp][] = [
+    [{ system: 'FreeBSD' }, 'unsupported', /runs FreeBSD, and not Linux/],
+    [{ system: '' }, 'unsupported', /something unknown/],
+    [{ machine: 'mips64' }, 'unsupported', /architecture, mips64, is none that Node is made for/],
+    [{ folder: '/opt/it is' }, 'unsupported', /"\/opt\/it is" must be named by letters/],
+    [{ missing: ['tar', 'gzip'] }, 'unsupported', /has no tar and no gzip; install/],
+    [{ writable: false, uid: 1000 }, 'forbidden', /\/opt may not be written by uid 1000/],
+    [{ time: NOW - 13 * 3600 }, 'unsupported', /clock is 13 hours behind.*set it/],
+    [{ time: NOW + 100 * 3600 }, 'unsupported', /clock is 100 hours ahead/],
+    [{ authority: 'bbbb', names: 'URI:cerebro:machine/m-1' }, 'conflict', /another cluster/],
+    [{ authority: 'aaaa', names: 'URI:cerebro:machine/m-2' }, 'conflict', /is machine m-2 already/],
+    [{ listening: true }, 'conflict', /port 40000 is taken there/],
+    [{ listening: true, running: true, sitterPort: 40_001 }, 'conflict', /port 40000 is taken there/],
+  ];
+  for (const [change, code, message] of cases)
+    t.throws(() => judgeTarget(facts(change), wanted), { code, message }, String(message));
+});
+
+t.test('space is needed for what is brought, packed and unpacked, and for nothing else', async (t) => {
+  const packed = { name: 'x', path: '/x', bytes: 40_000_000, unpacked: 100_000_000 };
+  t.throws(() => checkSpace(facts({ free: 150_000_000 }), [packed]), {
+    code: 'no_space',
+    message: /under \/opt: 156 MB are needed, 150 MB are free/,
+  });
+  checkSpace(facts({ free: 156_000_000 }), [packed]);
+  checkSpace(facts({ free: 0 }), []);
+  checkSpace(facts({ free: null }), [packed]);
+  t.pass('nothing was thrown');
+});
