@@ -36,6 +36,7 @@ export async function inspectProvider({ name, dataDir, pluginsFile }: ProviderTo
     dataDir: resolve(dataDir),
     recipePath: [],
     identities: noIdentities,
+    tasksGroup: '',
     selfCommand: selfCommand(pluginsFile),
   }));
   const [provider] = pluginsFor(plugins, 'machine-provider');

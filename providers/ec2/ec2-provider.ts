@@ -1,17 +1,15 @@
 import { join } from 'node:path';
 import type { Instance as Ec2Instance } from '@aws-sdk/client-ec2';
 import type { Clock } from '../../core/contracts/clock.ts';
-import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance, MachineOrder, MachineProvider, ProviderReport } from '../../core/contracts/machine-provider.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import type { MachineType } from '../../core/model/plan.ts';
-import type { SshTarget } from '../remotes/ssh-target.ts';
 import { Catalogue } from './catalogue.ts';
 import { inspectEc2 } from './doctor.ts';
 import { Ec2Region } from './ec2-region.ts';
 import { Fleet } from './fleet.ts';
-import { LaunchBook, type NotedOrder } from './launch-book.ts';
+import { LaunchBook } from './launch-book.ts';
 import { Launcher } from './launcher.ts';
 import { machineView } from './machine-view.ts';
 import { pause } from './pause.ts';
@@ -19,19 +17,16 @@ import { Preparations, type Prepare } from './preparations.ts';
 import type { PriceTable } from './price-table.ts';
 import type { Config } from './schema.ts';
 import { type Site, sitesOf } from './site.ts';
+import { SitterBringer, type SitterServices } from './sitter-bringer.ts';
 
 const NAME = 'aws';
 
-export interface Ec2Services {
+export interface Ec2Services extends SitterServices {
   clock: Clock;
-  logger: Logger;
   dataDir: string;
   prices(): PriceTable;
-  ssh: { remote(target: SshTarget): Remote; close(): void };
   /** The public halves of private keys, by path, as in authorized_keys. Throws `invalid` for what is no key. */
   publicKeys(paths: readonly string[]): string[];
-  /** null: the images bring a machine sitter of their own. */
-  prepare: ((remote: Remote, order: NotedOrder, instance: Instance, signal: AbortSignal) => Promise<void>) | null;
 }
 
 /** Machines of Amazon EC2, or of what speaks its API, in zones called `aws-` and the availability zone. */
@@ -45,6 +40,7 @@ export class Ec2Provider implements MachineProvider {
   readonly #book: LaunchBook;
   readonly #launcher: Launcher;
   readonly #fleet: Fleet;
+  readonly #sitters: SitterBringer;
   readonly #preparations: Preparations;
   readonly #listeners = new Set<() => void>();
   readonly #creating = new Map<string, { intent: string; made: Promise<Instance> }>();
@@ -71,10 +67,11 @@ export class Ec2Provider implements MachineProvider {
       signal: () => this.#life.signal,
     });
     this.#fleet = new Fleet({ clock, logger, config, regions, sites, book: this.#book, onChange });
+    this.#sitters = new SitterBringer({ ...services, fleet: this.#fleet, settings: config.sitter });
     this.#preparations = new Preparations({
       clock,
       logger,
-      prepare: (...work) => this.#prepare(...work),
+      prepare: ({ machineId }, { endpoint }, signal) => this.#sitters.prepare(machineId, endpoint, signal),
       onChange: (machineId, ready) => {
         if (ready) this.#book.remove(machineId);
         this.#tell();
@@ -140,6 +137,11 @@ export class Ec2Provider implements MachineProvider {
     return this.#services.ssh.remote(this.#fleet.target(machineId, address));
   }
 
+  /** A deployment brings a new certificate, and starts nothing again where all else is there. */
+  renewIdentity(machineId: string): Promise<void> {
+    return this.#sitters.deploy(machineId, this.#life.signal);
+  }
+
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
   }
@@ -188,17 +190,6 @@ export class Ec2Provider implements MachineProvider {
     else if (instance.state === 'running' && instance.address !== null) this.#preparations.want(launch.order, instance);
   }
 
-  async #prepare(...[order, instance, signal]: Parameters<Prepare>): Promise<void> {
-    const { prepare, ssh } = this.#services;
-    if (prepare === null) return;
-    const remote = ssh.remote(this.#fleet.target(order.machineId, instance.address));
-    try {
-      await prepare(remote, order, instance, signal);
-    } finally {
-      await remote.close();
-    }
-  }
-
   /** While machines are on their way, looks more often than anybody asks. */
   #watch(): void {
     if (this.#watching || this.#life.signal.aborted || this.#book.all().length === 0) return;
@@ -213,14 +204,16 @@ export class Ec2Provider implements MachineProvider {
       await pause(clock, this.#config.api.poll * 1000, signal);
       if (signal.aborted) return;
       const clusters = new Set(this.#book.all().map(({ order }) => order.clusterId));
+      let isTold = true;
       for (const clusterId of clusters) {
         try {
           await this.#describe(clusterId);
         } catch (error) {
+          isTold = false;
           logger.debug({ reason: messageOf(error) }, 'EC2 does not answer; it is asked again');
         }
       }
-      this.#dropForgotten();
+      if (isTold) this.#dropForgotten();
     }
   }
 

@@ -91,6 +91,14 @@ export class Fleet {
     return region ? [region] : [...regions.values()];
   }
 
+  /** The machine as it was last seen, and its site. */
+  last(machineId: string): { instance: Instance; site: Site } | undefined {
+    const seen = this.#seen.get(machineId);
+    const site = seen && this.#deps.sites.get(tagOf(seen.instance, TAG.zone) ?? '');
+    const instance = seen && machineView(seen.instance, site);
+    return instance && site ? { instance, site } : undefined;
+  }
+
   /** Throws `not_found` for a machine that EC2 has not shown, and `unavailable` for one without an address. */
   target(machineId: string, address: string | null): SshTarget {
     const seen = this.#seen.get(machineId);

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { definePlugin } from '../../core/define-plugin.ts';
+import { MachineSitterDeployment } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
+import { SitterPackage } from '../../recipes/machine-sitter/sitter-package.ts';
 import { HostKeyPins } from '../remotes/host-key-pins.ts';
 import { SshConnections } from '../remotes/ssh-connections.ts';
 import { Ec2Provider } from './ec2-provider.ts';
@@ -12,7 +14,7 @@ export const plugin = definePlugin({
   id: 'provider-ec2',
   point: 'machine-provider',
   config,
-  needs: ['clock', 'logger', 'dataDir'],
+  needs: ['clock', 'logger', 'dataDir', 'selfCommand', 'identities'],
   create: (services, options) =>
     new Ec2Provider(
       {
@@ -20,7 +22,16 @@ export const plugin = definePlugin({
         prices: () => parsePrices(JSON.parse(readFileSync(new URL('./prices.json', import.meta.url), 'utf8'))),
         publicKeys: publicKeysOf,
         ssh: new SshConnections(new HostKeyPins(join(services.dataDir, 'ec2', 'known_hosts'))),
-        prepare: null,
+        sitters: new MachineSitterDeployment({
+          package: new SitterPackage({
+            cache: join(services.dataDir, 'ec2', 'packages'),
+            selfCommand: services.selfCommand,
+            runtimes: options.sitter.runtimes,
+          }),
+          identities: services.identities,
+          clock: services.clock,
+        }),
+        greet: (machineId, endpoint) => services.identities.greet(machineId, endpoint),
       },
       options,
     ),

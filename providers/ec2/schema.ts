@@ -79,6 +79,19 @@ export const config = offer.extend({
       session_token: z.string().min(1).optional(),
     })
     .optional(),
+  /** How a machine sitter is put onto machines that run. */
+  sitter: z
+    .strictObject({
+      /** Where it is put; default /opt/cerebro for root, `cerebro` in the user's home for others. */
+      folder: z.string().min(1).optional(),
+      /** false: it runs as the SSH user, and can run tasks as nobody else. */
+      as_root: z.boolean().default(true),
+      /** Node's program for other architectures than this host's: `{"arm64": "/path/to/node"}`. */
+      runtimes: z.record(z.string(), z.string().min(1)).default({}),
+      /** auto: systemd where it runs. plain: a daemon that a small shell keeps alive. */
+      service: z.enum(['auto', 'plain']).default('auto'),
+    })
+    .prefault({}),
   /** Another endpoint than Amazon's own, for what is compatible with EC2. */
   endpoint: z.url().optional(),
   /** USD per hour by instance type, before the shipped table; `REGION/TYPE` is for one region. */

@@ -9,6 +9,7 @@ import { hostKeyOf } from '../../providers/ec2/host-key.ts';
 import { parsePrices, priceOf } from '../../providers/ec2/price-table.ts';
 import prices from '../../providers/ec2/prices.json' with { type: 'json' };
 import { userData } from '../../providers/ec2/user-data.ts';
+import type { DeployedSitter, SitterTarget } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
 import { eventually } from '../suites/eventually.ts';
 import { CLUSTER, Ec2UnderTest, orderOf } from './ec2-under-test.ts';
 
@@ -81,11 +82,20 @@ t.test('a machine is prepared once it runs, again after a failure, and by whoeve
   under.standIn.world.bootMs = 100;
   const prepared: string[] = [];
   let failures = 1;
-  const prepare = async (_remote: unknown, { machineId }: { machineId: string }): Promise<void> => {
-    if (failures-- > 0) throw new Error('no room');
-    prepared.push(machineId);
+  let answers = false;
+  const greeted: string[] = [];
+  const greet = async (machineId: string): Promise<void> => {
+    if (!answers) throw new Error('nobody is there');
+    greeted.push(machineId);
   };
-  const first = under.provider({}, { prepare });
+  const sitters = {
+    deploy: async ({ machineId, address, port }: SitterTarget): Promise<DeployedSitter> => {
+      if (failures-- > 0) throw new Error('no room');
+      prepared.push(machineId);
+      return { endpoint: `https://${address}:${port}`, changed: true };
+    },
+  };
+  const first = under.provider({}, { sitters, greet });
   await first.start();
   await first.create(orderOf('m-1'));
   await eventually(async () => {
@@ -96,10 +106,17 @@ t.test('a machine is prepared once it runs, again after a failure, and by whoeve
   await eventually(async () => !(await first.describe(CLUSTER))[0]?.trouble, 'and no trouble any more');
   t.same(prepared, ['m-1']);
 
+  answers = true;
+  await first.create(orderOf('m-3'));
+  await eventually(async () => (await first.describe(CLUSTER)).length === 2, 'another runs');
+  await eventually(() => greeted.includes('m-3'), 'its sitter answers already');
+  t.same(prepared, ['m-1'], 'and is left alone');
+  answers = false;
+
   under.standIn.world.bootMs = 60_000;
   await first.create(orderOf('m-2'));
   await first.stop();
-  const second = under.provider({}, { prepare });
+  const second = under.provider({}, { sitters, greet });
   await second.start();
   under.standIn.world.bootMs = 0;
   await eventually(() => prepared.includes('m-2'), 'the order of before is taken up');
@@ -113,11 +130,13 @@ t.test('a preparation that hangs is broken off when its machine is ended', async
   const provider = under.provider(
     {},
     {
-      prepare: (_remote, _order, _instance, signal) => {
-        begun = true;
-        return new Promise((_resolve, reject) =>
-          signal.addEventListener('abort', () => reject(new Error('broken off'))),
-        );
+      sitters: {
+        deploy: ({ signal }) => {
+          begun = true;
+          return new Promise((_resolve, reject) =>
+            signal?.addEventListener('abort', () => reject(new Error('broken off'))),
+          );
+        },
       },
     },
   );
