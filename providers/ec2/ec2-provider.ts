@@ -13,7 +13,7 @@ import { LaunchBook } from './launch-book.ts';
 import { Launcher } from './launcher.ts';
 import { machineView } from './machine-view.ts';
 import { pause } from './pause.ts';
-import { Preparations, type Prepare } from './preparations.ts';
+import { Preparations } from './preparations.ts';
 import type { PriceTable } from './price-table.ts';
 import type { Config } from './schema.ts';
 import { type Site, sitesOf } from './site.ts';

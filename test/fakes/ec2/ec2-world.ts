@@ -93,6 +93,9 @@ export class Ec2World {
   endMs = 0;
   hideMs = 0;
   addressOf: () => string = () => '127.0.0.1';
+  /** For a test that has real hosts behind its instances. */
+  onMade: (instance: FakeInstance) => void = () => undefined;
+  onEnded: (instance: FakeInstance) => void = () => undefined;
   readonly instances: FakeInstance[] = [];
   /** By region and client token: what was asked, and what was made. */
   readonly tokens = new Map<string, { asked: string; id: string }>();
@@ -133,6 +136,7 @@ export class Ec2World {
       spotNotice: false,
     };
     this.instances.push(made);
+    this.onMade(made);
     return made;
   }
 
@@ -140,6 +144,7 @@ export class Ec2World {
     if (instance.endedAt !== null) return;
     instance.endedAt = Date.now();
     instance.endReason = { code, message };
+    this.onEnded(instance);
   }
 
   stateOf(instance: FakeInstance): FakeState {
