@@ -19,7 +19,7 @@ export function cerebro(name: string, options: Options = {}): Peer {
     program: null,
     async start(folder, tasks) {
       const { logs } = writeScripts(folder, tasks);
-      const args = ['--port', '0', '--port-fallback'];
+      const args = ['--port', '0', '--port-fallback', '--capacity-cpu', '10000', '--capacity-mem', '10000000'];
       const env = { ...process.env, [FOLDER_MARK]: folder };
       const daemon = new BenchDaemon('machinesitter', args, join(folder, 'data'), env);
       try {

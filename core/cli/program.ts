@@ -11,6 +11,7 @@ import { installService } from './install-service.ts';
 import { jobCommands } from './job-commands.ts';
 import { listJobs } from './list-jobs.ts';
 import { listMachines } from './list-machines.ts';
+import { login } from './login.ts';
 import { logs } from './logs.ts';
 import { machineCommands } from './machine-commands.ts';
 import { plugins } from './plugins.ts';
@@ -67,6 +68,7 @@ export function program(context: CliContext): Command {
   updateJobCfg(root, context);
   listJobs(root, context);
   listMachines(root, context);
+  login(root, context);
   logs(root, context);
   status(root, context);
   events(root, context);

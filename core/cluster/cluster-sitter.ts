@@ -28,6 +28,7 @@ import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
+import type { MachineLogin } from '../model/machine-login.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
@@ -45,6 +46,7 @@ import { JobOrders } from './job-orders.ts';
 import { MachineAgents } from './machine-agents.ts';
 import { MachineClient } from './machine-client.ts';
 import type { MachineLink } from './machine-link.ts';
+import { loginTo } from './machine-login.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { planSentences } from './plan-sentences.ts';
@@ -201,7 +203,7 @@ export class ClusterSitter implements ClusterApi {
       logger,
       snapshot: (now) => this.#snapshot(now),
       complaints: () => this.#reconciler.complaints,
-      others: () => [],
+      others: () => this.#dns.conditions(),
     });
     this.#views = new ClusterViews({
       records: this.#records,
@@ -274,13 +276,14 @@ export class ClusterSitter implements ClusterApi {
 
   status(): ClusterStatus {
     const summary = this.#views.summary();
+    const names = this.#dns.conditions().map(({ sentence }) => sentence);
     return {
       clusterId: this.#records.clusterId,
       version: this.#deps.version,
       startedAt: new Date(this.#startedAt).toISOString(),
       epoch: this.#lease?.epoch ?? 0,
       ...summary,
-      attention: [...summary.attention, ...this.#dns.attention],
+      attention: [...summary.attention, ...names],
       maxIdlePerZone: { '*': this.#deps.settings.max_idle_per_zone, ...this.#records.runtime.maxIdlePerZone },
     };
   }
@@ -439,6 +442,10 @@ export class ClusterSitter implements ClusterApi {
     return this.#machineOrders.replace(id, by);
   }
 
+  login(what: string): Promise<MachineLogin> {
+    return loginTo(what, this.#records, this.#providers);
+  }
+
   async providerAction(machine: string, action: string, by: string): Promise<string> {
     return this.#machineOrders.providerAction(machine, action, by);
   }
@@ -490,7 +497,7 @@ export class ClusterSitter implements ClusterApi {
       },
       now,
     );
-    return { ...snapshot, dnsHolds: this.#dns.holds(snapshot) };
+    return { ...snapshot, dnsHolds: this.#dns.holds(snapshot), dnsWaitMs: this.#dns.longestHoldMs };
   }
 
   /** What would follow if these jobs were in force. */

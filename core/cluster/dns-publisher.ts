@@ -2,21 +2,22 @@ import type { Clock, Timer } from '../contracts/clock.ts';
 import type { DnsProvider } from '../contracts/dns-provider.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { Operation } from '../contracts/state-store.ts';
+import type { Condition } from '../decide/alerts.ts';
 import { forecastNames } from '../decide/dns-forecast.ts';
 import { dnsHolds } from '../decide/dns-holds.ts';
 import { basenameOf } from '../decide/dns-names.ts';
-import { type DnsPlan, planDns } from '../decide/dns-plan.ts';
+import { type DnsPlan, type DnsRecordChange, planDns } from '../decide/dns-plan.ts';
 import type { DnsRules } from '../decide/dns-wishes.ts';
 import { messageOf } from '../errors.ts';
 import type { DnsView } from '../model/dns.ts';
 import type { JobSpec } from '../model/job.ts';
 import type { ClusterSnapshot } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
-import type { ClusterRecords, RecordChange } from './cluster-records.ts';
+import type { ClusterRecords } from './cluster-records.ts';
 import { DnsAliases } from './dns-aliases.ts';
 import { DnsHomes } from './dns-homes.ts';
 import { DnsLanes } from './dns-lanes.ts';
-import { dnsViewOf } from './dns-view.ts';
+import { type DnsViewParts, dnsConditionsOf, dnsViewOf } from './dns-view.ts';
 import { withDeadline } from './with-deadline.ts';
 
 /** News that come close together go out together. */
@@ -117,21 +118,19 @@ export class DnsPublisher {
     });
   }
 
-  view(): DnsView {
-    const { records, providers } = this.#deps;
-    return dnsViewOf({
-      records,
-      providers: providers.map((provider) => provider.name),
-      scope: this.#rules.scope,
-      homes: (basename) => this.#homes.known(basename),
-      alias: (name) => this.#aliases.found(name),
-      checkedAt: this.#checkedAt,
-    });
+  /** How long names can keep a copy from being stopped or restarted. */
+  get longestHoldMs(): number {
+    const { dns_ttl, dns_removal_patience } = this.#deps.settings;
+    return (dns_ttl + dns_removal_patience) * 1000;
   }
 
-  /** What stands in the way of names, one sentence each. */
-  get attention(): string[] {
-    return this.view().attention;
+  view(): DnsView {
+    return dnsViewOf(this.#viewParts);
+  }
+
+  /** What stands in the way of names. */
+  conditions(): Condition[] {
+    return dnsConditionsOf(this.#viewParts);
   }
 
   /** What these jobs would do to names, and what stands in their way. */
@@ -158,6 +157,18 @@ export class DnsPublisher {
     return this.view();
   }
 
+  get #viewParts(): DnsViewParts {
+    const { records, providers } = this.#deps;
+    return {
+      records,
+      providers: providers.map((provider) => provider.name),
+      scope: this.#rules.scope,
+      homes: (basename) => this.#homes.known(basename),
+      alias: (name) => this.#aliases.found(name),
+      checkedAt: this.#checkedAt,
+    };
+  }
+
   #arm(ms: number): void {
     this.#timer?.cancel();
     this.#timer = this.#deps.clock.timer(ms, () => {
@@ -177,7 +188,7 @@ export class DnsPublisher {
       let plan: DnsPlan = { changes: [], wakeAt: null };
       await records.transact(() => {
         plan = planDns(snapshot(clock.now()), records.dns, this.#rules);
-        return writes(plan.changes);
+        return { write: plan.changes.map(operationFor), events: [] };
       });
       if (this.#stopped) return;
       if (plan.changes.length > 0) this.#deps.onChange();
@@ -232,10 +243,6 @@ export class DnsPublisher {
   }
 }
 
-function writes(changes: ReturnType<typeof planDns>['changes']): RecordChange | null {
-  if (changes.length === 0) return null;
-  const write = changes.map(
-    ({ key, record }): Operation => (record === null ? { delete: `dns/${key}` } : { put: `dns/${key}`, value: record }),
-  );
-  return { write, events: [] };
+function operationFor({ key, record }: DnsRecordChange): Operation {
+  return record === null ? { delete: `dns/${key}` } : { put: `dns/${key}`, value: record };
 }

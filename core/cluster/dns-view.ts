@@ -1,5 +1,7 @@
+import type { Condition } from '../decide/alerts.ts';
 import type { DnsHome } from '../decide/dns-forecast.ts';
 import { basenameOf, type DnsScope, poolName, regionOf } from '../decide/dns-names.ts';
+import { ipv4Of } from '../decide/dns-serving.ts';
 import { type DnsAliasView, type DnsNameView, type DnsRecord, type DnsView, dnsStateOf } from '../model/dns.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 import type { FoundAlias } from './dns-aliases.ts';
@@ -20,7 +22,7 @@ export function dnsViewOf(parts: DnsViewParts): DnsView {
     providers: [...parts.providers],
     names,
     aliases: aliasesOf(parts),
-    attention: [...withoutHome(parts), ...troubles(names)],
+    attention: dnsConditionsOf(parts).map(({ sentence }) => sentence),
     checkedAt: parts.checkedAt === null ? null : new Date(parts.checkedAt).toISOString(),
   };
 }
@@ -85,32 +87,43 @@ function judged(found: FoundAlias | null, targets: readonly string[]): Pick<DnsA
   };
 }
 
-function withoutHome({ records, homes }: DnsViewParts): string[] {
-  const sentences = new Set<string>();
+/** What keeps names from being as they should, each with a key that stays while it lasts. */
+export function dnsConditionsOf(parts: DnsViewParts): Condition[] {
+  const { records, homes } = parts;
+  const conditions: Condition[] = [];
+  const add = (key: string, sentence: string, job?: string): void => {
+    conditions.push({ key: `dns/${key}`, level: 'warn', sentence, ...(job !== undefined && { job }) });
+  };
   for (const job of records.jobs.values()) {
     const basename = basenameOf(job.spec);
     const home = basename === null || job.state !== 'active' ? null : homes(basename);
     if (home?.kind === 'nobody')
-      sentences.add(`"${job.name}": no DNS provider serves ${basename}, so its names are not made`);
-    if (home?.kind === 'unclear') sentences.add(`"${job.name}": its names wait: ${home.sentence}`);
+      add(`home/${job.name}`, `"${job.name}": no DNS provider serves ${basename}, so its names are not made`, job.name);
+    if (home?.kind === 'unclear') add(`home/${job.name}`, `"${job.name}": its names wait: ${home.sentence}`, job.name);
   }
-  return [...sentences];
-}
-
-function troubles(names: readonly DnsNameView[]): string[] {
-  const failing = new Map<string, string[]>();
-  const sentences: string[] = [];
-  for (const { name, state, provider, lastError, values } of names) {
-    if (state === 'foreign')
-      sentences.push(`${name} is somebody else's (${values.join(', ') || 'only a mark'}) and is left alone`);
-    if (state === 'failing' && lastError !== null) {
-      const key = `${provider}: ${lastError}`;
-      failing.set(key, [...(failing.get(key) ?? []), name]);
-    }
+  for (const { job, machine } of records.copies.values()) {
+    const spec = records.jobs.get(job)?.spec;
+    const record = records.machines.get(machine);
+    if (!spec || basenameOf(spec) === null || !record || record.address === null || ipv4Of(record) !== null) continue;
+    const sentence = `${machine} has the address "${record.address}", which is no IPv4 address, so its copies get no names; give it one at its provider`;
+    add(`address/${machine}`, sentence);
   }
-  for (const [trouble, list] of failing) {
-    const which = list.length === 1 ? `${list[0]} is` : `${list.length} names (${list[0]}, …) are`;
-    sentences.push(`${which} not as wanted yet: ${trouble}`);
+  const failing = new Map<string, DnsRecord[]>();
+  for (const record of records.dns.values()) {
+    const { name, job, foreign, lastError, place } = record;
+    if (foreign !== null)
+      add(
+        `foreign/${name}`,
+        `${name} is somebody else's (${foreign.join(', ') || 'only a mark'}) and is left alone`,
+        job,
+      );
+    if (dnsStateOf(record) !== 'failing' || lastError === null) continue;
+    const key = `${place.provider}: ${lastError}`;
+    failing.set(key, [...(failing.get(key) ?? []), record]);
   }
-  return sentences;
+  for (const [trouble, [first, ...more]] of failing) {
+    const which = more.length === 0 ? `${first?.name} is` : `${more.length + 1} names (${first?.name}, …) are`;
+    add(`failing/${first?.place.provider}`, `${which} not as wanted yet: ${trouble}`);
+  }
+  return conditions;
 }

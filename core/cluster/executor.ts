@@ -12,12 +12,11 @@ import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
 import type { MachineLink } from './machine-link.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
+import { retryDelayMs } from './retry-delay.ts';
 import type { WorkCounter } from './work-counter.ts';
 
 /** Effects under way at a time; the rest wait for the next pass. */
 const CONCURRENT = 64;
-const RETRY_FIRST_MS = 500;
-const RETRY_MAX_MS = 60_000;
 /** A machine that took a task has so long to report it before it is told again. */
 const REPORT_MS = 2000;
 /** A size that a zone has none of is left alone for this long. */
@@ -119,7 +118,7 @@ export class Executor {
     const key = pauseKey(effect);
     const before = this.#pauses.get(key);
     const attempts = before?.attempts ?? 0;
-    const ms = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** attempts);
+    const ms = retryDelayMs(attempts);
     before?.timer.cancel();
     const timer = this.#deps.clock.timer(ms, () => {
       if (!this.#stopped) this.#deps.onDone();
@@ -268,7 +267,7 @@ export class Executor {
     const retry = <T extends { attempts: number; nextAttemptAt: number; lastError: string | null }>(record: T): T => ({
       ...record,
       attempts: record.attempts + 1,
-      nextAttemptAt: this.#deps.clock.now() + Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** record.attempts),
+      nextAttemptAt: this.#deps.clock.now() + retryDelayMs(record.attempts),
       lastError: sentence,
     });
     try {
@@ -280,7 +279,9 @@ export class Executor {
         );
       } else if (effect.kind !== 'end-orphan' && effect.copy) {
         const what = effect.kind === 'deploy-copy' ? 'could not be deployed' : 'could not be ended';
-        await this.#changeCopy(effect.copy.id, retry, `${effect.copy.id} ${what} on ${effect.machine.id}: ${sentence}`);
+        const next = `the next try is in ${retryDelayMs(effect.copy.attempts) / 1000} s`;
+        const trouble = `${effect.copy.id} ${what} on ${effect.machine.id}: ${sentence}; ${next}`;
+        await this.#changeCopy(effect.copy.id, retry, trouble);
       }
     } catch (error) {
       this.#deps.logger.error({ key: effect.key, err: error }, 'a failure could not be recorded');

@@ -8,6 +8,8 @@ import type { CopyRecord } from '../model/copy.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { JobSpec } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
+import { RecipeLog } from './recipe-log.ts';
+import { RemoteRecipeSteps } from './recipe-steps.ts';
 
 export interface RecipeRun {
   copy: CopyRecord;
@@ -19,6 +21,7 @@ export interface RecipeRun {
 
 export interface RecipeRunnerDeps {
   loaders: readonly RecipeLoader[];
+  /** For one run of a recipe. */
   deadlineMs: number;
   clock: Clock;
   logger: Logger;
@@ -90,49 +93,57 @@ export class RecipeRunner {
         ...about,
       },
     ]);
-    const remote = await provider.remote({ machineId: machine.id, address: machine.address });
+    const remote = await this.#named(
+      deployment_recipe,
+      provider.remote({ machineId: machine.id, address: machine.address }),
+    );
+    const log = new RecipeLog({ ...this.#deps, about });
     try {
-      const lines: NewEvent[] = [];
       const recipe = factory({
         remote,
+        steps: new RemoteRecipeSteps(remote, copy.id, `${copy.id} version ${copy.version}`),
         options: recipe_options,
         version,
         job: copy.job,
         copy: copy.id,
         machine: { id: machine.id, zone: machine.zone, address: machine.address },
-        logger: this.#recipeLogger(about, lines),
+        logger: log.logger,
         signal,
       });
       try {
-        await this.#withDeadline(recipe.runDeploy(), signal, deployment_recipe, remote, deadline);
-      } catch (error) {
+        await this.#named(deployment_recipe, this.#withDeadline(recipe.runDeploy(), signal, remote, deadline));
+      } finally {
         // What it said before it failed is what people need to read.
-        await this.#deps.tell(lines);
-        throw error;
+        await log.end();
       }
-      await this.#deps.tell([
-        ...lines,
-        { level: 'info', kind: 'recipe-done', message: `${copy.id}: recipe "${deployment_recipe}" is done`, ...about },
-      ]);
+      const message = `${copy.id}: recipe "${deployment_recipe}" is done`;
+      await this.#deps.tell([{ level: 'info', kind: 'recipe-done', message, ...about }]);
     } finally {
       await remote.close();
     }
   }
 
-  async #withDeadline(
-    work: Promise<void>,
-    signal: AbortSignal,
-    recipe: string,
-    remote: Remote,
-    deadline: AbortSignal,
-  ): Promise<void> {
+  /** Every failure says whose it is. */
+  async #named<T>(recipe: string, work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      const code = error instanceof CerebroError ? error.code : 'invalid';
+      throw new CerebroError(code, `recipe "${recipe}" failed: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  async #withDeadline(work: Promise<void>, signal: AbortSignal, remote: Remote, deadline: AbortSignal): Promise<void> {
     let onAbort: (() => void) | undefined;
     const ended = new Promise<never>((_resolve, reject) => {
       onAbort = () =>
         reject(
           deadline.aborted
-            ? new CerebroError('timeout', `recipe "${recipe}" did not end within ${this.#deps.deadlineMs / 1000} s`)
-            : new CerebroError('unavailable', `recipe "${recipe}" was broken off`),
+            ? new CerebroError(
+                'timeout',
+                `it did not end within ${this.#deps.deadlineMs / 1000} s (recipe_deadline) and was broken off`,
+              )
+            : new CerebroError('unavailable', 'it was broken off'),
         );
       signal.addEventListener('abort', onAbort, { once: true });
     });
@@ -141,37 +152,9 @@ export class RecipeRunner {
     } catch (error) {
       // What it still runs over there dies with its remote.
       await remote.close();
-      throw error instanceof CerebroError
-        ? error
-        : new CerebroError('invalid', `recipe "${recipe}" failed: ${messageOf(error)}`, { cause: error });
+      throw error;
     } finally {
       if (onAbort) signal.removeEventListener('abort', onAbort);
     }
-  }
-
-  /** What a recipe says goes to the copy's timeline as well; bounded, for a recipe may say anything. */
-  #recipeLogger(about: Pick<NewEvent, 'job' | 'machine' | 'copy'>, lines: NewEvent[]): Logger {
-    const { logger } = this.#deps;
-    const tell = (level: NewEvent['level'], message: string): void => {
-      if (lines.length < 100)
-        lines.push({ level, kind: 'recipe-line', message: `${about.copy}: ${message.slice(0, 500)}`, ...about });
-    };
-    const log: Logger = {
-      debug: (fields, message) => logger.debug({ ...about, ...fields }, message),
-      info: (fields, message) => {
-        tell('info', message);
-        logger.info({ ...about, ...fields }, message);
-      },
-      warn: (fields, message) => {
-        tell('warn', message);
-        logger.warn({ ...about, ...fields }, message);
-      },
-      error: (fields, message) => {
-        tell('error', message);
-        logger.error({ ...about, ...fields }, message);
-      },
-      child: () => log,
-    };
-    return log;
   }
 }

@@ -1,3 +1,4 @@
+import { isOver } from '../decide/is-over.ts';
 import { HOSTING_STATES } from '../model/machine.ts';
 import type { ClusterSnapshot, MachineContact, MachineType, Orphan } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
@@ -7,9 +8,10 @@ import type { ClusterRecords } from './cluster-records.ts';
 export class EmptyMachines {
   readonly since = new Map<string, number>();
 
-  update(records: ClusterRecords, now: number): void {
+  update(records: ClusterRecords, contacts: SnapshotParts['contacts'], now: number): void {
     const used = new Set<string>();
-    for (const copy of records.copies.values()) used.add(copy.machine);
+    const seen = { jobs: records.jobs, contacts };
+    for (const copy of records.copies.values()) if (!isOver(seen, copy)) used.add(copy.machine);
     for (const machine of records.machines.values()) {
       if (used.has(machine.id) || !HOSTING_STATES.has(machine.state)) this.since.delete(machine.id);
       else if (!this.since.has(machine.id)) this.since.set(machine.id, now);
@@ -32,7 +34,7 @@ export interface SnapshotParts {
 /** Everything that a plan is made from, as it is now. It looks at the live records: plan from it at once, and do not keep it. */
 export function snapshotOf(parts: SnapshotParts, now: number): ClusterSnapshot {
   const { records, settings } = parts;
-  parts.empty.update(records, now);
+  parts.empty.update(records, parts.contacts, now);
   return {
     now,
     startedAt: parts.startedAt,

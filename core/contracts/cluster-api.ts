@@ -12,6 +12,7 @@ import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { History, HistorySpan } from '../model/history.ts';
 import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
+import type { MachineLogin } from '../model/machine-login.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { RunEnd } from '../model/task.ts';
 import type { WorkCounts } from '../model/work-counts.ts';
@@ -96,6 +97,8 @@ export interface ClusterApi {
   cancelDrain(id: string, by: string): Promise<void>;
   /** Resolves to the id of the machine that was ordered. */
   replaceMachine(id: string, by: string): Promise<string>;
+  /** `what`: a machine, a copy, or a job on one machine. */
+  login(what: string): Promise<MachineLogin>;
   providerAction(machine: string, action: string, by: string): Promise<string>;
   setIdleLimit(limit: number, zone: string | null, by: string): Promise<void>;
   setLogLevel(level: string, by: string): void;

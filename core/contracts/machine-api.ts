@@ -1,6 +1,8 @@
+import type { MachineCapacity } from '../model/capacity.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { History, HistorySpan } from '../model/history.ts';
 import type { LimitHolds, RunEnd, TaskStatus } from '../model/task.ts';
+import type { TasksReport } from '../model/tasks-report.ts';
 import type { MachineVitals } from '../model/vitals.ts';
 
 /** What a machine sitter says of itself. */
@@ -37,9 +39,18 @@ export interface MachineApi {
   history(of: string, span: HistorySpan): History;
   tasks(): TaskStatus[];
   task(id: string): TaskStatus;
-  act(id: string, action: TaskAction, by: string): void;
+  act(id: string, action: TaskAction, by: string): TaskStatus;
   /** Sends a signal to every process of the task. Throws `conflict` when nothing of it runs. */
   signal(id: string, signal: NodeJS.Signals, by: string): void;
+  /** What this machine offers and what is reserved; null: nobody counts. */
+  capacity(): MachineCapacity | null;
+  /** `text` holds task definitions, as a file of tasks does; `source` is what it is called in messages. */
+  addTasks(text: string, options: { source: string; start: boolean; by: string }): Promise<TasksReport>;
+  removeTask(id: string): Promise<void>;
+  /** Takes up the file of tasks as it is now. */
+  loadTasks(by: string): Promise<TasksReport>;
+  /** Writes the tasks that are there into the file of tasks. */
+  writeTasks(by: string): Promise<{ file: string; written: string[]; leftOut: string[] }>;
   postMortems(id: string): RunEnd[];
   /** The newest events, oldest first; of one task where it is named. */
   events(query: { limit: number; task?: string }): ClusterEvent[];

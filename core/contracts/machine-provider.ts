@@ -1,4 +1,5 @@
 import type { Finding } from '../model/finding.ts';
+import type { MachineLogin } from '../model/machine-login.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { TlsIdentity } from '../model/tls-identity.ts';
 import type { Remote } from './remote.ts';
@@ -85,6 +86,8 @@ export interface MachineProvider {
   onChange(listener: () => void): void;
   /** Puts a certificate onto a machine without its sitter's help, for one whose own has ended; the sitter takes up the file by itself. */
   renewIdentity?(machineId: string, identity: TlsIdentity): Promise<void>;
+  /** How a person gets onto a machine; `cerebro login`. */
+  login?(instance: { machineId: string; address: string | null }): Promise<MachineLogin>;
   /** Stops every machine of the cluster in order, keeping it for the next start (`cerebro down`), where machines are the host's own. */
   suspend?(clusterId: string): Promise<void>;
   actions?: Record<string, ProviderAction>;

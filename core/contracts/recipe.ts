@@ -1,8 +1,16 @@
 import type { Logger } from './logger.ts';
 import type { Remote } from './remote.ts';
 
+/** Which steps of this deployment (this copy, in this version) are done on this machine. */
+export interface RecipeSteps {
+  isDone(step: string): Promise<boolean>;
+  setDone(step: string): Promise<void>;
+}
+
 export interface RecipeContext {
   remote: Remote;
+  /** Without it, every step is run. */
+  steps?: RecipeSteps;
   /** The job's `recipe_options`, as they are. */
   options: Record<string, unknown>;
   /** The job's `version`, if it names one. */
@@ -10,7 +18,7 @@ export interface RecipeContext {
   job: string;
   copy: string;
   machine: { id: string; zone: string; address: string | null };
-  /** Goes to the copy's timeline and the daemon's log. */
+  /** Goes to the copy's timeline, while the recipe runs, and to the daemon's log. */
   logger: Logger;
   /** Ends when the recipe's time is up or the copy is no longer wanted. */
   signal: AbortSignal;
@@ -31,6 +39,7 @@ export abstract class DeploymentRecipe implements Recipe {
   readonly machine: RecipeContext['machine'];
   readonly logger: Logger;
   readonly signal: AbortSignal;
+  readonly #steps: RecipeSteps | undefined;
 
   constructor(context: RecipeContext) {
     this.remote = context.remote;
@@ -41,6 +50,22 @@ export abstract class DeploymentRecipe implements Recipe {
     this.machine = context.machine;
     this.logger = context.logger;
     this.signal = context.signal;
+    this.#steps = context.steps;
+  }
+
+  /**
+   * Does a part of the recipe once: when the recipe is run again, since something after it failed, it is passed over. That holds for
+   * this copy in this version on this machine; a new version does every step again.
+   */
+  async step(name: string, work: () => Promise<void>): Promise<void> {
+    this.signal.throwIfAborted();
+    if (await this.#steps?.isDone(name)) {
+      this.logger.info({ step: name }, `${name}: done before`);
+      return;
+    }
+    this.logger.info({ step: name }, name);
+    await work();
+    await this.#steps?.setDone(name);
   }
 
   abstract runDeploy(): Promise<void>;

@@ -1,7 +1,7 @@
 import type { CopyRecord } from '../model/copy.ts';
 import type { DnsRecord } from '../model/dns.ts';
 import { basenameOf, type DnsScope, dnsKey, poolName, regionOf } from './dns-names.ts';
-import { isLeaving, type Snapshot, servingOf } from './dns-serving.ts';
+import { ipv4Of, isLeaving, type Snapshot, servingOf } from './dns-serving.ts';
 
 export interface HoldRules {
   scope: DnsScope;
@@ -57,7 +57,7 @@ class Known {
   }
 
   addressOf(copy: CopyRecord): string | null {
-    return this.snapshot.machines.get(copy.machine)?.address ?? null;
+    return ipv4Of(this.snapshot.machines.get(copy.machine));
   }
 
   nameOf(copy: CopyRecord): DnsRecord | undefined {

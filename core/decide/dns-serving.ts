@@ -1,6 +1,9 @@
 import type { CopyRecord } from '../model/copy.ts';
+import type { MachineRecord } from '../model/machine.ts';
 import type { ClusterSnapshot } from '../model/plan.ts';
 import { healthOf } from './judge-machines.ts';
+
+const IPV4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/;
 
 export type Snapshot = Pick<
   ClusterSnapshot,
@@ -18,9 +21,15 @@ export type Snapshot = Pick<
  */
 export type Serving = 'ready' | 'leaving' | 'silent' | 'unknown' | 'down';
 
+/** What an A record of this machine can hold; null where its address is not known, a host's name, or IPv6. */
+export function ipv4Of(machine: MachineRecord | undefined): string | null {
+  const address = machine?.address ?? null;
+  return address !== null && IPV4.test(address) ? address : null;
+}
+
 export function servingOf(copy: CopyRecord, snapshot: Snapshot): Serving {
   const machine = snapshot.machines.get(copy.machine);
-  if (!machine || machine.address === null) return 'down';
+  if (!machine || ipv4Of(machine) === null) return 'down';
   if (machine.state !== 'ready' && machine.state !== 'draining') return 'down';
   if (isLeaving(copy)) return 'leaving';
   if (copy.taskVersion !== copy.version) return 'down';
@@ -32,8 +41,9 @@ export function servingOf(copy: CopyRecord, snapshot: Snapshot): Serving {
   return task.health === null || task.health.state === 'healthy' ? 'ready' : 'down';
 }
 
-/** It has a process that is to be ended by us: for good, or for another version. */
+/** It has a process that is to be ended by us: for good, for another version, or for a restart that was asked for. */
 export function isLeaving(copy: CopyRecord): boolean {
   if (copy.wanted === 'stop') return true;
-  return copy.taskVersion !== null && copy.taskVersion !== copy.version;
+  if (copy.taskVersion === null) return false;
+  return copy.taskVersion !== copy.version || copy.taskGeneration !== copy.generation;
 }

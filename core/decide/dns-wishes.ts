@@ -1,8 +1,8 @@
 import type { CopyRecord } from '../model/copy.ts';
 import type { DnsPlace, DnsRecord } from '../model/dns.ts';
-import { copiesIn, type JobRecord } from '../model/job.ts';
+import { copiesIn, type JobRecord, runsByTurns } from '../model/job.ts';
 import { basenameOf, copyName, type DnsScope, dnsKey, poolName, regionOf } from './dns-names.ts';
-import { type Serving, type Snapshot, servingOf } from './dns-serving.ts';
+import { ipv4Of, type Serving, type Snapshot, servingOf } from './dns-serving.ts';
 
 export interface DnsRules {
   /** Seconds. */
@@ -65,7 +65,8 @@ export function groupsOf({ jobs, copies, machines }: Snapshot, rules: DnsRules):
     return group;
   };
   for (const job of jobs.values()) {
-    if (job.state !== 'active') continue;
+    // Of what runs by turns, only what runs just now is wanted.
+    if (job.state !== 'active' || job.stopped || runsByTurns(job)) continue;
     for (const [zone, entry] of Object.entries(job.spec.deployment_layout)) {
       const group = copiesIn(entry) > 0 ? groupFor(job, zone) : null;
       if (group) group.wanted = true;
@@ -74,10 +75,10 @@ export function groupsOf({ jobs, copies, machines }: Snapshot, rules: DnsRules):
   for (const copy of copies.values()) {
     const job = jobs.get(copy.job);
     const group = job && groupFor(job, copy.zone);
-    if (!job || !group || machines.get(copy.machine)?.address == null) continue;
+    if (!job || !group || ipv4Of(machines.get(copy.machine)) === null) continue;
     group.copies.push(copy);
     // A linked job has no layout of its own: it is wanted where it was placed.
-    if (copy.wanted === 'run' && job.state === 'active') group.wanted = true;
+    if (copy.wanted === 'run' && job.state === 'active' && !job.stopped) group.wanted = true;
   }
   for (const group of groups.values()) group.copies.sort((a, b) => serialOf(a) - serialOf(b));
   return groups;
@@ -102,8 +103,9 @@ function* numberWishes(group: Group, snapshot: Snapshot, own: readonly DnsRecord
   const taken = new Set(own.map((record) => record.number));
   let lowest = 0;
   for (const copy of group.copies) {
-    const { address, state } = snapshot.machines.get(copy.machine) ?? { address: null, state: 'lost' };
-    if (copy.wanted === 'stop' || address === null || state === 'lost') continue;
+    const machine = snapshot.machines.get(copy.machine);
+    const address = ipv4Of(machine);
+    if (copy.wanted === 'stop' || address === null || machine?.state === 'lost') continue;
     const known = byCopy.get(copy.id);
     while (known === undefined && taken.has(lowest)) lowest++;
     const number = known?.number ?? lowest;
@@ -137,7 +139,7 @@ function poolWish(
 function servingAddresses(group: Group, before: readonly string[], snapshot: Snapshot): string[] {
   const judged = group.copies.map((copy) => ({
     serving: servingOf(copy, snapshot),
-    address: snapshot.machines.get(copy.machine)?.address ?? '',
+    address: ipv4Of(snapshot.machines.get(copy.machine)) ?? '',
   }));
   const silent = judged.filter(({ serving }) => serving === 'silent').length;
   // Many silent at once look like the line and not like machines, as for replacing them: what was, stays.

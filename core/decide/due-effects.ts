@@ -101,7 +101,7 @@ function isBehind(copy: CopyRecord): boolean {
 
 type Linked = Pick<ClusterSnapshot, 'jobs' | 'copies' | 'contacts'>;
 
-/** On which machines the leaders of linked jobs are ready: a follower is started after its leader there. */
+/** On which machines the leaders of linked jobs are ready, with all their copies: a follower is started after its leader there. */
 class LeadersReady {
   readonly #snapshot: Linked;
   /** `MACHINE/JOB`; made when it is first asked for. */
@@ -121,8 +121,12 @@ class LeadersReady {
 
   #look(): Set<string> {
     const ready = new Set<string>();
-    for (const copy of this.#snapshot.copies.values())
-      if (copy.wanted === 'run' && isReady(this.#snapshot, copy)) ready.add(`${copy.machine}/${copy.job}`);
+    const behind = new Set<string>();
+    for (const copy of this.#snapshot.copies.values()) {
+      if (copy.wanted !== 'run') continue;
+      (isReady(this.#snapshot, copy) ? ready : behind).add(`${copy.machine}/${copy.job}`);
+    }
+    for (const place of behind) ready.delete(place);
     return ready;
   }
 }

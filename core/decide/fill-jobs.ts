@@ -63,11 +63,13 @@ function fillSet(
       for (const copy of inZone) work.stopCopy(copy, `"${job.name}" has left zone ${zone}`);
   }
   const pending: Pending[] = [];
+  let free = job.spec.singleton ? freePlaces(work, job) : Number.POSITIVE_INFINITY;
   for (const [zone, entry] of Object.entries(layout)) {
     const wanted = copiesIn(entry);
     const held = work.heldBack.get(`${job.name}/${zone}`) ?? 0;
-    const missing = fillZone(work, job, zone, wanted, byZone.get(zone) ?? []) - held;
+    const missing = Math.min(free, fillZone(work, job, zone, wanted, byZone.get(zone) ?? []) - held);
     if (missing <= 0) continue;
+    free -= missing;
     const { cpu, mem } = reservationOf(job.spec, zone);
     const along = links.alongside(job.name, zone);
     const reason = `${wants.who} ${wanted} in ${zone}`;
@@ -76,6 +78,14 @@ function fillSet(
       pending.push({ job, zone, cpu, mem, run, version, alongCpu: along.cpu, alongMem: along.mem, reason });
   }
   return pending;
+}
+
+/** How many copies of what may not run twice can be begun: as many as are wanted, less those that are there or still ending, in any zone. */
+function freePlaces(work: WorkingState, job: JobRecord): number {
+  let free = -(work.copiesByJob.get(job.name)?.length ?? 0);
+  for (const entry of Object.values(job.spec.deployment_layout)) free += copiesIn(entry);
+  for (const [place, held] of work.heldBack) if (place.startsWith(`${job.name}/`)) free -= held;
+  return free;
 }
 
 /** Stops the surplus of a zone and returns how many copies are missing there. */
@@ -124,9 +134,12 @@ function leave(
   for (const copy of patient.slice(hold)) work.stopCopy(copy, `moved away from ${copy.machine}`);
 }
 
-/** A cordoned machine gets nothing new, but what it has stays and counts; from a draining one it leaves. */
+/**
+ * A cordoned machine gets nothing new, but what it has stays and counts; from a draining one it leaves, but for what has done its part
+ * of a run and is not to do it again elsewhere.
+ */
 function isLeaving(work: WorkingState, copy: CopyRecord): boolean {
-  return work.snapshot.machines.get(copy.machine)?.state === 'draining';
+  return copy.outcome === null && work.snapshot.machines.get(copy.machine)?.state === 'draining';
 }
 
 function isOverdue(work: WorkingState, copy: CopyRecord): boolean {

@@ -49,27 +49,31 @@ export function followLeader(work: WorkingState, links: LinkedJobs, job: JobReco
       cpu,
       mem,
       run: null,
-      linked: linkedVersions(work, links, job, id, 'start'),
+      linked: linkedVersions(work, links, job, id, 'place'),
       reason,
     });
   }
 }
 
 /**
- * The versions that linked jobs' copies on a machine have: what a copy that starts there now starts with. With an update of its own,
- * followers that are still to be updated count as updated, for they come after it and need not restart it once more.
+ * The versions of linked jobs' copies on a machine that a copy is started beside. With an update of its own, followers that are still
+ * to be updated count as updated, for they come after it and need not restart it once more. A restart does not wait for a leader that
+ * is just on its way to another version: nothing is noted of it then, so that the restart after it is not missed.
  */
 export function linkedVersions(
   work: WorkingState,
   links: LinkedJobs,
   job: JobRecord,
   machine: string,
-  why: 'start' | 'update',
+  why: 'place' | 'update' | 'restart',
 ): Record<string, number> {
   const linked: Record<string, number> = {};
   for (const partner of links.partnersOf(job)) {
     const beside = work.copiesOn(machine, partner.name);
-    if (beside.length === 0) continue;
+    const leads = partner.name === job.spec.linked_job;
+    // A leader that is placed by the same plan is not there yet.
+    if (beside.length === 0 && !leads) continue;
+    if (why === 'restart' && leads && beside.some((other) => !isReady(work.snapshot, other))) continue;
     const comesAfter = why === 'update' && partner.spec.linked_job === job.name;
     const behind = comesAfter ? undefined : beside.find(({ version }) => version !== partner.version);
     linked[partner.name] = behind?.version ?? partner.version;

@@ -1,9 +1,9 @@
 import type { CopyRecord } from '../model/copy.ts';
 import type { JobRecord } from '../model/job.ts';
 import type { ClusterSnapshot, Plan } from '../model/plan.ts';
-import { taskInForce } from './copy-ready.ts';
 import { fillJob } from './fill-jobs.ts';
 import { followLeader } from './follow-leaders.ts';
+import { isOver } from './is-over.ts';
 import { stepRuns } from './job-runs.ts';
 import { judgeMachines } from './judge-machines.ts';
 import { LinkedJobs } from './linked-jobs.ts';
@@ -55,7 +55,7 @@ function seatCopies(work: WorkingState): void {
       withoutSeat(work, copy);
       continue;
     }
-    if (isOver(work, copy)) {
+    if (isOver(work.snapshot, copy)) {
       // It stays for its logs' sake, takes no room and keeps no machine, until its job's next run has ended.
       if (copy.wanted === 'run' && isOutdated(work, copy)) work.stopCopy(copy, 'a later run has ended too');
       continue;
@@ -69,20 +69,6 @@ function seatCopies(work: WorkingState): void {
       work.remember(copy);
     }
   }
-}
-
-/** A copy of a run that has ended, well or by our hand. */
-function isOver(work: WorkingState, copy: CopyRecord): boolean {
-  if (copy.run === null) return false;
-  const job = work.snapshot.jobs.get(copy.job);
-  if (!job || job.state === 'removing') return false;
-  return !job.runs.some((run) => run.id === copy.run && run.state === 'running') && endedThere(work, copy);
-}
-
-/** Whether nothing of it runs any more. */
-function endedThere(work: WorkingState, copy: CopyRecord): boolean {
-  const phase = taskInForce(work.snapshot, copy)?.phase;
-  return copy.outcome !== null || phase === 'exited' || phase === 'failed' || phase === 'stopped';
 }
 
 function isOutdated(work: WorkingState, copy: CopyRecord): boolean {

@@ -77,7 +77,7 @@ function change(
   for (const { copy, kind, reason } of next) {
     const linked = {
       ...copy.linked,
-      ...linkedVersions(work, links, job, copy.machine, kind === 'update' ? 'update' : 'start'),
+      ...linkedVersions(work, links, job, copy.machine, kind),
     };
     if (kind === 'restart') {
       work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: job.restarts, linked, reason });
@@ -165,7 +165,8 @@ function done(work: WorkingState, job: JobRecord, rollout: RollOut, reason: stri
 /** Why the version has failed, if it has. The clock of a copy runs while its machine is there for it. */
 function failureIn(work: WorkingState, job: JobRecord, rollout: RollOut, copies: readonly CopyRecord[]): string | null {
   const { snapshot } = work;
-  const deadlineMs = job.spec.update.deadline * 1000;
+  const namesMs = job.spec.dns_basename === undefined ? 0 : (snapshot.dnsWaitMs ?? 0);
+  const deadlineMs = job.spec.update.deadline * 1000 + namesMs;
   for (const copy of copies) {
     if (copy.version !== rollout.to || isReady(snapshot, copy)) continue;
     const machine = snapshot.machines.get(copy.machine);

@@ -134,8 +134,8 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
       ({ machineSitter: sitter, clock, logger }: Cradle) => new Vitals({ dataDir, sitter, clock, logger }),
     ).singleton(),
     servedMachine: asFunction(
-      ({ machineSitter: sitter, vitals, enforcer }: Cradle) =>
-        new ServedMachine({ version: packageVersion, sitter, vitals, enforcer }),
+      ({ machineSitter: sitter, vitals, tasksFile, enforcer }: Cradle) =>
+        new ServedMachine({ version: packageVersion, sitter, vitals, tasksFile, enforcer }),
     ).singleton(),
     machinePages: asFunction(
       (cradle: Cradle) => new Pages(pagesParts(cradle, pluginsFor(cradle.plugins, 'machine-ui'), cradle.servedMachine)),

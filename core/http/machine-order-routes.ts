@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ClusterApi } from '../contracts/cluster-api.ts';
+import { machineLogin } from '../model/machine-login.ts';
 import { taskName } from '../model/task-configuration.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 
@@ -46,6 +47,14 @@ export function machineOrderRoutes(api: ClusterApi): ApiRoute[] {
       params: byId,
       answer: z.object({ machine: z.string() }),
       handle: async ({ params, by }) => ({ machine: await api.replaceMachine(params.id, by) }),
+    }),
+    apiRoute({
+      method: 'get',
+      path: '/api/v1/login/:id',
+      summary: 'How to get onto a machine, named by its id, by a copy, or by a job that runs on one machine',
+      params: byId,
+      answer: machineLogin,
+      handle: ({ params }) => api.login(params.id),
     }),
     apiRoute({
       method: 'post',

@@ -5,11 +5,12 @@ import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import nunjucks from 'nunjucks';
 import type { Logger } from '../contracts/logger.ts';
-import type { Page, PageRequest, UiPlugin } from '../contracts/ui.ts';
+import type { Page, UiPlugin } from '../contracts/ui.ts';
 import type { Auth } from './auth.ts';
 import { chartOf } from './chart.ts';
 import { type ErrorAnswer, errorAnswer } from './error-response.ts';
 import { pageFilters } from './page-filters.ts';
+import { formOf, requestOf } from './page-request.ts';
 
 /** Pages are told of changes at most this often. */
 const LIVE_MS = 300;
@@ -133,6 +134,10 @@ export class Pages<Api extends PagedApi> {
   async #answerProgram(ctx: Context, page: Page<Api>): Promise<void> {
     const { by } = this.#parts.auth.caller(ctx);
     const answer = await page.answer(requestOf(ctx, by), this.#parts.api);
+    if ('redirect' in answer) {
+      ctx.redirect(answer.redirect);
+      return;
+    }
     if (!('json' in answer)) throw new Error(`the page ${page.path} is for programs and must answer with json`);
     ctx.status = answer.status ?? 200;
     ctx.body = answer.json;
@@ -244,23 +249,4 @@ export class Pages<Api extends PagedApi> {
       for (const stream of this.#live) stream.push('event: change\ndata: {}\n\n');
     }, LIVE_MS);
   }
-}
-
-function requestOf(ctx: Context, by: string): PageRequest {
-  return {
-    method: ctx.method === 'POST' ? 'POST' : 'GET',
-    path: ctx.path,
-    params: Object.fromEntries(Object.entries(ctx.params as Record<string, string>)),
-    query: new URLSearchParams(ctx.querystring),
-    form: formOf(ctx),
-    by,
-  };
-}
-
-function formOf(ctx: Context): URLSearchParams {
-  const form = new URLSearchParams();
-  const body: unknown = ctx.request.body;
-  if (typeof body !== 'object' || body === null) return form;
-  for (const [name, value] of Object.entries(body)) if (typeof value === 'string') form.set(name, value);
-  return form;
 }

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import {
   averageOf,
   decodeSlot,
@@ -42,11 +42,7 @@ export class HistoryFile {
       const slot = slotAt('hour', atMs);
       writeSync(file, encodeSlot(slot, values), 0, SLOT_BYTES, offsetOf('hour', slot));
       const minute = slotAt('day', atMs);
-      const points = slotsOfMinute(minute).flatMap((each) => {
-        const known = this.#read(file, each);
-        return known ? [known] : [];
-      });
-      const average = averageOf(points, this.#series.length);
+      const average = averageOf(this.#pointsOf(file, minute), this.#series.length);
       writeSync(file, encodeSlot(minute, average), 0, SLOT_BYTES, offsetOf('day', minute));
     } finally {
       closeSync(file);
@@ -69,18 +65,23 @@ export class HistoryFile {
   #prepare(file: number): void {
     const head = Buffer.alloc(HEADER_BYTES);
     readSync(file, head, 0, HEADER_BYTES, 0);
-    if (!head.equals(this.#header)) {
-      ftruncateSync(file, 0);
-      writeSync(file, this.#header, 0, HEADER_BYTES, 0);
-    }
+    const ours = head.equals(this.#header);
+    if (ours && fstatSync(file).size === FILE_BYTES) return;
+    if (!ours) ftruncateSync(file, 0);
+    writeSync(file, this.#header, 0, HEADER_BYTES, 0);
     // What was cut off reads as never written; a file that somebody made larger is cut to its size.
     ftruncateSync(file, FILE_BYTES);
   }
 
-  #read(file: number, slot: number): Values | undefined {
-    const bytes = Buffer.alloc(SLOT_BYTES);
-    readSync(file, bytes, 0, SLOT_BYTES, offsetOf('hour', slot));
-    return decodeSlot(bytes, slot, this.#series.length);
+  /** The points of a minute lie side by side: a round of the hour is a whole number of minutes. */
+  #pointsOf(file: number, minute: number): Values[] {
+    const slots = slotsOfMinute(minute);
+    const bytes = Buffer.alloc(slots.length * SLOT_BYTES);
+    readSync(file, bytes, 0, bytes.length, offsetOf('hour', slots[0] ?? 0));
+    return slots.flatMap((slot, i) => {
+      const known = decodeSlot(bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES), slot, this.#series.length);
+      return known ? [known] : [];
+    });
   }
 
   #bytes(): Buffer | undefined {

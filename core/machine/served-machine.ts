@@ -2,12 +2,15 @@ import { hostname } from 'node:os';
 import type { LimitEnforcer } from '../contracts/limit-enforcer.ts';
 import type { LogTail, MachineAbout, MachineApi, TaskAction } from '../contracts/machine-api.ts';
 import { CerebroError } from '../errors.ts';
+import type { MachineCapacity } from '../model/capacity.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { History, HistorySpan } from '../model/history.ts';
 import type { RunEnd, TaskStatus } from '../model/task.ts';
+import type { TasksReport } from '../model/tasks-report.ts';
 import type { MachineVitals } from '../model/vitals.ts';
 import { firstOffset, readLog } from './log-file.ts';
 import type { MachineSitter } from './machine-sitter.ts';
+import type { TasksFile } from './tasks-file.ts';
 import type { Vitals } from './vitals.ts';
 
 const MAX_TAIL_BYTES = 256 * 1024;
@@ -16,6 +19,7 @@ interface Parts {
   version: string;
   sitter: MachineSitter;
   vitals: Vitals;
+  tasksFile: TasksFile;
   enforcer: Pick<LimitEnforcer, 'name' | 'holds'> & { passedOver: readonly string[] };
 }
 
@@ -49,8 +53,28 @@ export class ServedMachine implements MachineApi {
     return this.#parts.sitter.task(id);
   }
 
-  act(id: string, action: TaskAction, by: string): void {
-    this.#parts.sitter.act(id, action, by);
+  act(id: string, action: TaskAction, by: string): TaskStatus {
+    return this.#parts.sitter.act(id, action, by);
+  }
+
+  capacity(): MachineCapacity | null {
+    return this.#parts.sitter.capacity();
+  }
+
+  addTasks(text: string, options: { source: string; start: boolean; by: string }): Promise<TasksReport> {
+    return this.#parts.tasksFile.add(text, { ...options, dryRun: false });
+  }
+
+  removeTask(id: string): Promise<void> {
+    return this.#parts.sitter.remove(id);
+  }
+
+  loadTasks(by: string): Promise<TasksReport> {
+    return this.#parts.tasksFile.load(by);
+  }
+
+  writeTasks(by: string): Promise<{ file: string; written: string[]; leftOut: string[] }> {
+    return this.#parts.tasksFile.write(by);
   }
 
   signal(id: string, signal: NodeJS.Signals, by: string): void {

@@ -13,7 +13,7 @@ import {
   TASK_SERIES,
   taskOfSubject,
 } from '../model/history.ts';
-import type { TaskPhase } from '../model/task.ts';
+import type { TaskPhase, TaskStatus } from '../model/task.ts';
 import type { HostVitals, MachineVitals, TaskVitals } from '../model/vitals.ts';
 import { HistoryFile } from './history-file.ts';
 import type { MachineSitter } from './machine-sitter.ts';
@@ -21,8 +21,12 @@ import { readHost } from './read-host.ts';
 import { taskFolderName } from './task-files.ts';
 
 const STEP_MS = HISTORY_SPANS.hour.stepSeconds * 1000;
+/** Samples are taken so long after the beginning of a slot: a timer may be early, and then there would be two. */
+const AFTER_MS = 50;
 /** Who asks sooner than this after a sample is told that sample: a shorter time says little. */
 const FRESH_MS = 1000;
+/** Files that are written in one go. */
+const BATCH = 25;
 const AT_REST: ReadonlySet<TaskPhase> = new Set(['stopped', 'exited', 'failed']);
 
 export interface VitalsDeps {
@@ -43,6 +47,8 @@ export class Vitals {
   #last: MachineVitals | null = null;
   /** Whether it was told already that history cannot be written. */
   #complained = false;
+  /** The next files that a sample is put into. */
+  #keeping: NodeJS.Immediate | null = null;
 
   constructor(deps: VitalsDeps) {
     this.#deps = deps;
@@ -51,13 +57,15 @@ export class Vitals {
 
   async start(): Promise<void> {
     this.#base = this.#readHost();
-    this.#readings = this.#readTasks(this.#base.monotonicMs);
+    this.#readings = readingsOf(this.#deps.sitter.tasks(), this.#base.monotonicMs);
     this.#arm();
   }
 
   async stop(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = null;
+    if (this.#keeping) clearImmediate(this.#keeping);
+    this.#keeping = null;
     this.#listeners.clear();
   }
 
@@ -65,7 +73,9 @@ export class Vitals {
   now(): MachineVitals {
     const base = this.#base ?? this.#readHost();
     if (this.#last && this.#deps.clock.monotonic() - base.monotonicMs < FRESH_MS) return this.#last;
-    return this.#vitals(base, this.#readHost(), this.#readings);
+    const host = this.#readHost();
+    const statuses = this.#deps.sitter.tasks();
+    return vitalsOf(base, host, statuses, { before: this.#readings, now: readingsOf(statuses, host.monotonicMs) });
   }
 
   /** Throws `not_found` for a task that is not here. */
@@ -83,9 +93,8 @@ export class Vitals {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Samples fall just after the beginning of a slot, so that each has one. */
   #arm(): void {
-    const left = STEP_MS - (this.#deps.clock.now() % STEP_MS);
+    const left = STEP_MS - (this.#deps.clock.now() % STEP_MS) + AFTER_MS;
     this.#timer = this.#deps.clock.timer(left, () => {
       this.#sample();
       this.#arm();
@@ -95,19 +104,14 @@ export class Vitals {
   #sample(): void {
     const base = this.#base ?? this.#readHost();
     const host = this.#readHost();
-    const vitals = this.#vitals(base, host, this.#readings);
+    const statuses = this.#deps.sitter.tasks();
+    const readings = readingsOf(statuses, host.monotonicMs);
+    const vitals = vitalsOf(base, host, statuses, { before: this.#readings, now: readings });
     this.#base = host;
-    this.#readings = this.#readTasks(host.monotonicMs);
+    this.#readings = readings;
     this.#last = vitals;
     this.#keep(host.at, vitals);
     for (const listener of this.#listeners) listener(vitals);
-  }
-
-  #vitals(base: HostReading, host: HostReading, before: ReadonlyMap<string, TaskReading>): MachineVitals {
-    const tasks = this.#deps.sitter
-      .tasks()
-      .map((status) => taskVitalsOf(status, before.get(status.id), taskReading(status, host.monotonicMs)));
-    return { host: hostVitalsBetween(base, host), tasks };
   }
 
   #readHost(): HostReading {
@@ -115,33 +119,56 @@ export class Vitals {
     return readHost(dataDir, { now: clock.now(), monotonic: clock.monotonic() });
   }
 
-  #readTasks(monotonicMs: number): Map<string, TaskReading> {
-    const readings = new Map<string, TaskReading>();
-    for (const status of this.#deps.sitter.tasks()) {
-      const reading = taskReading(status, monotonicMs);
-      if (reading) readings.set(status.id, reading);
-    }
-    return readings;
+  /** Some files at a time: with hundreds of tasks, requests are not to wait for all of them. */
+  #keep(atMs: number, { host, tasks }: MachineVitals): void {
+    // A disk that takes longer than five seconds has gaps in its history, and no queue.
+    if (this.#keeping) return;
+    this.#report(failureOf(() => this.#machineFile.add(atMs, machinePoint(host))));
+    const living = tasks.filter(({ phase }) => !AT_REST.has(phase));
+    const batch = (from: number): void => {
+      for (const task of living.slice(from, from + BATCH)) this.#keepTask(atMs, task);
+      this.#keeping = from + BATCH < living.length ? setImmediate(batch, from + BATCH) : null;
+    };
+    batch(0);
   }
 
-  #keep(atMs: number, { host, tasks }: MachineVitals): void {
-    const failures = [failureOf(() => this.#machineFile.add(atMs, machinePoint(host)))];
-    for (const task of tasks) {
-      // What is at rest takes nothing, and its restarts stay what they were.
-      if (AT_REST.has(task.phase)) continue;
-      const failure = failureOf(() => this.#taskFile(task.id).add(atMs, taskPoint(task)));
-      // Its folder goes before it is off the list.
-      if (systemCode(failure) !== 'ENOENT') failures.push(failure);
-    }
-    const first = failures.find((failure) => failure !== undefined);
-    if (first && !this.#complained)
-      this.#deps.logger.warn({ err: first }, 'some history of this machine cannot be written; it will be missing');
-    this.#complained = first !== undefined;
+  #keepTask(atMs: number, task: TaskVitals): void {
+    const failure = failureOf(() => this.#taskFile(task.id).add(atMs, taskPoint(task)));
+    // Its folder goes before it is off the list.
+    if (systemCode(failure) !== 'ENOENT') this.#report(failure);
+  }
+
+  /** Once, not every five seconds. */
+  #report(failure: Error | undefined): void {
+    if (!failure || this.#complained) return;
+    this.#complained = true;
+    this.#deps.logger.warn({ err: failure }, 'some history of this machine cannot be written; it will be missing');
   }
 
   #taskFile(id: string): HistoryFile {
     return new HistoryFile(join(this.#deps.dataDir, 'tasks', taskFolderName(id), 'history'), TASK_SERIES);
   }
+}
+
+function readingsOf(statuses: readonly TaskStatus[], monotonicMs: number): Map<string, TaskReading> {
+  return new Map(
+    statuses.flatMap((status) => {
+      const reading = taskReading(status, monotonicMs);
+      return reading ? [[status.id, reading] as const] : [];
+    }),
+  );
+}
+
+function vitalsOf(
+  base: HostReading,
+  host: HostReading,
+  statuses: readonly TaskStatus[],
+  readings: Record<'before' | 'now', ReadonlyMap<string, TaskReading>>,
+): MachineVitals {
+  const tasks = statuses.map((status) =>
+    taskVitalsOf(status, readings.before.get(status.id), readings.now.get(status.id)),
+  );
+  return { host: hostVitalsBetween(base, host), tasks };
 }
 
 /** History that cannot be written (a full disk) is missing later, and nothing else. */

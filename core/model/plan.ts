@@ -62,6 +62,8 @@ export interface ClusterSnapshot {
   limits: PlanLimits;
   /** Copies whose process is not to be ended yet, since names still lead to them, and when at the latest to ask again (ms since the epoch). */
   dnsHolds?: ReadonlyMap<string, number>;
+  /** How long such a hold can last: a roll-out's deadline is later by that for jobs with names. */
+  dnsWaitMs?: number;
 }
 
 export interface PlanLimits {

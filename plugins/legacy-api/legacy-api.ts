@@ -1,7 +1,6 @@
-import type { z } from 'zod';
 import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
 import type { Page, PageAnswer, PageRequest, UiPlugin } from '../../core/contracts/ui.ts';
-import { CerebroError } from '../../core/errors.ts';
+import { decode, textOf } from './form-data.ts';
 import { idleLimit, logLevel, removal } from './schema.ts';
 
 const A_JOB = 'a job, or a list of jobs, as in a job file';
@@ -62,33 +61,4 @@ async function apply(request: PageRequest, api: ClusterApi): Promise<Record<stri
 
 async function overview(_request: PageRequest, api: ClusterApi): Promise<PageAnswer> {
   return { json: { status: 'ok', cluster: api.status(), jobs: api.jobs(), machines: api.machines() } };
-}
-
-/** What the field `data` holds. Throws `invalid` when it is missing or empty. */
-function textOf(request: PageRequest, expected: string): string {
-  const text = request.form.get('data');
-  if (text === null || text.trim() === '')
-    throw new CerebroError(
-      'invalid',
-      `data: expected ${expected}, in JSON, as a field of a form (application/x-www-form-urlencoded); nothing is there`,
-    );
-  return text;
-}
-
-/** The JSON in the field `data`, checked. Throws `invalid` with what was expected and what is there. */
-function decode<T extends z.ZodType>(request: PageRequest, schema: T, expected: string): z.infer<T> {
-  const text = textOf(request, expected);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new CerebroError('invalid', `data: expected ${expected}; ${short(text)} is not JSON`, { cause: error });
-  }
-  const result = schema.safeParse(value);
-  if (!result.success) throw new CerebroError('invalid', `data: expected ${expected}; got ${short(text)}`);
-  return result.data;
-}
-
-function short(text: string): string {
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }

@@ -56,6 +56,7 @@ async function jobPage(name: string, api: ClusterApi, sent: JobForm | null, stat
   const copies = api.copies({ job: name });
   const [events, explanation] = await Promise.all([api.events({ job: name, limit: TIMELINE }), api.explain(name)]);
   const condition = conditionOf(job);
+  const { names, aliases } = api.dns();
   return {
     template: 'job.njk',
     title: name,
@@ -67,6 +68,8 @@ async function jobPage(name: string, api: ClusterApi, sent: JobForm | null, stat
       copies,
       // While all is as wanted there is nothing to explain.
       why: condition === 'ready' ? [] : explanation.sentences,
+      names: names.filter((one) => one.job === name),
+      aliases: aliases.filter((one) => one.job === name),
       events: events.reverse(),
       form: sent ?? emptyForm(yamlOf(job.record), job.updatedAt),
       formOpen: sent !== null,

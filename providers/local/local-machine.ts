@@ -22,6 +22,9 @@ const instanceFile = z.object({
   zone: z.string(),
   intent: z.string(),
   type: z.string(),
+  /** What its type offers; null in files of older machines. */
+  cpu: z.number().nullable().default(null),
+  mem: z.number().nullable().default(null),
   /** `off` is what a power cut leaves: nothing of it is started again. */
   power: z.enum(['on', 'off']),
   reason: z.string(),
@@ -69,7 +72,17 @@ export class LocalMachine {
     const { clusterId, machineId, zone, intent, type } = order;
     const machine = new LocalMachine(
       folder,
-      { clusterId, machineId, zone, intent, type: type.name, power: 'on', reason: 'ordered' },
+      {
+        clusterId,
+        machineId,
+        zone,
+        intent,
+        type: type.name,
+        cpu: type.cpu,
+        mem: type.mem,
+        power: 'on',
+        reason: 'ordered',
+      },
       services,
     );
     machine.#save();
@@ -216,7 +229,7 @@ export class LocalMachine {
     try {
       const child = spawn(
         program,
-        [...first, '--mode', 'machine', '--data-dir', this.folder, '--port', port, '--port-fallback'],
+        [...first, '--mode', 'machine', '--data-dir', this.folder, '--port', port, '--port-fallback', ...this.#size()],
         {
           cwd: this.folder,
           detached: true,
@@ -234,6 +247,12 @@ export class LocalMachine {
     } finally {
       closeSync(log);
     }
+  }
+
+  /** A machine here is as large as its type says, and not as this host. */
+  #size(): string[] {
+    const { cpu, mem } = this.#file;
+    return cpu === null || mem === null ? [] : ['--capacity-cpu', String(cpu), '--capacity-mem', String(mem)];
   }
 
   #sitterEnded(code: number | null, signal: string | null): void {

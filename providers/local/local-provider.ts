@@ -7,6 +7,7 @@ import type { Instance, MachineOrder, MachineProvider, ProviderAction } from '..
 import type { ProcessTable } from '../../core/contracts/process-table.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError } from '../../core/errors.ts';
+import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
@@ -121,6 +122,10 @@ export class LocalProvider implements MachineProvider {
 
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
+  }
+
+  async login({ machineId }: { machineId: string }): Promise<MachineLogin> {
+    return { kind: 'folder', machine: machineId, folder: this.#machine(machineId).folder };
   }
 
   async renewIdentity(machineId: string, identity: TlsIdentity): Promise<void> {

@@ -44,6 +44,6 @@ export function sshCredentials(target: SshTarget): Credential[] {
 const ENCRYPTED =
   'it is encrypted; hand it to an agent and name that ("agent": "env"), or take a key without a passphrase';
 
-function expandHome(path: string): string {
+export function expandHome(path: string): string {
   return path.startsWith('~/') ? join(homedir(), path.slice(2)) : path;
 }

@@ -91,18 +91,16 @@ export class DnsClient {
     if (transport === 'udp' && message.length <= MAX_UDP_BYTES) {
       const request = this.#sign(message);
       const taken = await this.#within(
-        exchangeDatagrams(
-          this.#clock,
-          this.#server,
-          request.message,
+        exchangeDatagrams<DnsReply | 'cut'>(this.#server, {
+          clock: this.#clock,
+          message: request.message,
           timeoutMs,
           signal,
-          (received): Taken<DnsReply | 'cut'> => {
+          take: (received) => {
             const read = this.#read(received, request, readRecords);
-            if ('ignored' in read || !isCut(received)) return read;
-            return { answer: 'cut' };
+            return 'ignored' in read || !isCut(received) ? read : { answer: 'cut' };
           },
-        ),
+        }),
       );
       if (taken !== 'cut') return taken;
     }

@@ -41,7 +41,8 @@ export const config = z.strictObject({
     .strictObject({
       /** How a machine sitter is started on a host: program and first arguments. Default: as this very program was started. */
       command: z.array(z.string().min(1)).min(1).optional(),
-      host: z.string().min(1).default('127.0.0.1'),
+      /** What it listens on. Default: all addresses of the host, where only mutual TLS is served to others; loopback where that is the address. */
+      host: z.string().min(1).optional(),
       /** 0: any that is free. */
       port: z.number().int().min(0).max(65_535).default(0),
     })

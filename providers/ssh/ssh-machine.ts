@@ -16,7 +16,7 @@ const START_MS = 30_000;
 export interface SshMachineServices {
   clock: Clock;
   logger: Logger;
-  start: SitterStart;
+  start: Omit<SitterStart, 'host'> & { host?: string | undefined };
   asRoot: boolean;
   lookEveryMs: number;
   onChange(): void;
@@ -133,8 +133,18 @@ export class SshMachine {
       return;
     }
     this.#starts.push(now);
-    await startSitter(this.remote, this.#services.start, { [MACHINE_MARKER]: `${clusterId}/${machineId}` });
+    const { address } = this.host;
+    const start = { ...this.#services.start, host: this.#services.start.host ?? listenOn(address) };
+    await startSitter(this.remote, start, {
+      [MACHINE_MARKER]: `${clusterId}/${machineId}`,
+      CEREBRO_ADDRESS: address,
+    });
     logger.info({ machine: machineId, host: this.host.id }, 'a machine sitter was started');
     this.#state = 'starting';
   }
+}
+
+/** A host that is this one need not be reached from elsewhere; any other serves the cluster sitter over mutual TLS alone. */
+function listenOn(address: string): string {
+  return /^(127\.|localhost$|::1$)/.test(address) ? '127.0.0.1' : '0.0.0.0';
 }

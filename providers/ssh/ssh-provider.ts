@@ -4,16 +4,19 @@ import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance, MachineOrder, MachineProvider } from '../../core/contracts/machine-provider.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
+import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
+import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { HostKeyPins } from '../remotes/host-key-pins.ts';
 import { SshConnections } from '../remotes/ssh-connections.ts';
+import { sshLogin } from '../remotes/ssh-login.ts';
 import type { SshRemote } from '../remotes/ssh-remote.ts';
 import { ClaimedHost, MACHINE_MARKER } from './claimed-host.ts';
 import { type InventoryHost, inventoryOf, typesOf } from './inventory.ts';
 import { type MachineNote, MachineNotes } from './machine-notes.ts';
 import type { Config } from './schema.ts';
 import { SshMachine, type SshMachineServices } from './ssh-machine.ts';
-import { prepareSitter } from './start-sitter.ts';
+import { prepareSitter, writeIdentity } from './start-sitter.ts';
 
 interface Services {
   clock: Clock;
@@ -115,12 +118,20 @@ export class SshProvider implements MachineProvider {
   }
 
   async remote(instance: { machineId: string }): Promise<Remote> {
+    const host = this.#hostOf(instance.machineId);
     const note = this.#notes.get(instance.machineId);
-    const host = this.#hosts.find(({ id }) => id === note?.host);
-    if (!note || !host)
-      throw new CerebroError('not_found', `no host of the inventory is the machine "${instance.machineId}"`);
-    const mark = { [MACHINE_MARKER]: `${note.clusterId}/${note.machineId}` };
+    const mark = { [MACHINE_MARKER]: `${note?.clusterId}/${instance.machineId}` };
     return this.#connections.remote(host.target, `${this.#config.folder}/home`, mark);
+  }
+
+  login({ machineId }: { machineId: string }): Promise<MachineLogin> {
+    return sshLogin(this.#connections, machineId, this.#hostOf(machineId).target);
+  }
+
+  async renewIdentity(machineId: string, identity: TlsIdentity): Promise<void> {
+    const machine = this.#machines.get(machineId);
+    if (!machine) throw new CerebroError('not_found', `no host of the inventory is the machine "${machineId}"`);
+    await writeIdentity(machine.remote, identity);
   }
 
   onChange(listener: () => void): void {
@@ -164,7 +175,7 @@ export class SshProvider implements MachineProvider {
       await remote.close();
       return `${host.id} ${refusal}`;
     }
-    await prepareSitter(remote, order.token);
+    await prepareSitter(remote, order);
     const machine = await this.#take(note, host, remote);
     return machine.instance();
   }
@@ -184,6 +195,13 @@ export class SshProvider implements MachineProvider {
     } finally {
       await remote.close();
     }
+  }
+
+  #hostOf(machineId: string): InventoryHost {
+    const note = this.#notes.get(machineId);
+    const host = this.#hosts.find(({ id }) => id === note?.host);
+    if (host) return host;
+    throw new CerebroError('not_found', `no host of the inventory is the machine "${machineId}"`);
   }
 
   #remoteOf(host: InventoryHost): SshRemote {

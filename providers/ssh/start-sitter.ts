@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import type { MachineOrder } from '../../core/contracts/machine-provider.ts';
+import { IDENTITY_FILE, type TlsIdentity } from '../../core/model/tls-identity.ts';
 import { shellQuote, shellWords } from '../remotes/shell-quote.ts';
 import type { SshRemote } from '../remotes/ssh-remote.ts';
 
@@ -14,9 +16,18 @@ export interface SitterStart {
 }
 
 /** Puts what a machine sitter must know into its data folder, `data` in the remote's. Done again, it changes nothing. */
-export async function prepareSitter(remote: SshRemote, token: string): Promise<void> {
+export async function prepareSitter(
+  remote: SshRemote,
+  { token, identity }: Pick<MachineOrder, 'token' | 'identity'>,
+): Promise<void> {
   await remote.script('mkdir -p -- data && chmod 700 data', { name: 'prepare the data folder', timeout: SHORT_S });
   await remote.write(`${token}\n`, 'data/admin.token', { mode: 0o600 });
+  await writeIdentity(remote, identity);
+}
+
+/** A sitter that runs takes the file up by itself. */
+export async function writeIdentity(remote: SshRemote, identity: TlsIdentity): Promise<void> {
+  await remote.write(JSON.stringify(identity), `data/${IDENTITY_FILE}`, { mode: 0o600 });
 }
 
 /** Starts a machine sitter that outlives the connection, unless one runs. A second one would only find the folder taken. */
@@ -58,10 +69,8 @@ export async function sitterUrl(remote: SshRemote, address: string): Promise<str
   const [json = '', bootId] = text.trim().split('\n');
   const file = sitterFile.safeParse(parsed(json));
   if (!file.success || bootId === undefined || file.data.bootId !== bootId || file.data.url === '') return null;
-  const url = new URL(file.data.url);
-  // What listens on all addresses, or on the host's own loopback, is known to us by the host's address.
-  if (url.hostname !== '127.0.0.1') url.hostname = address;
-  return url.origin;
+  // TLS for the cluster sitter, on the port that serves plain HTTP to the host's own people.
+  return `https://${address}:${new URL(file.data.url).port}`;
 }
 
 function parsed(text: string): unknown {

@@ -1,10 +1,13 @@
+import type { z } from 'zod';
 import type { RecipeFactory, RecipeLoader } from '../../core/contracts/recipe.ts';
 import { CerebroError } from '../../core/errors.ts';
+import { ReleaseRecipe, releaseOptions } from './release-recipe.ts';
 import { ScriptRecipe, scriptOptions } from './script-recipe.ts';
 
 const BUILT_IN = {
   script: { factory: (context) => new ScriptRecipe(context), options: scriptOptions },
-} satisfies Record<string, { factory: RecipeFactory; options: typeof scriptOptions }>;
+  release: { factory: (context) => new ReleaseRecipe(context), options: releaseOptions },
+} satisfies Record<string, { factory: RecipeFactory; options: z.ZodType }>;
 
 /** The recipes that come with Cerebro, by name. */
 export class BuiltinRecipeLoader implements RecipeLoader {

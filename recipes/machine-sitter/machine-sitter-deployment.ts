@@ -10,15 +10,15 @@ import {
   KEEPER,
   LAST_WORDS,
   PROBE,
+  REMOVE_SYSTEMD,
   START_PLAIN,
   START_SYSTEMD,
+  STAY_DOWN_SYSTEMD,
   SUSPEND,
   SWITCH,
-  serviceUnit,
   UNPACK,
 } from './target-scripts.ts';
 
-const UNIT = 'cerebro-machine.service';
 const SCRIPT_S = 60;
 const UNPACK_S = 300;
 /** Ending tasks in order takes as long as their own stop_timeouts. */
@@ -115,12 +115,14 @@ export class MachineSitterDeployment {
     const facts = await hands.facts();
     if (!facts.folder.startsWith('/') || facts.has.size === 0) return;
     hands.tell('the machine sitter and its tasks are ended');
-    await hands.shell('set -eu; [ -d "$1" ] && : >"$1/stopped"', [facts.folder]);
-    if (hands.usesSystemd(facts)) await hands.shell('systemctl disable --quiet "$1" || true', [UNIT]);
-    if (facts.running)
+    const systemd = hands.usesSystemd(facts);
+    // One that is not there cannot end what it has started, and systemd would know of it: elsewhere it is started for that.
+    const revived = !facts.running && !systemd && facts.deployed !== '';
+    if (revived) await hands.shell(START_PLAIN, [facts.folder]);
+    await hands.shell(systemd ? STAY_DOWN_SYSTEMD : ': >"$1/stopped"', [facts.folder]);
+    if (facts.running || revived)
       await hands.run([`${facts.folder}/runtime/bin/node`, '--input-type=module', '-', facts.folder], SUSPEND, WIPE_S);
-    if (hands.usesSystemd(facts))
-      await hands.shell('systemctl stop "$1" || true; rm -f "/etc/systemd/system/$1"; systemctl daemon-reload', [UNIT]);
+    if (systemd) await hands.shell(REMOVE_SYSTEMD, []);
     await hands.shell('set -eu; rm -rf "$1"', [facts.folder]);
   }
 
@@ -133,8 +135,7 @@ export class MachineSitterDeployment {
       2,
     );
     const systemd = hands.usesSystemd(facts);
-    const service = systemd ? serviceUnit(folder) : KEEPER;
-    const deployed = sha256([program.name, runtime.name, settings, service].join('\0'));
+    const deployed = sha256([program.name, runtime.name, settings, systemd ? 'systemd' : KEEPER].join('\0'));
     if (deployed === facts.deployed && facts.running) return false;
     hands.tell(
       facts.running ? 'the machine sitter is started again; its tasks run on' : 'the machine sitter is started',
@@ -142,14 +143,10 @@ export class MachineSitterDeployment {
     // From here on nothing counts as deployed until it is: who comes after a crash in between does it again.
     await hands.shell('rm -f "$1/deployed"', [folder]);
     await hands.write(settings, `${folder}/cerebro.yaml`, 0o600);
-    await hands.write(
-      service,
-      systemd ? `/etc/systemd/system/${UNIT}` : `${folder}/keep-sitter`,
-      systemd ? 0o644 : 0o755,
-    );
+    if (!systemd) await hands.write(KEEPER, `${folder}/keep-sitter`, 0o755);
     await hands.shell(SWITCH, [folder, program.name, runtime.name, String(hands.port)]);
     await this.#checkRuntime(hands, folder, runtime);
-    await (systemd ? hands.shell(START_SYSTEMD, [UNIT]) : hands.shell(START_PLAIN, [folder]));
+    await hands.shell(systemd ? START_SYSTEMD : START_PLAIN, [folder]);
     await hands.write(deployed, `${folder}/deployed`, 0o644);
     return true;
   }

@@ -20,7 +20,7 @@ say uid "$(id -u)"
 say time "$(date +%s)"
 [ -x /bin/bash ] && say bash yes
 for tool in tar gzip; do command -v "$tool" >/dev/null 2>&1 || say missing "$tool"; done
-[ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1 && say systemd yes
+[ -d /run/systemd/system ] && [ -f /sys/fs/cgroup/cgroup.controllers ] && say systemd yes
 parent=$folder
 while [ ! -e "$parent" ]; do parent=$(dirname "$parent"); done
 say parent "$parent"
@@ -90,12 +90,30 @@ if command -v setsid >/dev/null 2>&1; then setsid ./keep-sitter </dev/null >>sit
 else nohup ./keep-sitter </dev/null >>sitter.log 2>&1 & fi
 `;
 
-/** UNIT: (re)starts the sitter as a service. */
+/** FOLDER: writes the units that the program itself knows, and (re)starts the sitter by them; the unit of the tasks stays as it is. */
 export const START_SYSTEMD = `
 set -eu
+cd "$1"
+runtime/bin/node current/dist/core/main.js --mode machine --settings "$1/cerebro.yaml" --data-dir "$1/data" install-service </dev/null
 systemctl daemon-reload
-systemctl enable --quiet "$1"
-systemctl restart "$1"
+systemctl enable --quiet cerebro-tasks.service cerebro-machine.service
+systemctl restart cerebro-machine.service
+`;
+
+/** What is to end does not come back by itself. */
+export const STAY_DOWN_SYSTEMD = `
+set -eu
+systemctl disable --quiet cerebro-machine.service cerebro-tasks.service 2>/dev/null || true
+mkdir -p /run/systemd/system/cerebro-machine.service.d
+printf '[Service]\\nRestart=no\\n' >/run/systemd/system/cerebro-machine.service.d/stay-down.conf
+systemctl daemon-reload
+`;
+
+export const REMOVE_SYSTEMD = `
+systemctl stop cerebro-machine.service cerebro-tasks.service 2>/dev/null
+rm -rf /run/systemd/system/cerebro-machine.service.d
+rm -f /etc/systemd/system/cerebro-machine.service /etc/systemd/system/cerebro-tasks.service
+systemctl daemon-reload
 `;
 
 /** FOLDER: the last words of the sitter, for people who wonder why it does not answer. */
@@ -123,50 +141,27 @@ done
 rm -f keeper.pid sitter.pid
 `;
 
-/** FOLDER, for Node: ends the tasks in order and the sitter, and waits until it is gone. */
+/** FOLDER, for Node: ends the tasks in order and the sitter, and waits until it is gone; one that is just starting is waited for. */
 export const SUSPEND = `
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 const data = process.argv[2] + '/data';
-if (existsSync(data + '/sitter.json')) {
-  const { pid, url } = JSON.parse(readFileSync(data + '/sitter.json', 'utf8'));
-  const alive = () => {
-    try {
-      return process.kill(pid, 0);
-    } catch {
-      return false;
-    }
-  };
-  const authorization = 'Bearer ' + readFileSync(data + '/admin.token', 'utf8').trim();
-  if (alive()) {
-    const answer = await fetch(url + '/api/v1/suspend', { method: 'POST', headers: { authorization } });
-    if (!answer.ok) throw new Error('the machine sitter would not stop: status ' + answer.status);
+const sitter = () => {
+  try {
+    const { pid, url } = JSON.parse(readFileSync(data + '/sitter.json', 'utf8'));
+    return process.kill(pid, 0) && url;
+  } catch {
+    return '';
   }
-  for (let n = 0; alive(); n++) {
-    if (n > 600) throw new Error('the machine sitter does not end');
+};
+const until = async (condition, what) => {
+  for (let n = 0; !condition(); n++) {
+    if (n > 1200) throw new Error('the machine sitter does not ' + what);
     await new Promise((wait) => setTimeout(wait, 50));
   }
-}
+};
+await until(sitter, 'start, so it cannot end its tasks');
+const authorization = 'Bearer ' + readFileSync(data + '/admin.token', 'utf8').trim();
+const answer = await fetch(sitter() + '/api/v1/suspend', { method: 'POST', headers: { authorization } });
+if (!answer.ok) throw new Error('the machine sitter would not stop: status ' + answer.status);
+await until(() => !sitter(), 'end');
 `;
-
-/** The unit for systemd: a restart or an upgrade leaves shims and tasks alone. */
-export function serviceUnit(folder: string): string {
-  return `[Unit]
-Description=Cerebro machine sitter
-After=network-online.target
-Wants=network-online.target
-
-[Service]
-WorkingDirectory=${folder}
-ExecStart=${folder}/runtime/bin/node ${folder}/current/dist/core/main.js --mode machine --settings ${folder}/cerebro.yaml
-Restart=on-failure
-RestartSec=1
-# Tasks and their shims outlive the daemon, which takes them up again.
-KillMode=process
-TasksMax=infinity
-LimitNOFILE=1048576
-OOMScoreAdjust=-500
-
-[Install]
-WantedBy=multi-user.target
-`;
-}

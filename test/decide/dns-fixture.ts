@@ -3,6 +3,7 @@ import { changesFor, findings, foldFound, foldSent, inSendingOrder, isDue } from
 import { dnsHolds } from '../../core/decide/dns-holds.ts';
 import { markerText } from '../../core/decide/dns-names.ts';
 import { planDns } from '../../core/decide/dns-plan.ts';
+import { servingOf } from '../../core/decide/dns-serving.ts';
 import type { DnsRules } from '../../core/decide/dns-wishes.ts';
 import type { CopyRecord } from '../../core/model/copy.ts';
 import type { DnsRecord } from '../../core/model/dns.ts';
@@ -11,6 +12,9 @@ import type { ClusterSnapshot } from '../../core/model/plan.ts';
 import type { TaskStatus } from '../../core/model/task.ts';
 import { FakeDnsProvider } from '../fakes/fake-dns-provider.ts';
 import { ClusterFixture, NOW } from './cluster-fixture.ts';
+
+/** What becomes of what is sent. */
+export type Sending = 'works' | 'is away' | 'loses its answers';
 
 const CLUSTER = 'cluster-1';
 const ZONE = 'test';
@@ -112,14 +116,26 @@ export class DnsFixture {
     return this;
   }
 
+  stopJob(stopped: boolean): this {
+    const job = this.cluster.jobs.get('web');
+    if (job) this.cluster.jobs.set('web', { ...job, stopped });
+    return this;
+  }
+
+  byTurns(): this {
+    const job = this.cluster.jobs.get('web');
+    const schedule = { cron: ['0 * * * *'], time_zone: 'UTC', overlap: 'skip' as const };
+    if (job) this.cluster.jobs.set('web', { ...job, spec: { ...job.spec, schedule } as never });
+    return this;
+  }
+
   theirs(name: string, values: string[]): this {
     this.zones.get(ZONE)?.set(`${name}/A`, { name, type: 'A', ttl: 300, values });
     return this;
   }
 
-  /** Plans, writes down and sends until there is nothing left to do now. */
-  settle(): void {
-    const zone = this.zones.get(ZONE) ?? new Map();
+  /** Plans, writes down and sends until there is nothing left to do now, or nothing that can be done. */
+  settle(how: Sending = 'works'): void {
     for (let round = 0; round < 20; round++) {
       const { changes } = planDns(this.snapshot(), this.records, this.rules);
       for (const { key, record } of changes) {
@@ -128,19 +144,47 @@ export class DnsFixture {
       }
       const due = inSendingOrder([...this.records.values()].filter((record) => isDue(record, this.now)));
       if (changes.length === 0 && due.length === 0) return;
-      for (const record of due) {
-        const look = findings([...zone.values()], CLUSTER);
-        const { record: seen } = foldFound(record, look(record.name), this.now);
-        this.records.set(`${record.name}/A`, seen);
-        if (seen.foreign !== null) continue;
-        for (const change of changesFor(seen, markerText(CLUSTER))) {
-          if (change.kind === 'put') zone.set(`${change.set.name}/${change.set.type}`, change.set);
-          else zone.delete(`${change.name}/${change.type}`);
-        }
-        this.records.set(`${record.name}/A`, foldSent(seen, record, true, this.now));
-      }
+      for (const record of due) this.#send(record, how);
+      if (how !== 'works') return;
     }
     throw new Error('the names do not come to rest');
+  }
+
+  /** As the publisher does: written down first, and looked at where nobody knows what became of it. */
+  #send(record: DnsRecord, how: Sending): void {
+    const key = `${record.name}/A`;
+    if (how === 'is away') {
+      // What is unclear already stays so: before it is looked at, nothing else is sent.
+      this.records.set(key, { ...record, attempted: record.attempted ?? record.values });
+      return;
+    }
+    const zone = this.zones.get(ZONE) ?? new Map<string, DnsRecordSet>();
+    const seen = foldFound(record, findings([...zone.values()], CLUSTER)(record.name), this.now).record;
+    this.records.set(key, seen);
+    if (seen.foreign !== null) return;
+    for (const change of changesFor(seen, markerText(CLUSTER))) {
+      if (change.kind === 'put') zone.set(`${change.set.name}/${change.set.type}`, change.set);
+      else zone.delete(`${change.name}/${change.type}`);
+    }
+    const after = how === 'works' ? foldSent(seen, record, true, this.now) : { ...seen, attempted: record.values };
+    this.records.set(key, after);
+  }
+
+  machineWith(id: string, address: string): this {
+    if (!this.cluster.machines.has(id)) this.cluster.machine(id, { address });
+    return this;
+  }
+
+  /** The copies that serve and are to go on with it. */
+  ready(): string[] {
+    const snapshot = this.snapshot();
+    return [...this.cluster.copies.values()]
+      .filter((copy) => servingOf(copy, snapshot) === 'ready')
+      .map(({ id }) => id);
+  }
+
+  addressOf(copy: string): string {
+    return this.cluster.machines.get(this.cluster.copies.get(copy)?.machine ?? '')?.address ?? '';
   }
 
   holds(): string[] {

@@ -69,6 +69,33 @@ for (const [what, arrange, pool] of judged) {
   });
 }
 
+t.test('a machine whose address is a host name or IPv6 gives no names, and the others have theirs', async (t) => {
+  const dns = web({ 'local-a': 3 });
+  for (const n of [1, 2, 3]) dns.running(`web.${n}`, `local-a-${n}`);
+  dns.setMachine('local-a-1', { address: 'host.startup.com' }).setMachine('local-a-2', { address: '2001:db8::1' });
+  dns.settle();
+  t.same(dns.answers(), { 'local-a.web.test': ['10.0.0.3'], '0.local-a.web.test': ['10.0.0.3'] });
+});
+
+t.test(
+  'what was stopped by people has no names until it is started; what runs by turns has them while it runs',
+  async (t) => {
+    const dns = web({ 'local-a': 1 }).running('web.1', 'local-a-1');
+    dns.settle();
+    dns.stopJob(true).setCopy('web.1', { wanted: 'stop' });
+    dns.settle();
+    t.same(dns.answers(), {});
+    const turns = web({ 'local-a': 1 });
+    turns.byTurns();
+    turns.running('web.1', 'local-a-1', { run: 1 });
+    turns.settle();
+    t.same(turns.pools(), ['local-a.web.test']);
+    turns.forget('web.1');
+    turns.settle();
+    t.same(turns.answers(), {});
+  },
+);
+
 t.test('a copy has its own name as soon as its machine has an address, before it is in the pool', async (t) => {
   const dns = web({ 'local-a': 1 }).running('web.1', 'local-a-1', {}, { phase: 'starting' });
   dns.settle();

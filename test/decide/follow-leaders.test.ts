@@ -50,6 +50,20 @@ t.test('a version that was rolled everywhere but here does not restart what is h
   t.same(plan(fixture), []);
 });
 
+t.test('a follower that is placed together with its leader knows with which version', async (t) => {
+  const fixture = pair('both');
+  fixture.copies.clear();
+  const placed = planCluster(fixture.snapshot()).actions.filter(({ kind }) => kind === 'place-copy');
+  t.match(placed, [{ job: 'web' }, { job: 'log', linked: { web: 1 } }]);
+});
+
+t.test('a follower is not started beside a leader of which one copy there is still being updated', async (t) => {
+  const fixture = pair('both', { web: 2 });
+  fixture.copy('web.2', 'local-a-1', { taskVersion: 1 }, { version: 1 });
+  fixture.copy('log.1', 'local-a-1', { taskVersion: null }, null);
+  t.same(effects(fixture), ['deploy-copy web.2']);
+});
+
 t.test('a follower that is restarted before its leader is updated restarts once more after it', async (t) => {
   const fixture = pair('both', { web: 2 })
     .jobIs('log', { restarts: 1 })
@@ -57,7 +71,7 @@ t.test('a follower that is restarted before its leader is updated restarts once 
   fixture.copy('web.1', 'local-a-1', { version: 1, linked: { log: 1 } });
   t.match(planCluster(fixture.snapshot()).actions, [{ kind: 'restart-copy', copy: 'log.1', linked: { web: 1 } }]);
   fixture.copy('log.1', 'local-a-1', { linked: { web: 1 }, jobRestarts: 1 });
-  fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 1 } });
+  fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 1 } }).jobIs('web', { rollout: null });
   t.same(plan(fixture), ['restart log.1: "web" was updated to version 2 beside it']);
 });
 

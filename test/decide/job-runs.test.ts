@@ -76,6 +76,17 @@ t.test('what did its part is not done again when its machine goes', async (t) =>
   t.same(plan(fixture), [], 'one part done on a machine that is gone, the other under way');
 });
 
+t.test('a part that was done is not done again because its machine is drained', async (t) => {
+  const fixture = nightly('0 3 * * *', [{}]).machine('local-a-1', { state: 'draining', cordoned: true });
+  const spec = fixture.jobs.get('report')?.spec;
+  if (spec) fixture.jobIs('report', { spec: { ...spec, deployment_layout: { 'local-a': { count: 2 } } } });
+  fixture
+    .machine('local-a-2')
+    .copy('report.1', 'local-a-1', { run: 1, outcome: 'completed' }, { phase: 'exited' })
+    .copy('report.2', 'local-a-2', { run: 1 });
+  t.same(plan(fixture), []);
+});
+
 t.test('a part that was not done when its machine went is done again', async (t) => {
   const fixture = nightly('0 3 * * *', [{}]).copy('report.1', 'local-a-1', { run: 1, machine: 'local-a-9' }, null);
   t.same(plan(fixture), [

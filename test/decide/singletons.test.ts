@@ -42,3 +42,16 @@ t.test('one that stopped itself goes on when its machine is back in time', async
     ['deploy-copy boss.1'],
   );
 });
+
+t.test('moved to another zone: it is begun there when it is gone here', async (t) => {
+  const moved = new ClusterFixture()
+    .job('boss', { 'local-b': 1 }, { spec: { singleton: true } })
+    .machine('local-a-1')
+    .machine('local-b-1')
+    .copy('boss.1', 'local-a-1');
+  t.same(plan(moved), ['stop boss.1: "boss" has left zone local-a']);
+  moved.copy('boss.1', 'local-a-1', { wanted: 'stop' });
+  t.same(plan(moved), [], 'not while it is being stopped');
+  moved.copies.clear();
+  t.same(plan(moved), ['start boss.2 on local-b-1: "boss" wants 1 in local-b']);
+});

@@ -23,14 +23,15 @@ const sh = (program: string, ...args: string[]): string =>
   }).trim();
 const show = (unit: string, property: string): string => sh('systemctl', 'show', '-P', property, unit);
 const mainPid = (): number => Number(show('cerebro-machine.service', 'MainPID'));
+const ready = (): Promise<void> => eventually(async () => (await fetch(`${URL}/healthz`)).ok, 'it answers');
 const groupOf = (pid: number): string =>
   readFileSync(`/proc/${pid}/cgroup`, 'utf8')
     .split('\n')
     .find((line) => line.startsWith('0::'))
     ?.slice(3) ?? '';
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const token = readFileSync(join(DATA, 'admin.token'), 'utf8').trim();
+async function call<T>(method: string, path: string, body?: unknown, dataDir = DATA): Promise<T> {
+  const token = readFileSync(join(dataDir, 'admin.token'), 'utf8').trim();
   const answer = await fetch(`${URL}${path}`, {
     method,
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
@@ -53,7 +54,7 @@ t.test(
     sh(process.execPath, BIN, 'install-service');
     sh('systemctl', 'daemon-reload');
     sh('systemctl', 'start', 'cerebro-machine.service');
-    await eventually(async () => (await fetch(`${URL}/healthz`)).ok, 'it answers');
+    await ready();
     await call('PUT', '/api/v1/tasks/web', {
       definition: definition('web', { command: 'sleep 1000 & sleep 1000', mem: 64 }),
       start: true,
@@ -119,6 +120,55 @@ t.test(
     t.notOk(isAlive(second), 'and so do the tasks');
   },
 );
+
+t.test('under the systemd of a user, tasks outlive restarts of their sitter, too', async (t) => {
+  if (!INSIDE) return;
+  try {
+    sh('runuser', '-u', 'nobody', '--', 'test', '-r', BIN);
+  } catch {
+    t.comment(`left out: ${packageRoot} is not for other users to read`);
+    return;
+  }
+  const { user, home, uid } = userWithSystemd();
+  const as = (...argv: string[]): string =>
+    sh('runuser', '-u', user, '--', 'env', `HOME=${home}`, `XDG_RUNTIME_DIR=/run/user/${uid}`, ...argv);
+  as(process.execPath, BIN, 'install-service', '--user', '--data-dir', join(home, 'data'));
+  as('systemctl', '--user', 'daemon-reload');
+  as('systemctl', '--user', 'start', 'cerebro-machine.service');
+  await ready();
+  const status = (method: string, path: string, body?: unknown): Promise<TaskStatus> =>
+    call(method, `/api/v1/tasks/mine${path}`, body, join(home, 'data'));
+  await status('PUT', '', { definition: definition('mine', { command: 'exec sleep 1000' }), start: true });
+  await eventually(async () => (await status('GET', '')).pid !== null, 'it runs');
+  const { pid } = await status('GET', '');
+  t.match(groupOf(pid ?? 0), `/user@${uid}.service/app.slice/cerebro-tasks.service/`);
+  as('systemctl', '--user', 'restart', 'cerebro-machine.service');
+  await ready();
+  await eventually(async () => (await status('GET', '')).phase === 'running', 'it is taken up again');
+  t.match(await status('GET', ''), { pid, run: 1 });
+  as('systemctl', '--user', 'stop', 'cerebro-tasks.service');
+  t.notOk(isAlive(pid ?? 0));
+});
+
+/** A user with a systemd of his own, started without the login service, which is not here. */
+function userWithSystemd(): { user: string; home: string; uid: string } {
+  const user = 'cerebro-tester';
+  sh('useradd', '--create-home', user);
+  const uid = sh('id', '-u', user);
+  const home = `/home/${user}`;
+  mkdirSync(`/run/user/${uid}`, { recursive: true });
+  sh('chown', `${user}:`, `/run/user/${uid}`);
+  const units = '/run/systemd/system';
+  mkdirSync(`${units}/user@.service.d`, { recursive: true });
+  writeFileSync(`${units}/user-runtime-dir@.service`, '[Service]\nType=oneshot\nExecStart=/bin/true\n');
+  writeFileSync(
+    `${units}/user@.service.d/here.conf`,
+    `[Service]\nPAMName=\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i HOME=${home}\n`,
+  );
+  sh('systemctl', 'daemon-reload');
+  sh('systemctl', 'start', `user@${uid}.service`);
+  return { user, home, uid };
+}
 
 t.test('a group of tasks that is not there is said, and nothing starts', async (t) => {
   if (!INSIDE) return;

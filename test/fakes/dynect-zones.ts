@@ -61,7 +61,6 @@ export class DynZone {
       throw new DynFault('TARGET_EXISTS', 'make: Record already exists');
     if (record.record_type === 'A' && same.length >= MAX_A_PER_NODE)
       throw new DynFault('INVALID_DATA', 'make: too many A records at this node');
-    // All records of a set have one TTL.
     const made = { ...record, zone: this.name, record_id: 0 };
     this.#change(token).push({ add: made });
     return made;
@@ -109,7 +108,6 @@ export class DynZone {
     for (const rdata of rdatas) this.#serve({ zone: this.name, fqdn, record_type: type, rdata, ttl, record_id: 0 });
   }
 
-  /** With TXT longer than one string is by nature: kept as it was given. */
   #serve(record: DynRecord): void {
     this.#lastId += 1;
     this.#served.set(this.#lastId, { ...record, record_id: this.#lastId });

@@ -16,6 +16,7 @@ import type { DnsView } from '../../core/model/dns.ts';
 import type { ClusterEvent } from '../../core/model/event.ts';
 import type { History, HistorySpan } from '../../core/model/history.ts';
 import { type JobRecord, type JobRun, type JobVersion, jobSpec } from '../../core/model/job.ts';
+import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { RunEnd, TaskStatus } from '../../core/model/task.ts';
 import type { WorkCounts } from '../../core/model/work-counts.ts';
@@ -166,6 +167,11 @@ export class FakeClusterApi implements ClusterApi {
 
   async drainMachine(id: string, by: string): Promise<void> {
     this.calls.push(`drain ${id} by ${by}`);
+  }
+
+  async login(what: string): Promise<MachineLogin> {
+    this.calls.push(`login ${what}`);
+    return { kind: 'folder', machine: what, folder: '/' };
   }
 
   async providerAction(machine: string, action: string, by: string): Promise<string> {

@@ -136,7 +136,7 @@ t.test('the day has the average of each minute', async (t) => {
   const use = (cpu: number): void => {
     if (task?.usage) task.usage = { ...task.usage, cpu };
   };
-  all.clock.advance(60_000 - (all.clock.now() % 60_000) + 1); // to the beginning of a minute, whose first sample was taken
+  all.clock.advance(60_000 - (all.clock.now() % 60_000) + 100); // into a minute whose first sample was taken
   use(1);
   all.clock.advance(30_000);
   use(2);

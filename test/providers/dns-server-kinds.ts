@@ -18,7 +18,7 @@ export const bind: ServerKind = {
     const { folder, port, key, locked, closed } = setup;
     const zones = allZones(setup).map((zone) => {
       writeFileSync(join(folder, `${zone}.db`), zoneFile(zone));
-      const rights = `${zone === locked ? '' : `allow-update { key "${key.name}"; };`} ${zone === closed ? 'allow-transfer { none; };' : ''}`;
+      const rights = `${zone === locked ? '' : `update-policy { grant "${key.name}" zonesub A TXT CNAME; };`} ${zone === closed ? 'allow-transfer { none; };' : ''}`;
       return `zone "${zone}" { type primary; file "${zone}.db"; ${rights} };`;
     });
     const options = `options {

@@ -8,6 +8,7 @@ import { CREDENTIALS, DynectStandIn } from '../fakes/dynect-stand-in.ts';
 import { QuickClock } from '../fakes/quick-clock.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 import { put, refusal, remove } from '../suites/dns-look.ts';
+import { eventually } from '../suites/eventually.ts';
 import { type DnsUnderTest, dnsProviderSuite } from '../suites/index.ts';
 
 const zone = 'startup.co.test';
@@ -113,23 +114,34 @@ t.test('what became of a job stands in its own answer: one that found the zone b
 });
 
 t.test('a zone that is busy, and an account over its rate, are waited for', async (t) => {
-  const { dyn, provider } = await pair(t, { deadline: 600 });
+  const { dyn, provider } = await pair(t);
   dyn.blockNext = 3;
   dyn.taskLooks = 4;
   await provider.apply(zone, [a('busy', '192.0.2.1')]);
   dyn.limitNext = 2;
   await provider.apply(zone, [a('limited', '192.0.2.1')]);
   t.equal(served(dyn).length, 2);
-
-  dyn.blockNext = 1000;
-  const busy = await refusal(provider.apply(zone, [a('never', '192.0.2.1')]));
-  t.equal(busy.code, 'unavailable');
-  t.match(busy.message, /not done within 600 s: .*blocked by current task/);
-  dyn.blockNext = 0;
-  // What the batch had begun is not published by the next one.
-  await provider.apply(zone, [a('next', '192.0.2.1')]);
-  t.notOk(served(dyn).some((record) => record.startsWith('never')));
 });
+
+t.test(
+  'a zone that stays busy is unavailable, and what the batch had begun is not published by the next one',
+  async (t) => {
+    const { dyn, provider } = await pair(t, { deadline: 300 });
+    dyn.blockNext = 1000;
+    const { code, message } = await refusal(provider.apply(zone, [a('never', '192.0.2.1')]));
+    t.equal(code, 'unavailable');
+    t.match(message, /not done within 300 s: .*blocked by current task/);
+    dyn.blockNext = 0;
+    // On a slow host its deadline may be over before it began.
+    const next = (): Promise<boolean> =>
+      provider.apply(zone, [a('next', '192.0.2.1')]).then(
+        () => true,
+        () => false,
+      );
+    await eventually(next, 'the next batch goes in');
+    t.same(served(dyn), [`next.${zone} 192.0.2.1`]);
+  },
+);
 
 t.test('a session that ends in the middle of a batch takes its changes with it; the batch begins again', async (t) => {
   const { dyn, provider } = await pair(t);

@@ -86,6 +86,16 @@ t.test('over a bad network', async (t) => {
   });
 });
 
+t.test('a server is found by its name; a name that is none is said so', async (t) => {
+  const silent = await relay(t, 9);
+  silent.onRequest = () => [];
+  silent.answer = (request) => [unsigned(request, 5)];
+  const named = await started(t, silent.port, { server: 'localhost' });
+  t.equal(await named.zoneOf(zone), null);
+  const nobody = await started(t, silent.port, { server: 'no such name' });
+  t.match(await refusal(nobody.zoneOf(zone)), { code: 'unavailable', message: /server no such name port \d+: / });
+});
+
 t.test('a server that is silent is unavailable, and stopping does not wait for it', async (t) => {
   const between = await relay(t, 9);
   between.onRequest = () => [];

@@ -239,4 +239,11 @@ t.test('what Amazon refuses is said in a sentence', async (t) => {
   const { code, message } = await refusal(stranger.zoneOf(zone));
   t.equal(code, 'forbidden');
   t.match(message, /refuses the AWS credentials \(InvalidClientTokenId\)/);
+
+  delete process.env.AWS_ACCESS_KEY_ID;
+  process.env.AWS_SHARED_CREDENTIALS_FILE = process.env.AWS_CONFIG_FILE = '/nowhere';
+  const nobody = provider();
+  t.teardown(() => nobody.stop());
+  await nobody.start();
+  t.match(await refusal(nobody.zoneOf(zone)), { code: 'forbidden', message: /no AWS credentials were found/ });
 });

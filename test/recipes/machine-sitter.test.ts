@@ -79,6 +79,15 @@ async function localTarget(t: Test, machineId: string): Promise<SitterTarget & {
 const record = ({ machineId, port }: { machineId: string; port: number }): never =>
   ({ id: machineId, endpoint: `https://127.0.0.1:${port}` }) as never;
 
+/** Asks a deployed machine as people of its host do. */
+async function ask(target: { port: number; folder: string }, path: string): Promise<unknown> {
+  const token = readFileSync(join(target.folder, 'data', 'admin.token'), 'utf8').trim();
+  const answer = await fetch(`http://127.0.0.1:${target.port}${path}`, {
+    headers: { authorization: `Bearer ${token}` },
+  });
+  return answer.json();
+}
+
 /** A task on a deployed machine; answers its pid as it is now. */
 async function taskOn(target: {
   machineId: string;
@@ -86,13 +95,7 @@ async function taskOn(target: {
   folder: string;
 }): Promise<() => Promise<number | null>> {
   await client.putTask(record(target), definition('lasting', { command: 'exec sleep 1000' }));
-  const pid = async (): Promise<number | null> => {
-    const token = readFileSync(join(target.folder, 'data', 'admin.token'), 'utf8').trim();
-    const answer = await fetch(`http://127.0.0.1:${target.port}/api/v1/tasks/lasting`, {
-      headers: { authorization: `Bearer ${token}` },
-    });
-    return ((await answer.json()) as TaskStatus).pid;
-  };
+  const pid = async (): Promise<number | null> => ((await ask(target, '/api/v1/tasks/lasting')) as TaskStatus).pid;
   await eventually(async () => (await pid()) !== null, 'the task runs');
   return pid;
 }
@@ -152,55 +155,65 @@ t.test('over SSH, with the real runtime: from nothing to a machine that answers 
   );
 });
 
-t.test('an upgrade starts the sitter again under its tasks, also by a package of a package', async (t) => {
+t.test('a machine through its life: killed, mistaken for another, upgraded, wiped', async (t) => {
   const target = await localTarget(t, 'm-1');
+  await deployment.wipe(target); // where nothing is, there is nothing to wipe
   await deployment.deploy(target);
   const pid = await taskOn(target);
-  const [task, sitter] = [await pid(), sitterPid(target)];
-  // What was packed is whole: it can be packed again.
-  const copy = join(folder, 'newer');
-  mkdirSync(copy);
-  await run('tar', ['-xzf', (await packageOf(packageRoot).program()).path, '-C', copy]);
-  const manifest = readFileSync(join(copy, 'package.json'), 'utf8');
-  writeFileSync(join(copy, 'package.json'), manifest.replace(/"version": "[^"]+"/, '"version": "9.9.9"'));
-  t.same((await deploymentOf(packageOf(copy)).deploy(target)).changed, true);
-  await eventually(() => sitterPid(target) !== sitter, 'another sitter has taken over');
-  await deployment.deploy({ ...target, onStep: () => undefined }).catch((error: unknown) => t.fail(String(error)));
-  t.equal(await pid(), task, 'the task was not touched');
-});
-
-t.test('a sitter that is killed is started again, and a deployment finds it running', async (t) => {
-  const target = await localTarget(t, 'm-2');
-  await deployment.deploy(target);
-  const pid = await taskOn(target);
-  const [task, sitter] = [await pid(), sitterPid(target)];
-  process.kill(sitter, 'SIGKILL');
-  await eventually(
-    () =>
-      sitterPid(target) !== sitter &&
-      client.greet(record(target)).then(
-        () => true,
-        () => false,
-      ),
-    'it is back',
-  );
-  t.equal(await pid(), task);
-  t.same((await deployment.deploy(target)).changed, false);
-});
-
-t.test('wipe ends the tasks and the sitter, and leaves nothing; twice, and where nothing is, it is fine', async (t) => {
-  const target = await localTarget(t, 'm-3');
-  await deployment.wipe(target);
-  await deployment.deploy(target);
-  const task = await (await taskOn(target))();
-  const sitter = sitterPid(target);
+  const task = await pid();
   const keeper = Number(readFileSync(join(target.folder, 'keeper.pid'), 'utf8'));
-  await deployment.wipe(target);
-  t.notOk(existsSync(target.folder));
-  t.notOk(isAlive(sitter));
-  t.notOk(isAlive(task ?? 0));
-  await eventually(() => !isAlive(keeper), 'its keeper goes as well');
-  await deployment.wipe(target);
+
+  await t.test('a sitter that is killed is started again', async (t) => {
+    const sitter = sitterPid(target);
+    process.kill(sitter, 'SIGKILL');
+    await eventually(
+      () =>
+        sitterPid(target) !== sitter &&
+        client.greet(record(target)).then(
+          () => true,
+          () => false,
+        ),
+      'it is back',
+    );
+    t.equal(await pid(), task);
+    t.same((await deployment.deploy(target)).changed, false, 'and a deployment finds it running');
+  });
+
+  await t.test('it is left alone by another cluster, and by an order for another machine', async (t) => {
+    const stranger = deploymentOf(packageOf(packageRoot), await TestAuthority.create());
+    await t.rejects(stranger.deploy(target), { code: 'conflict', message: /belongs to a machine of another cluster/ });
+    await t.rejects(deployment.deploy({ ...target, machineId: 'm-6' }), {
+      code: 'conflict',
+      message: /is machine m-1 already; wipe it first/,
+    });
+    await client.greet(record(target));
+  });
+
+  await t.test('an upgrade starts the sitter again under its tasks', async (t) => {
+    // What was packed is whole: it can be packed again.
+    const newer = join(folder, 'newer');
+    mkdirSync(newer);
+    await run('tar', ['-xzf', (await packageOf(packageRoot).program()).path, '-C', newer]);
+    const manifest = readFileSync(join(newer, 'package.json'), 'utf8');
+    writeFileSync(join(newer, 'package.json'), manifest.replace(/"version": "[^"]+"/, '"version": "9.9.9"'));
+    t.same((await deploymentOf(packageOf(newer)).deploy(target)).changed, true);
+    t.match(await ask(target, '/api/v1/machine'), { version: '9.9.9' });
+    t.equal(await pid(), task, 'the task was not touched');
+  });
+
+  await t.test(
+    'wipe ends the tasks and the sitter, also one that was killed with its keeper, and leaves nothing',
+    async (t) => {
+      const sitter = sitterPid(target);
+      for (const dead of [keeper, sitter]) process.kill(dead, 'SIGKILL');
+      await deployment.wipe(target);
+      t.notOk(existsSync(target.folder));
+      t.notOk(isAlive(sitter));
+      t.notOk(isAlive(task ?? 0));
+      await eventually(() => !isAlive(keeper), 'its keeper goes as well');
+      await deployment.wipe(target);
+    },
+  );
 });
 
 /** Hands that let go at the call of that number, as a connection that breaks would. */
@@ -249,18 +262,6 @@ t.test('a deployment that was broken off anywhere is brought to its end by the n
   t.ok(await (await taskOn(target))());
 });
 
-t.test('what belongs to another cluster, or is another machine, is left alone', async (t) => {
-  const target = await localTarget(t, 'm-5');
-  await deployment.deploy(target);
-  const stranger = deploymentOf(packageOf(packageRoot), await TestAuthority.create());
-  await t.rejects(stranger.deploy(target), { code: 'conflict', message: /belongs to a machine of another cluster/ });
-  await t.rejects(deployment.deploy({ ...target, machineId: 'm-6' }), {
-    code: 'conflict',
-    message: /is machine m-5 already; wipe it first/,
-  });
-  await client.greet(record(target));
-});
-
 t.test(
   'a port that is taken, a runtime that does not run, a sitter that does not start: one sentence each',
   async (t) => {
@@ -284,17 +285,14 @@ t.test(
       deploymentOf(packageOf(packageRoot), authority, 3000).deploy({ ...target, settings: { nonsense: 1 } }),
       { code: 'unavailable', message: /did not start within 3 s; its last words: .*nonsense: unknown setting/s },
     );
-    t.same((await deployment.deploy(target)).changed, true, 'the next, right one mends it');
+    await t.rejects(
+      deploymentOf(packageOf(packageRoot), authority, 5000).deploy({ ...target, address: '127.0.0.9' }),
+      { code: 'unavailable', message: /listens on port \d+ there, but .*127\.0\.0\.9:\d+ was not reached.*firewall/ },
+      'the right settings mend it, but from here it cannot be reached at that address',
+    );
+    t.same(await deployment.deploy(target), { endpoint: `https://127.0.0.1:${target.port}`, changed: false });
   },
 );
-
-t.test('one that listens and cannot be reached from here is told from one that does not start', async (t) => {
-  const target = await localTarget(t, 'm-8');
-  await t.rejects(deploymentOf(packageOf(packageRoot), authority, 5000).deploy({ ...target, address: '127.0.0.9' }), {
-    code: 'unavailable',
-    message: /listens on port \d+ there, but https:\/\/127\.0\.0\.9:\d+ was not reached.*firewall/,
-  });
-});
 
 t.test('an order that is taken back breaks a deployment off', async (t) => {
   const target = await localTarget(t, 'm-9');

@@ -56,6 +56,13 @@ export class Cloud {
     return this.ofMachine(machine)?.machine.tasks.get(id);
   }
 
+  /** The tasks of a job of which there is a process anywhere, in truth. */
+  running(job: string): SimulatedTask[] {
+    return this.instances.flatMap(({ machine }) =>
+      [...machine.tasks.values()].filter((task) => task.definition.job === job && task.runs),
+    );
+  }
+
   /** Whether a machine's instance is there, in truth. */
   isThere(machine: string): boolean {
     const instance = this.ofMachine(machine);

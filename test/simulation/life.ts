@@ -38,6 +38,11 @@ export async function live(seed: number, breakage: Breakage = {}): Promise<Life>
   const ledger = new Ledger(world);
   const laws = new EffectLaws(world, ledger);
   const recordLaws = new RecordLaws(world, ledger, cloud);
+  world.onLeashedStart = (job) => {
+    const running = cloud.running(job).map(({ definition }) => definition.id);
+    if (running.length > 1)
+      world.violate('a singleton never runs twice', `${running.join(' and ')} run at the same time`);
+  };
   let commits = 0;
   const store = new SimulatedStore(world, (by, transaction) => {
     commits += 1;

@@ -71,7 +71,9 @@ export class RollOutLaws implements Law {
       world.violate('a version is taken back for the last good one', sentence);
     }
     if (!told('rollout-done') || runsByTurns(before)) return;
-    const copies = [...ledger.copies.values()].filter(({ job, wanted }) => job === after.name && wanted === 'run');
+    const copies = [...ledger.copies.values()].filter(
+      ({ job, wanted, run }) => job === after.name && wanted === 'run' && run === null,
+    );
     const old = copies.filter(({ version }) => version !== after.goodVersion).map(({ id }) => id);
     if (old.length > 0)
       world.violate('a version is good when all have it', `${old.join(', ')} have not version ${after.goodVersion}`);

@@ -64,6 +64,11 @@ export class SimulatedLink implements MachineLink {
     return this.#command(machine, `remove ${id}`, REMOVE_MS, (there, command) => there.remove(id, command));
   };
 
+  greet: MachineLink['greet'] = async () => {
+    // No provider of the simulation puts sitters onto machines by itself.
+    await Promise.resolve();
+  };
+
   putIdentity: MachineLink['putIdentity'] = async () => {
     // The authority of the simulation makes what never ends.
     await Promise.resolve();

@@ -55,6 +55,7 @@ export class SimulatedTask {
     this.#running = this.definition;
     this.startedAt = this.#world.clock.now();
     this.#become('starting', why);
+    if (this.definition.leash !== null) this.#world.onLeashedStart(this.definition.job);
     const slow = this.#behaviour() === 'slow' ? 15_000 : 1500;
     this.#later(this.#random.between(30, slow), () => this.#up());
   }
@@ -164,6 +165,7 @@ export class SimulatedTask {
     this.#reason = why;
     this.#since = this.#world.clock.now();
     if (phase !== 'running') this.health = null;
+    this.#world.tell(`    ${this.definition.id} v${this.definition.version} is ${phase}: ${why}`);
     this.#onChange(this);
   }
 

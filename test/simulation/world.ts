@@ -46,6 +46,9 @@ export class World {
   /** The newest epoch that was given. */
   epoch = 0;
 
+  /** Called when a task begins that may not run twice. */
+  onLeashedStart: (job: string) => void = () => undefined;
+
   constructor(random: SeededRandom, settings: Settings) {
     this.random = random;
     this.settings = settings;

@@ -1,0 +1,3 @@
+"""The name that the original's recipes import from."""
+
+from cerebro.recipe import DeploymentRecipe  # noqa: F401

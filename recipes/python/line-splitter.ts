@@ -1,0 +1,29 @@
+import { StringDecoder } from 'node:string_decoder';
+
+/** Cuts a stream into lines. One that is longer than `maxChars` is handed on in pieces, so that nothing grows without end. */
+export class LineSplitter {
+  readonly #onLine: (line: string) => void;
+  readonly #maxChars: number;
+  readonly #decoder = new StringDecoder('utf8');
+  #rest = '';
+
+  constructor(maxChars: number, onLine: (line: string) => void) {
+    this.#maxChars = maxChars;
+    this.#onLine = onLine;
+  }
+
+  take(chunk: Buffer): void {
+    const lines = (this.#rest + this.#decoder.write(chunk)).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) this.#onLine(line);
+    while (this.#rest.length > this.#maxChars) {
+      this.#onLine(this.#rest.slice(0, this.#maxChars));
+      this.#rest = this.#rest.slice(this.#maxChars);
+    }
+  }
+
+  end(): void {
+    if (this.#rest !== '') this.#onLine(this.#rest);
+    this.#rest = '';
+  }
+}

@@ -1,0 +1,78 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { PluginServices } from '../../core/define-plugin.ts';
+import { createPlugins, loadPlugins, pluginsFor } from '../../core/engine/load-plugins.ts';
+import { packageRoot } from '../../core/engine/package-root.ts';
+import { SystemClock } from '../../core/engine/system-clock.ts';
+import { ProcTable } from '../../core/machine/proc-table.ts';
+import { silentLogger } from '../fakes/silent-logger.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'cerebro-dns-plugins-'));
+t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+
+const rfc2136 = { server: '127.0.0.1', key_file: 'k' };
+const dynect = { customer_name: 'c', user_name: 'u', password_env: 'P' };
+
+function list(configs: Record<string, object>): string {
+  const file = join(folder, 'plugins.json');
+  const plugins = Object.entries(configs).map(([name, config]) => ({
+    use: join(packageRoot, 'providers', name),
+    config,
+  }));
+  writeFileSync(file, JSON.stringify({ plugins }));
+  return file;
+}
+
+t.test('the providers load from plugins.json, and creating them touches nothing', async (t) => {
+  const loaded = await loadPlugins(list({ rfc2136, dynect, route53: {} }), 'cluster');
+  const services: PluginServices = {
+    clock: new SystemClock(),
+    logger: silentLogger,
+    processes: new ProcTable(),
+    dataDir: join(folder, 'nothing-here'),
+    recipePath: [],
+    selfCommand: [],
+  };
+  const providers = pluginsFor(
+    createPlugins(loaded, () => services),
+    'dns-provider',
+  );
+  t.same(
+    providers.map(({ name, maxValues }) => [name, maxValues]),
+    [
+      ['rfc2136', 100],
+      ['dynect', 13],
+      ['route53', 400],
+    ],
+  );
+});
+
+const refused: [what: string, configs: Record<string, object>, sentence: RegExp][] = [
+  ['no key', { rfc2136: { server: 's' } }, /"dns-rfc2136": config: needs either key_file or key_env/],
+  ['two keys', { rfc2136: { ...rfc2136, key_env: 'K' } }, /needs either key_file or key_env/],
+  ['a secret in the list', { rfc2136: { ...rfc2136, key: 'hunter2' } }, /config\.key: unknown key/],
+  [
+    'a zone with a final dot',
+    { rfc2136: { ...rfc2136, zones: ['a.test.'] } },
+    /config\.zones\.0: .*without the final dot/,
+  ],
+  ['no user', { dynect: { ...dynect, user_name: '' } }, /config\.user_name/],
+  ['a password in the list', { dynect: { ...dynect, password: 'hunter2' } }, /config\.password: unknown key/],
+  [
+    'no id of a zone',
+    { route53: { hosted_zones: ['startup.com'] } },
+    /config\.hosted_zones\.0: the id of a hosted zone/,
+  ],
+];
+for (const [what, configs, sentence] of refused) {
+  t.test(`boot fails over ${what}, naming plugin and field`, async (t) => {
+    const error = await loadPlugins(list(configs), 'cluster').then(
+      () => new Error('it was taken'),
+      (reason: Error) => reason,
+    );
+    t.match(error.message, sentence);
+    t.notMatch(error.message, /hunter2/);
+  });
+}
