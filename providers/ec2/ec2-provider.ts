@@ -4,6 +4,7 @@ import type { Clock } from '../../core/contracts/clock.ts';
 import type { Instance, MachineOrder, MachineProvider, ProviderReport } from '../../core/contracts/machine-provider.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
+import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import { Catalogue } from './catalogue.ts';
 import { inspectEc2 } from './doctor.ts';
@@ -135,6 +136,10 @@ export class Ec2Provider implements MachineProvider {
 
   async remote({ machineId, address }: { machineId: string; address: string | null }): Promise<Remote> {
     return this.#services.ssh.remote(this.#fleet.target(machineId, address));
+  }
+
+  async login({ machineId, address }: { machineId: string; address: string | null }): Promise<MachineLogin> {
+    return this.#services.ssh.login(machineId, this.#fleet.target(machineId, address));
   }
 
   /** A deployment brings a new certificate, and starts nothing again where all else is there. */

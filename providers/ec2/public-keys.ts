@@ -1,15 +1,14 @@
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import { CerebroError, messageOf } from '../../core/errors.ts';
+import { expandHome } from '../remotes/ssh-credentials.ts';
 
 /** The public halves of private keys, as they stand in authorized_keys. Throws `invalid` for a file that is no key, and never says what is in it. */
 export function publicKeysOf(paths: readonly string[]): string[] {
   return paths.map((path) => {
     let text: Buffer;
     try {
-      text = readFileSync(path.startsWith('~/') ? join(homedir(), path.slice(2)) : path);
+      text = readFileSync(expandHome(path));
     } catch (error) {
       throw new CerebroError('invalid', `ssh.keys: ${path} cannot be read: ${messageOf(error)}`);
     }

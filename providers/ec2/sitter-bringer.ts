@@ -1,5 +1,6 @@
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
+import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineSitterDeployment } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
 import type { SshTarget } from '../remotes/ssh-target.ts';
 import type { Fleet } from './fleet.ts';
@@ -7,7 +8,11 @@ import type { Config } from './schema.ts';
 
 export interface SitterServices {
   logger: Logger;
-  ssh: { remote(target: SshTarget): Remote; close(): void };
+  ssh: {
+    remote(target: SshTarget): Remote;
+    login(machineId: string, target: SshTarget): Promise<MachineLogin>;
+    close(): void;
+  };
   /** Puts machine sitters onto machines; null: the images bring one. */
   sitters: Pick<MachineSitterDeployment, 'deploy'> | null;
   /** Resolves when the sitter of a machine answers at its endpoint. */

@@ -56,7 +56,11 @@ export class Ec2UnderTest {
         logger: silentLogger,
         dataDir: this.folder,
         prices: () => parsePrices(prices),
-        ssh: { remote: ({ pinName }) => this.localRemote(pinName), close: () => undefined },
+        ssh: {
+          remote: ({ pinName }) => this.localRemote(pinName),
+          login: async (machine) => ({ kind: 'folder', machine, folder: this.folder }),
+          close: () => undefined,
+        },
         publicKeys: publicKeysOf,
         sitters: null,
         greet: async () => Promise.reject(new Error('nobody answers')),

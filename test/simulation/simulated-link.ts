@@ -47,11 +47,6 @@ export class SimulatedLink implements MachineLink {
     return;
   }
 
-  greet: MachineLink['greet'] = async () => {
-    // The machines of the simulation come with their sitters: nobody puts one there and asks whether it answers.
-    await Promise.resolve();
-  };
-
   putTask: MachineLink['putTask'] = (machine, definition) => {
     this.#parts.laws.onPut(machine.id, definition, this.#process);
     return this.#command(machine, `start ${definition.id} v${definition.version}`, ANSWER_MS, (there, command) =>
