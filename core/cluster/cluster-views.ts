@@ -33,6 +33,14 @@ export interface ViewDeps {
 
 const EXPLAINED_EVENTS = 20;
 
+/** What a copy's own record does not say. */
+interface Beside {
+  /** The machines that are unreachable now, and since when. */
+  silence: ReadonlyMap<string, number>;
+  /** The copies that names still lead to. */
+  held: ClusterSnapshot['dnsHolds'];
+}
+
 /** What people and programs are shown, made from the records and the last observations at the moment they ask. */
 export class ClusterViews {
   readonly #deps: ViewDeps;
@@ -66,12 +74,12 @@ export class ClusterViews {
   }
 
   copies(filter: { job?: string; machine?: string }): CopyView[] {
-    const silence = this.#silence();
+    const beside = this.#beside();
     const views: CopyView[] = [];
     for (const copy of this.#deps.records.copies.values()) {
       if (filter.job !== undefined && copy.job !== filter.job) continue;
       if (filter.machine !== undefined && copy.machine !== filter.machine) continue;
-      views.push(this.#copyView(copy, silence));
+      views.push(this.#copyView(copy, beside));
     }
     return views.sort((a, b) => (a.job < b.job ? -1 : a.job > b.job ? 1 : serial(a.copy) - serial(b.copy)));
   }
@@ -148,7 +156,7 @@ export class ClusterViews {
     if (job) return this.#explainJob(job);
     const copy = records.copies.get(about);
     if (copy) {
-      const view = this.#copyView(copy, this.#silence());
+      const view = this.#copyView(copy, this.#beside());
       return {
         about: `copy ${about}`,
         sentences: [copySentence(view)],
@@ -225,7 +233,7 @@ export class ClusterViews {
     return next === null ? null : new Date(next).toISOString();
   }
 
-  #copyView(copy: CopyRecord, silence: ReadonlyMap<string, number>): CopyView {
+  #copyView(copy: CopyRecord, { silence, held }: Beside): CopyView {
     const { records, contacts } = this.#deps;
     const { state, reason, task } = copyCondition(
       copy,
@@ -239,7 +247,7 @@ export class ClusterViews {
       zone: copy.zone,
       machine: copy.machine,
       state,
-      reason,
+      reason: held?.has(copy.id) ? `${reason}; it goes on until nobody can be led to it by name any more` : reason,
       version: copy.version,
       cpu: copy.cpu,
       mem: copy.mem,
@@ -281,8 +289,7 @@ export class ClusterViews {
     };
   }
 
-  /** The machines that are unreachable now, and since when. */
-  #silence(): ReadonlyMap<string, number> {
+  #beside(): Beside {
     const snapshot = this.#deps.snapshot();
     const silent = new Map<string, number>();
     for (const machine of this.#deps.records.machines.values()) {
@@ -290,7 +297,7 @@ export class ClusterViews {
       if (healthOf(machine, snapshot) === 'unreachable')
         silent.set(machine.id, this.#deps.contacts.get(machine.id)?.heardAt || machine.stateSince);
     }
-    return silent;
+    return { silence: silent, held: snapshot.dnsHolds };
   }
 
   #copiesByJob(): Map<string, CopyView[]> {

@@ -60,6 +60,10 @@ class Known {
     return ipv4Of(this.snapshot.machines.get(copy.machine));
   }
 
+  isSingle(copy: CopyRecord): boolean {
+    return this.snapshot.jobs.get(copy.job)?.spec.singleton ?? false;
+  }
+
   nameOf(copy: CopyRecord): DnsRecord | undefined {
     return this.#own.get(copy.id);
   }
@@ -98,8 +102,9 @@ function poolHold(copy: CopyRecord, address: string, pool: DnsRecord | undefined
   const ready = known.readyBeside(copy);
   // Another copy at the same address serves whoever comes.
   if (ready.has(address)) return null;
-  // It is the last that answers, and stays in its pool: a restart would wait for nobody, an end may wait for another to be ready.
-  if (ready.size === 0 && copy.wanted === 'run') return null;
+  // It is the last that answers, and stays in its pool. An end may wait for another to be ready; a restart would wait for nobody,
+  // and so would one that may not run twice.
+  if (ready.size === 0 && (copy.wanted === 'run' || known.isSingle(copy))) return null;
   // Wanted there and not sent yet: it may be on its way this very moment.
   if (ready.size > 0 && pool?.foreign === null && pool.values.includes(address)) return Number.POSITIVE_INFINITY;
   return nameHold(address, pool, known.snapshot.now);

@@ -1,6 +1,7 @@
 import type { CopyRecord } from '../model/copy.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { ClusterSnapshot } from '../model/plan.ts';
+import { taskInForce } from './copy-ready.ts';
 import { healthOf } from './judge-machines.ts';
 
 const IPV4 = /^(25[0-5]|2[0-4]\d|1?\d?\d)(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/;
@@ -32,12 +33,10 @@ export function servingOf(copy: CopyRecord, snapshot: Snapshot): Serving {
   if (!machine || ipv4Of(machine) === null) return 'down';
   if (machine.state !== 'ready' && machine.state !== 'draining') return 'down';
   if (isLeaving(copy)) return 'leaving';
-  if (copy.taskVersion !== copy.version) return 'down';
   if (healthOf(machine, snapshot) === 'unreachable') return 'silent';
-  const tasks = snapshot.contacts.get(copy.machine)?.tasks;
-  if (!tasks) return 'unknown';
-  const task = tasks.get(copy.id);
-  if (!task || task.version !== copy.version || task.phase !== 'running' || task.flapping) return 'down';
+  if (!snapshot.contacts.get(copy.machine)?.tasks) return 'unknown';
+  const task = taskInForce(snapshot, copy);
+  if (task?.phase !== 'running' || task.flapping) return 'down';
   return task.health === null || task.health.state === 'healthy' ? 'ready' : 'down';
 }
 

@@ -1,11 +1,8 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { CerebroError } from '../errors.ts';
 import { Bell } from './bell.ts';
 import type { OpenLog, RunLog } from './run-log.ts';
 
 const CHUNK = 64 * 1024;
-/** A log that is read to its end goes out in larger pieces: fewer of them cost less. */
-const BULK = 256 * 1024;
 /** A last line longer than this is cut: nobody keeps a post-mortem for one line of a gigabyte. */
 const MAX_TAIL_BYTES = 4 * 1024 * 1024;
 
@@ -62,8 +59,6 @@ export interface ReadOptions {
   tail: number | undefined;
   /** Byte to begin at, counted from the first that the run wrote; wins over `tail`. Where it is cut off, the first line after it. */
   offset: number | undefined;
-  /** The byte before which it ends; absent: the end of what there is. */
-  until?: number;
   /** Go on with what is written later, and with later runs. */
   follow: boolean;
   signal: AbortSignal;
@@ -96,9 +91,6 @@ export async function* readLog(source: LogSource, from: number, options: ReadOpt
   let midLine = false;
   for await (const { run, offset, bytes } of readPieces(source, from, options)) {
     const gap = run === next.run && offset !== next.offset;
-    // Its length was promised already: better no end than a wrong one.
-    if (gap && options.until !== undefined)
-      throw new CerebroError('conflict', 'the head of the log was cut off while it was read');
     // He was overtaken by the end of what is kept: the rest of the line that he had begun is gone.
     if (midLine && gap) yield Buffer.from('\n');
     next = { run, offset: offset + bytes.length };
@@ -134,12 +126,12 @@ async function* readRun(
   try {
     let position = from;
     // Without follow, what is there now is all: a task that writes faster than we read would never end.
-    const end = Math.min(options.until ?? Number.POSITIVE_INFINITY, options.follow ? Infinity : (log.end() ?? 0));
+    const end = options.follow ? Number.POSITIVE_INFINITY : (log.end() ?? 0);
     for (;;) {
       const superseded = source.newestRun() > run;
       // A reader that was overtaken by the end of what is kept goes on with the first whole line that is there.
       if (position < log.start) position = await firstWholeLine(open);
-      const buffer = Buffer.allocUnsafe(Math.min(options.follow ? CHUNK : BULK, Math.max(0, end - position)));
+      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(0, end - position)));
       const bytesRead = buffer.length === 0 ? 0 : await open.read(buffer, position);
       if (options.signal.aborted) return;
       if (bytesRead > 0) {
@@ -147,7 +139,7 @@ async function* readRun(
         position += bytesRead;
         yield { run, offset, bytes: buffer.subarray(0, bytesRead) };
       } else if (position >= log.start) {
-        if (!options.follow || superseded || position >= end) return;
+        if (!options.follow || superseded) return;
         await bell.wait(options.signal);
         if (options.signal.aborted || source.gone?.()) return;
       }

@@ -5,16 +5,13 @@ import type { LimitEnforcer } from '../contracts/limit-enforcer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { ProcessTable } from '../contracts/process-table.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
-import { changeOf, eventOfOrder, type OrderChange } from '../decide/order-task.ts';
-import { newTaskLife, type TaskEvent } from '../decide/task-life.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { MachineCapacity, Room } from '../model/capacity.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { RunEnd, TaskDefinition, TaskStatus } from '../model/task.ts';
-import { capacityOf, checkFits } from './capacity.ts';
 import { DamagedTasks } from './damaged-tasks.ts';
 import { EventLog } from './event-log.ts';
-import { checkRevision, type ExpectedRevision } from './expected-revision.ts';
+import type { ExpectedRevision } from './expected-revision.ts';
 import { HeardEpoch } from './heard-epoch.ts';
 import { Leash } from './leash.ts';
 import type { LogSource } from './log-file.ts';
@@ -23,8 +20,8 @@ import { Shims } from './shim.ts';
 import { makeShimGroup, SHIM_GROUP, shimGroupOf } from './shim-group.ts';
 import { TaskFiles, taskFolderName } from './task-files.ts';
 import { oneOfJob, TaskLogs } from './task-logs.ts';
+import { type SignalOrder, TaskOrders } from './task-orders.ts';
 import { TaskSitter } from './task-sitter.ts';
-import { taskUser } from './task-user.ts';
 
 export interface MachineSitterDeps {
   dataDir: string;
@@ -50,7 +47,7 @@ export class MachineSitter {
   readonly events: EventLog;
   readonly #deps: MachineSitterDeps;
   readonly #sitters = new Map<string, TaskSitter>();
-  readonly #removing = new Map<string, Promise<void>>();
+  readonly #orders: TaskOrders;
   readonly #listeners = new Set<(change: MachineChange) => void>();
   readonly #damaged: DamagedTasks;
   readonly #epoch: HeardEpoch;
@@ -58,7 +55,6 @@ export class MachineSitter {
   readonly #logKeeper: LogKeeper;
   #vitals: Timer | null = null;
   readonly #leash: Leash;
-  #suspended = false;
 
   constructor(deps: MachineSitterDeps) {
     this.#deps = deps;
@@ -74,6 +70,17 @@ export class MachineSitter {
       processes,
       oomScore: () => deps.oomShield?.tasksScore ?? null,
     });
+    this.#orders = new TaskOrders({
+      sitters: this.#sitters,
+      damaged: this.#damaged,
+      offered: deps.offered,
+      clock,
+      newSitter: (definition) => this.#newSitter(definition, null),
+      find: (id) => this.#sitter(id),
+      forget: (sitter) => this.#forget(sitter),
+      onChange: (sitter) => this.#changed(sitter),
+      onEvent: (event) => this.#addEvent(event),
+    });
     this.#logKeeper = new LogKeeper({
       clock,
       logger: deps.logger,
@@ -88,7 +95,7 @@ export class MachineSitter {
     this.#shims.start();
     this.events.load();
     this.#epoch.load();
-    for (const name of readdirSync(folder)) this.#load(join(folder, name));
+    for (const name of readdirSync(folder)) await this.#load(join(folder, name));
     await Promise.all([...this.#sitters.values()].map((sitter) => this.#recover(sitter)));
     this.#tick();
   }
@@ -104,7 +111,7 @@ export class MachineSitter {
 
   /** Ends all tasks in order, to be started again by the next start. */
   async suspend(): Promise<void> {
-    this.#suspended = true;
+    this.#orders.close();
     for (const sitter of this.#sitters.values())
       sitter.dispatch({ kind: 'suspend', why: 'the machine is being stopped' });
     await Promise.all([...this.#sitters.values()].map((sitter) => sitter.atRest()));
@@ -127,8 +134,7 @@ export class MachineSitter {
 
   /** What this machine offers and what of it is reserved; null where nobody counts. */
   capacity(): MachineCapacity | null {
-    const { offered } = this.#deps;
-    return offered === undefined ? null : capacityOf(offered, this.#takers());
+    return this.#orders.capacity();
   }
 
   task(id: string): TaskStatus {
@@ -148,82 +154,30 @@ export class MachineSitter {
    * revision, and restarts the task if it runs. Throws `invalid` for what cannot run here, `conflict` for what does not fit,
    * `precondition` when the task is not as `expected`, `no_space` or `unavailable` when the order cannot be kept.
    */
-  async put(
+  put(
     definition: TaskDefinition,
     options: { start: boolean; expected?: ExpectedRevision | undefined },
   ): Promise<TaskStatus> {
-    this.#refuseWhileSuspended();
-    await this.#removing.get(definition.id);
-    // From here on without a pause: nothing can come between what is checked and what is done.
-    const known = this.#sitters.get(definition.id);
-    checkRevision(options.expected, definition.id, known?.revision ?? null);
-    const { event, change } = this.check(definition, options.start);
-    if (known && change === 'same' && event === null) return known.status();
-    const sitter = known ?? this.#newSitter(definition, null);
-    sitter.order(definition, event);
-    this.#sitters.set(definition.id, sitter);
-    this.#changed(sitter);
-    return sitter.status();
+    return this.#orders.put(definition, options);
   }
 
-  /** What `put` would do. Throws what it would throw for the definition; `others`: tasks that will be gone, or there, by then. */
-  check(
-    definition: TaskDefinition,
-    start: boolean,
-    others: { without: ReadonlySet<string>; beside: readonly TaskDefinition[] } = { without: new Set(), beside: [] },
-  ): { event: TaskEvent | null; change: OrderChange; takesRoom: boolean } {
-    const known = this.#sitters.get(definition.id);
-    taskUser(definition.configuration.uid);
-    this.#damaged.refuse(definition.id);
-    const change = known ? changeOf(known.definition, definition) : 'new';
-    const life = known?.life ?? newTaskLife(this.#deps.clock.now());
-    const starts = start || (!known && definition.configuration.auto_start);
-    const event = eventOfOrder(life, { change, start: starts, version: definition.version });
-    const takesRoom = event !== null || known?.takesRoom === true;
-    if (takesRoom && (event !== null || change !== 'same'))
-      this.#checkFits(definition, new Set([...others.without, definition.id]), others.beside);
-    return { event, change, takesRoom };
+  /** What `put` would do; see there, and `TaskOrders.check`. */
+  check(...order: Parameters<TaskOrders['check']>): ReturnType<TaskOrders['check']> {
+    return this.#orders.check(...order);
   }
 
   /** Ends the task in order and forgets it, with its logs. Removing what is not there is fine, unless it was `expected`. */
-  async remove(id: string, expected?: ExpectedRevision): Promise<void> {
-    const sitter = this.#sitters.get(id);
-    checkRevision(expected, id, sitter?.revision ?? null);
-    if (!sitter) {
-      if (this.#damaged.has(id)) await this.#damaged.remove(id);
-      return;
-    }
-    let removal = this.#removing.get(id);
-    if (!removal) {
-      removal = this.#remove(sitter).finally(() => this.#removing.delete(id));
-      this.#removing.set(id, removal);
-    }
-    await removal;
+  remove(id: string, expected?: ExpectedRevision): Promise<void> {
+    return this.#orders.remove(id, expected);
   }
 
   act(id: string, action: 'start' | 'stop' | 'restart', by: string, expected?: ExpectedRevision): TaskStatus {
-    const sitter = this.#commanded(id, expected);
-    const why = `${action === 'stop' ? 'stopped' : `${action}ed`} by ${by}`;
-    if (action !== 'stop' && !sitter.takesRoom) this.#checkFits(sitter.definition, new Set([id]));
-    if (action === 'start') sitter.dispatch({ kind: 'start', why });
-    else if (action === 'stop') sitter.dispatch({ kind: 'stop', reason: 'user', why });
-    else sitter.dispatch({ kind: 'restart', reason: 'user', why });
-    return sitter.status();
+    return this.#orders.act(id, action, by, expected);
   }
 
   /** Sends a signal to a task's own process, or to all of its processes. Throws `conflict` when it does not run. */
-  signal(
-    id: string,
-    order: { signal: NodeJS.Signals; to: 'leader' | 'all'; by: string; expected?: ExpectedRevision | undefined },
-  ): TaskStatus {
-    const sitter = this.#commanded(id, order.expected);
-    const runs = sitter.held() !== null;
-    if (runs && order.to === 'all') sitter.signal(order.signal);
-    if (!runs || (order.to === 'leader' && !sitter.signalLeader(order.signal)))
-      throw new CerebroError('conflict', `"${id}" does not run; it is ${sitter.phase}: ${sitter.life.reason}`);
-    const message = `${order.signal} was sent to ${id}${order.to === 'all' ? ', all its processes,' : ''} by ${order.by}`;
-    this.#addEvent({ level: 'info', kind: 'task-signal', message, job: sitter.definition.job, copy: id, by: order.by });
-    return sitter.status();
+  signal(id: string, order: SignalOrder): TaskStatus {
+    return this.#orders.signal(id, order);
   }
 
   postMortems(id: string): RunEnd[] {
@@ -248,12 +202,7 @@ export class MachineSitter {
     return () => this.#listeners.delete(listener);
   }
 
-  async #remove(sitter: TaskSitter): Promise<void> {
-    sitter.dispatch({ kind: 'stop', reason: 'user', why: 'removed' });
-    await sitter.atRest();
-    // The daemon is ending, and has let go of a task that still runs: with its files the next one would lose it.
-    if (sitter.letGo) throw new CerebroError('unavailable', `"${sitter.id}" was not removed: the daemon is ending`);
-    await sitter.stop();
+  async #forget(sitter: TaskSitter): Promise<void> {
     await this.#files(sitter.id).remove();
     this.#sitters.delete(sitter.id);
     sitter.ring();
@@ -276,26 +225,6 @@ export class MachineSitter {
     );
   }
 
-  /** The task that a command is for. Throws when it is not there, is being removed, or is not as the caller believes. */
-  #commanded(id: string, expected: ExpectedRevision | undefined): TaskSitter {
-    this.#refuseWhileSuspended();
-    if (this.#removing.has(id)) throw new CerebroError('conflict', `"${id}" is being removed`);
-    const sitter = this.#sitter(id);
-    checkRevision(expected, id, sitter.revision);
-    return sitter;
-  }
-
-  #checkFits(definition: TaskDefinition, without: ReadonlySet<string>, beside: readonly TaskDefinition[] = []): void {
-    const { offered } = this.#deps;
-    if (offered !== undefined) checkFits(offered, definition, [...this.#takers(without), ...beside]);
-  }
-
-  /** Whoever reserves room. */
-  *#takers(without: ReadonlySet<string> = new Set()): Generator<TaskDefinition> {
-    for (const sitter of this.#sitters.values())
-      if (sitter.takesRoom && !without.has(sitter.id)) yield sitter.definition;
-  }
-
   get #tasksFolder(): string {
     return join(this.#deps.dataDir, 'tasks');
   }
@@ -304,9 +233,11 @@ export class MachineSitter {
     return new TaskFiles(join(this.#tasksFolder, taskFolderName(id)));
   }
 
-  #load(folder: string): void {
+  async #load(folder: string): Promise<void> {
     try {
-      const file = new TaskFiles(folder).load();
+      const files = new TaskFiles(folder);
+      if (files.isLeftOver()) return await files.discard();
+      const file = files.load();
       this.#sitters.set(file.definition.id, this.#newSitter(file.definition, file));
     } catch (error) {
       this.#damaged.add(folder, shortly(messageOf(error)));
@@ -383,11 +314,6 @@ export class MachineSitter {
     if (['stopped', 'stopping', 'exited', 'failed'].includes(sitter.phase)) return;
     const why = `nothing heard from the cluster sitter for ${leash} s: it may be started elsewhere, and must not run twice`;
     sitter.dispatch({ kind: 'stop', reason: 'leash', why });
-  }
-
-  #refuseWhileSuspended(): void {
-    if (this.#suspended)
-      throw new CerebroError('unavailable', 'this machine is being stopped and takes no more orders');
   }
 }
 

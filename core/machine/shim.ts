@@ -88,6 +88,7 @@ export class Shims {
   readonly #spares: Promise<Shim>[] = [];
   #refill: Timer | null = null;
   #stopped = true;
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(options: ShimsOptions) {
     if (options.folder.includes('\n'))
@@ -145,7 +146,14 @@ export class Shims {
     });
   }
 
+  /** A fork stops everything else here for milliseconds: there is one in each turn of the loop, so that requests get in between. */
+  #turnToFork(): Promise<void> {
+    this.#turn = this.#turn.then(() => new Promise((resolve) => setImmediate(resolve)));
+    return this.#turn;
+  }
+
   async #spawn(): Promise<Shim> {
+    await this.#turnToFork();
     const { env, ownStreams, clock, processes } = this.#options;
     const own = ownStreams ? ([1, 2] as const) : (['ignore', 'ignore'] as const);
     const shell = spawn('/bin/sh', [this.#script], {

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { basename, dirname, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
 import { CerebroError, messageOf, systemCode } from '../errors.ts';
@@ -23,6 +23,9 @@ const taskLife: z.ZodType<TaskLife> = z.object({
   suspended: z.boolean(),
   ending: z.object({ reason: endReason, sentence: z.string() }).nullable(),
 });
+
+/** How the folders of removed tasks begin; those of tasks never begin with a dot. */
+const REMOVED = '.removed-';
 
 const processId = z.object({ pid: z.number().int(), startTime: z.number() });
 
@@ -157,9 +160,23 @@ export class TaskFiles {
     }
   }
 
+  /** What a daemon has left that was killed while it made the folder of a new task, or removed that of an old one. */
+  isLeftOver(): boolean {
+    const there = (name: string): boolean => existsSync(join(this.folder, name));
+    return basename(this.folder).startsWith(REMOVED) || !(there('task.json') || there('runs'));
+  }
+
   /** Everything, at once; logs that lie elsewhere go one by one. */
   async remove(): Promise<void> {
+    if (!existsSync(this.folder)) return;
     for (const run of this.runs()) await this.#removeLogsElsewhere(run);
+    // In one step under a name that is no task's: a half of a folder would be taken for a damaged task.
+    const removed = join(dirname(this.folder), `${REMOVED}${randomUUID()}`);
+    renameSync(this.folder, removed);
+    await new TaskFiles(removed).discard();
+  }
+
+  async discard(): Promise<void> {
     await rm(this.folder, { recursive: true, force: true, maxRetries: 3 });
   }
 

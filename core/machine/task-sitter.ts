@@ -5,21 +5,17 @@ import { newTaskLife, stepTask, type TaskEvent, type TaskLife, type TaskStep } f
 import { messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
 import { canonical } from '../model/job.ts';
-import type { EndReason, LimitHold, RunEnd, TaskDefinition, TaskPhase, TaskStatus } from '../model/task.ts';
+import type { LimitHold, RunEnd, TaskDefinition, TaskPhase, TaskStatus } from '../model/task.ts';
 import type { HeldRun } from './dead-mans-switch.ts';
-import { lastLines } from './log-file.ts';
-import type { KeptLogs, LogKeeper, LogPlace } from './log-keeper.ts';
-import { LogTimes } from './log-times.ts';
+import type { LogKeeper } from './log-keeper.ts';
+import { PostMortems } from './post-mortems.ts';
 import { RunHealth } from './run-health.ts';
-import { readExitFile } from './shim.ts';
-import { exitOf, limitsOf, type RunEnding, TaskRun, type TaskRunDeps, type TaskRunHost } from './task-run.ts';
+import { RunLogs } from './run-logs.ts';
+import { limitsOf, type RunEnding, TaskRun, type TaskRunDeps, type TaskRunHost } from './task-run.ts';
 
-const LAST_LINES = 20;
 /** So many starts without a stable uptime between, and less than this since the last: it is not to be called ready. */
 const FLAPPING_STARTS = 6;
 const FLAPPING_MS = 5000;
-/** Of a task that ends again and again faster than its post-mortems are written, only so many are kept to be written. */
-const MAX_UNWRITTEN_ENDS = 50;
 /** Looking through all processes for what a run left behind takes milliseconds, which the start of the next run is not to wait for. */
 const SWEEP_AFTER_MS = 25;
 
@@ -43,15 +39,12 @@ export class TaskSitter {
   revision: number;
   #life: TaskLife;
   #run: TaskRun | null = null;
-  #lastEnd: RunEnd | null = null;
-  /** Ends whose post-mortems are not written yet. */
-  #ends: RunEnd[] = [];
+  readonly #postMortems: PostMortems;
   #backoff: Timer | null = null;
   #killTimer: Timer | null = null;
   #stopSignal: NodeJS.Signals | null = null;
   #health: RunHealth | null = null;
-  #logs: KeptLogs | null = null;
-  #times: LogTimes | null = null;
+  #logs: RunLogs | null = null;
   /** Limits that the present run comes near to. */
   readonly #warnings = new Map<string, string>();
   /** The walls of the run that ended last, for its post-mortem. */
@@ -76,9 +69,7 @@ export class TaskSitter {
     this.definition = definition;
     this.revision = state?.revision ?? 1;
     this.#life = state?.life ?? newTaskLife(deps.clock.now());
-    this.#ends = state?.ends ?? [];
-    if (this.#life.run > 0)
-      this.#lastEnd = deps.files.end(this.#life.run) ?? deps.files.end(this.#life.run - 1) ?? null;
+    this.#postMortems = new PostMortems(deps, state?.ends ?? [], this.#life.run);
   }
 
   get id(): string {
@@ -111,7 +102,7 @@ export class TaskSitter {
   /** Takes up what was left by an earlier daemon: adopts a living run, learns the end of one that ended, starts what should run. */
   async recover(): Promise<void> {
     const life = this.#life;
-    await this.#finishPostMortems();
+    await this.#postMortems.writeAll();
     if (life.phase === 'starting' || life.phase === 'running' || life.phase === 'stopping') {
       // A suspension that was cut short is over now: what ran is to run.
       if (life.suspended) this.#life = { ...life, suspended: false };
@@ -133,7 +124,7 @@ export class TaskSitter {
     if (step.life === before && step.effects.length === 0) return;
     this.#life = step.life;
     // With the new life, in one write: nobody else knows how that run has ended.
-    if (step.ended) this.#noteEnd(before, step.ended);
+    if (step.ended) this.#postMortems.note(before, step.ended, this.definition, this.#ended);
     this.save();
     this.#carryOut(before, step);
   }
@@ -151,7 +142,7 @@ export class TaskSitter {
       : { life: before, effects: [] };
     const differs = canonical(definition) !== canonical(this.definition);
     const revision = differs ? this.revision + 1 : this.revision;
-    this.#deps.files.order({ definition, revision, life: step.life, ends: this.#ends });
+    this.#deps.files.order({ definition, revision, life: step.life, ends: [...this.#postMortems.unwritten] });
     this.definition = definition;
     this.revision = revision;
     this.#life = step.life;
@@ -230,7 +221,6 @@ export class TaskSitter {
     this.#disarmBackoff();
     this.#killTimer?.cancel();
     this.#health?.stop();
-    this.#times?.stop();
     this.#logs?.stop();
     const run = this.#run;
     if (run) {
@@ -274,7 +264,7 @@ export class TaskSitter {
       warnings: [...this.#warnings.values()],
       health: this.#health?.condition ?? null,
       logs: this.#logs?.condition ?? null,
-      lastEnd: this.#lastEnd,
+      lastEnd: this.#postMortems.last,
     };
   }
 
@@ -282,7 +272,7 @@ export class TaskSitter {
   save(): void {
     try {
       const { definition, revision } = this;
-      this.#deps.files.save({ definition, revision, life: this.#life, ends: this.#ends });
+      this.#deps.files.save({ definition, revision, life: this.#life, ends: [...this.#postMortems.unwritten] });
       this.#saveFailed = false;
     } catch (error) {
       if (this.#saveFailed) return;
@@ -321,23 +311,8 @@ export class TaskSitter {
   }
 
   #keepLogs(run: number): void {
-    const { files, logKeeper } = this.#deps;
-    const places = (['stdout', 'stderr'] as const).flatMap((stream) => files.logPlace(run, stream) ?? []);
     this.#logs?.stop();
-    this.#logs = places.length > 0 ? logKeeper.keep(places, this.definition.configuration.logs.max_bytes) : null;
-    this.#times?.stop();
-    this.#times = places.length > 0 ? this.#timesOf(run, places) : null;
-    this.#times?.start();
-  }
-
-  #timesOf(run: number, places: readonly LogPlace[]): LogTimes {
-    const { files, logKeeper, clock } = this.#deps;
-    const end = (stream: 'stdout' | 'stderr'): number => {
-      const place = files.logPlace(run, stream);
-      return (place && logKeeper.log(place).end()) ?? 0;
-    };
-    const ends = (): { stdout: number; stderr: number } => ({ stdout: end('stdout'), stderr: end('stderr') });
-    return new LogTimes({ path: files.timesPath(run), logs: places.map(({ path }) => path), ends, clock });
+    this.#logs = RunLogs.begin(this.#deps, run, this.definition.configuration.logs.max_bytes);
   }
 
   /** One at a time: a task that ends at once, again and again, must not pile up sweepers that all look at the same folders. */
@@ -447,8 +422,6 @@ export class TaskSitter {
     this.#killTimer = null;
     this.#health?.stop();
     this.#health = null;
-    this.#times?.stop();
-    this.#times = null;
     this.#logs?.stop();
     this.#logs = null;
     this.#warnings.clear();
@@ -508,71 +481,13 @@ export class TaskSitter {
   #report(before: TaskLife, step: TaskStep): void {
     const { life } = step;
     if (step.ended) {
-      this.#writePostMortem(before.run);
+      this.#track(this.#postMortems.write(before.run).then(() => this.#changed()));
       const expected = ['user', 'deploy'].includes(step.ended.reason) || life.phase === 'exited';
       this.#event(expected ? 'info' : 'warn', 'task-ended', `${this.id} run ${before.run}: ${life.reason}`);
     } else if (life.phase === 'running' && before.phase !== 'running') {
       this.#event('info', 'task-running', `${this.id} runs as pid ${this.#run?.pid ?? '?'} (run ${life.run})`);
     } else if (life.phase !== before.phase && life.phase !== 'starting') {
       this.#event('info', `task-${life.phase}`, `${this.id}: ${life.reason}`);
-    }
-  }
-
-  #noteEnd(before: TaskLife, ended: { reason: EndReason; sentence: string }): void {
-    const { files, clock } = this.#deps;
-    const known = files.run(before.run) !== undefined;
-    const status = known ? readExitFile(join(files.runFolder(before.run), 'exit')) : undefined;
-    const exit = status === undefined ? { code: null, signal: null } : exitOf(status);
-    const enclosure = this.#ended;
-    const account = enclosure?.account();
-    const end: RunEnd = {
-      run: before.run,
-      reason: ended.reason,
-      sentence: ended.sentence,
-      code: exit.code,
-      signal: exit.signal ?? null,
-      startedAt: iso(before.startedAt ?? before.since),
-      endedAt: iso(clock.now()),
-      enforcer: enclosure?.enforcer ?? '',
-      memLimitBytes: limitsOf(this.definition.configuration).memBytes,
-      peakMemBytes: account?.peakMemBytes ?? 0,
-      cpuSeconds: account?.cpuSeconds ?? 0,
-      throttledSeconds: account?.throttledSeconds ?? 0,
-      oomKills: account?.oomKills ?? 0,
-      restarts: before.totalRestarts,
-      lastLines: [],
-    };
-    this.#lastEnd = end;
-    if (known) this.#ends = [...this.#ends, end].slice(-MAX_UNWRITTEN_ENDS);
-  }
-
-  /** The lines are read and the record written after the new run was started: nobody waits for them. */
-  #writePostMortem(run: number): void {
-    const end = this.#ends.find((one) => one.run === run);
-    if (!end) return;
-    this.#track(this.#finishPostMortem(end).then(() => this.#changed()));
-  }
-
-  async #finishPostMortem(end: RunEnd): Promise<void> {
-    const { files, logKeeper, logger } = this.#deps;
-    try {
-      for (const stream of ['stderr', 'stdout'] as const) {
-        const place = files.logPlace(end.run, stream);
-        if (place && end.lastLines.length === 0) end.lastLines = await lastLines(logKeeper.log(place), LAST_LINES);
-      }
-      files.endRun(end);
-      this.#ends = this.#ends.filter((one) => one !== end);
-    } catch (error) {
-      // It stays among those that are not written, for the next daemon.
-      logger.error({ task: this.id, err: error }, 'a post-mortem could not be written');
-    }
-  }
-
-  /** Those that an earlier daemon had no time to write. */
-  async #finishPostMortems(): Promise<void> {
-    for (const end of this.#ends) {
-      await this.#finishPostMortem(end);
-      if (end.run >= (this.#lastEnd?.run ?? 0)) this.#lastEnd = end;
     }
   }
 

@@ -110,7 +110,9 @@ export class DynSession {
     const answer = await this.#settled('POST', 'Session/', { customer_name, user_name, password }, until);
     if (answer.kind === 'ok') {
       this.#refused = null;
-      return loginData.parse(answer.data).token;
+      const data = loginData.safeParse(answer.data);
+      if (data.success) return data.data.token;
+      throw new CerebroError('unavailable', `Dyn logged in ${who} and gave no token`);
     }
     if (answer.kind !== 'session-over' && answer.kind !== 'denied' && answer.kind !== 'invalid')
       throw new CerebroError(

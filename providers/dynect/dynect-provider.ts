@@ -113,7 +113,7 @@ async function read(call: Call, zone: string, name: string): ReturnType<typeof r
 }
 
 async function readAll(call: Call, zone: string, name: string) {
-  const data = await call('GET', `AllRecord/${zone}/${name === zone ? '' : `${name}/`}?detail=Y`);
+  const data = await call('GET', `AllRecord/${zone}/${name === zone ? '' : `${encodeURIComponent(name)}/`}?detail=Y`);
   try {
     return readDynRecords(data);
   } catch (error) {

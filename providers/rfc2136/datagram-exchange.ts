@@ -60,7 +60,7 @@ async function exchangeAt<T>({ address, family }: LookupAddress, port: number, e
       socket.on('message', (received) => {
         const taken = take(received);
         if ('answer' in taken) resolve(taken.answer);
-        else last = taken.ignored;
+        else last = `${taken.ignored}, and no other came`;
       });
       // Connected, so that only the server's own answers come in, and a closed port is said at once.
       socket.connect(port, address, (error?: Error) => (error ? reject(error) : send()));

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { type Answer, decode, type RecordType } from 'dns-packet';
 import type { Clock } from '../../core/contracts/clock.ts';
-import { CerebroError, messageOf } from '../../core/errors.ts';
+import { CerebroError, messageOf, systemCode } from '../../core/errors.ts';
 import { exchangeDatagrams, type Taken } from './datagram-exchange.ts';
 import { MessageWriter, OPCODE, readHead } from './dns-message.ts';
 import { exchangeStream } from './stream-exchange.ts';
@@ -123,13 +123,12 @@ export class DnsClient {
       const head = readHead(received);
       if (!head.isAnswer || head.id !== request.id) return { ignored: 'it answered something else' };
       const verdict = request.check.take(received);
-      if (verdict.kind === 'bad')
-        return { ignored: `its answer cannot be believed (${verdict.reason}) and no other came` };
+      if (verdict.kind === 'bad') return { ignored: `its answer cannot be believed (${verdict.reason})` };
       if (verdict.kind === 'unsigned' && head.rcode === 0)
-        return { ignored: 'its answer cannot be believed (it is not signed) and no other came' };
+        return { ignored: 'its answer cannot be believed (it is not signed)' };
       return { answer: replyOf(head, verdict, readRecords) };
     } catch (error) {
-      return { ignored: `its answer cannot be read (${messageOf(error)}) and no other came` };
+      return { ignored: `its answer cannot be read (${messageOf(error)})` };
     }
   }
 
@@ -138,7 +137,8 @@ export class DnsClient {
       return await exchange;
     } catch (error) {
       const { host, port } = this.#server;
-      throw new CerebroError('unavailable', `no answer from the DNS server ${host} port ${port}: ${messageOf(error)}`, {
+      const why = reasonOf(error);
+      throw new CerebroError('unavailable', `no answer from the DNS server ${host} port ${port}: ${why}`, {
         cause: error,
       });
     }
@@ -164,8 +164,17 @@ function replyOf(
 
 /** By TCP there is nobody else to wait for: what cannot be believed is the end of it. */
 function believed(taken: Taken<DnsReply>): DnsReply {
-  if ('ignored' in taken) throw new Error(taken.ignored.replace(/ and no other came$/, ''));
+  if ('ignored' in taken) throw new Error(taken.ignored);
   return taken.answer;
+}
+
+/** What the system's errors mean here. */
+function reasonOf(error: unknown): string {
+  const code = systemCode(error);
+  if (code === 'ECONNREFUSED') return `nothing listens there (${code})`;
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `its name has no address (${code})`;
+  // The error for several addresses that all failed has no message.
+  return messageOf(error) || (code ?? 'no connection');
 }
 
 function isCut(message: Buffer): boolean {

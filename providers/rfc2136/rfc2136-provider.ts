@@ -1,139 +1,71 @@
 import { join } from 'node:path';
 import type { Clock } from '../../core/contracts/clock.ts';
-import { foreignSets, judgeSet, type WantedSet, wantedSets } from '../../core/contracts/dns-batch.ts';
 import type { DnsChange, DnsProvider, DnsRecordSet } from '../../core/contracts/dns-provider.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import { CerebroError } from '../../core/errors.ts';
-import { DnsClient, type DnsServer } from './dns-client.ts';
 import { KnownNames } from './known-names.ts';
-import { isStale, RCODE, refusal } from './refusal.ts';
 import type { Config } from './schema.ts';
-import { readTsigKey } from './tsig-key.ts';
-import { updateMessages } from './update-messages.ts';
-import { ZoneReader } from './zone-reader.ts';
+import { UpdateServer } from './update-server.ts';
 
-/** How often a batch is made anew because somebody else changed its sets meanwhile. */
-const ROUNDS = 3;
+/** Which server has a zone, as it was found last; more than anybody has. */
+const MAX_ZONES = 1000;
 
-/** Keeps records in the zones of any server that takes dynamic updates (RFC 2136), signed with TSIG (RFC 8945). */
+/** Keeps records in the zones of one or several servers that take dynamic updates. */
 export class Rfc2136Provider implements DnsProvider {
   readonly name = 'rfc2136';
   readonly maxValues: number;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #config: Config;
+  readonly #servers: readonly UpdateServer[];
   readonly #known: KnownNames;
-  #open: { client: DnsClient; server: DnsServer; reader: ZoneReader } | null = null;
+  readonly #serverOf = new Map<string, UpdateServer>();
 
   constructor(services: { clock: Clock; logger: Logger; dataDir: string }, config: Config) {
-    this.#clock = services.clock;
-    this.#logger = services.logger;
-    this.#config = config;
     this.#known = new KnownNames(join(services.dataDir, 'dns-rfc2136', 'names'));
-    this.maxValues = config.max_values;
+    this.#servers = config.servers.map((server) => new UpdateServer(services, server, this.#known));
+    this.maxValues = Math.min(...config.servers.map((server) => server.max_values));
   }
 
-  /** Reads the key. The server is not asked: one that is down delays names, nothing else. */
+  /** Reads keys and known names. Nobody is asked yet: a server that is down delays names, nothing else. */
   async start(): Promise<void> {
-    if (this.#open) return;
-    const { server: host, port, transport, timeout } = this.#config;
-    const server = { host, port, transport, timeoutMs: timeout * 1000, key: readTsigKey(this.#config, this.#logger) };
     this.#known.load();
-    const client = new DnsClient(this.#clock, server);
-    this.#open = { client, server, reader: new ZoneReader(client, server, this.#known, this.#clock, this.#logger) };
+    for (const server of this.#servers) server.start();
   }
 
   async stop(): Promise<void> {
-    this.#open?.client.close();
-    this.#open = null;
+    for (const server of this.#servers) server.stop();
   }
 
+  /** Throws while any server does not answer: it may be the one that has the longest zone. */
   async zoneOf(name: string): Promise<string | null> {
-    const zone = await this.#started().reader.zoneOf(name);
-    const { zones } = this.#config;
-    return zone === null || zones === undefined || zones.includes(zone) ? zone : null;
+    return (await this.#find(name))?.zone ?? null;
   }
 
   async list(name: string): Promise<DnsRecordSet[]> {
-    const zone = await this.zoneOf(name);
-    return zone === null ? [] : this.#started().reader.list(zone, name);
+    const found = await this.#find(name);
+    return found ? found.server.list(found.zone, name) : [];
   }
 
-  /**
-   * Sends the whole batch at once, with what the caller believes as its prerequisites, so that of two writers one wins. Where
-   * one does not hold, it looks which changes are there already, leaves them out and sends the rest.
-   */
   async apply(zone: string, changes: readonly DnsChange[]): Promise<void> {
-    if (this.#config.zones?.includes(zone) === false)
-      throw new CerebroError('forbidden', `${zone} is not among the zones that plugins.json lets Cerebro write`);
-    const wanted = wantedSets(zone, changes, this.maxValues);
-    const names = wanted.map((set) => set.name);
-    this.#known.add(names);
-    await this.#make(zone, wanted);
-    // Somebody who listed meanwhile may have found nothing there yet, and forgotten it.
-    this.#known.add(names);
+    await (await this.#serverFor(zone)).apply(zone, changes);
   }
 
-  async #make(zone: string, wanted: readonly WantedSet[]): Promise<void> {
-    let due = wanted;
-    for (let round = 0; round < ROUNDS && due.length > 0; round++) {
-      if (await this.#update(zone, due)) return this.#confirm(zone, due);
-      due = await this.#stillDue(zone, due);
-    }
-    if (due.length > 0) throw foreignSets(due, `somebody changes them on ${this.#config.server} at the same time`);
+  async #serverFor(zone: string): Promise<UpdateServer> {
+    const [only, ...others] = this.#servers;
+    if (only && others.length === 0) return only;
+    const known = this.#serverOf.get(zone);
+    if (known) return known;
+    const found = await this.#find(zone);
+    if (found?.zone === zone) return found.server;
+    throw new CerebroError('invalid', `none of the DNS servers of rfc2136 has a zone ${zone} that Cerebro may write`);
   }
 
-  /** Whether it was done; false: something is not as believed, and nothing of that message was done. */
-  async #update(zone: string, due: readonly WantedSet[]): Promise<boolean> {
-    const { client, server, reader } = this.#started();
-    for (const message of updateMessages(zone, due)) {
-      const reply = await client.update(message);
-      if (isStale(reply)) return false;
-      if (reply.rcode === RCODE.NOERROR) continue;
-      // PowerDNS says no more than REFUSED for a record beside a CNAME.
-      const aliased = reply.rcode === RCODE.REFUSED && reply.signed ? await reader.aliased(due) : [];
-      if (aliased.length > 0) throw this.#besideAlias(aliased);
-      throw refusal(reply, `changes of ${zone}`, server, this.#clock.now());
-    }
-    return true;
-  }
-
-  /** The changes that are not there yet, with what is there now as what is believed. Throws `conflict` for what is somebody else's. */
-  async #stillDue(zone: string, sets: readonly WantedSet[]): Promise<WantedSet[]> {
-    const there = await this.#started().reader.look(zone, sets);
-    const foreign = sets.filter((set, n) => judgeSet(set, there[n] ?? null) === 'foreign');
-    if (foreign.length > 0)
-      throw foreignSets(
-        foreign,
-        `${this.#config.server} has something else there than Cerebro made, so it was left alone`,
-      );
-    return sets.flatMap((set, n) =>
-      judgeSet(set, there[n] ?? null) === 'due' ? [{ ...set, was: there[n]?.values ?? null }] : [],
-    );
-  }
-
-  /** A server may say that all is well and have done nothing: BIND and Knot pass over an A record beside a CNAME in silence. */
-  async #confirm(zone: string, sets: readonly WantedSet[]): Promise<void> {
-    const { reader } = this.#started();
-    const wrong = await reader.differing(zone, sets);
-    if (wrong.length === 0) return;
-    const aliased = await reader.aliased(wrong);
-    if (aliased.length > 0) throw this.#besideAlias(aliased);
-    throw foreignSets(
-      wrong,
-      `${this.#config.server} took the change, and has something else there now: somebody else writes there`,
-    );
-  }
-
-  #besideAlias(sets: readonly WantedSet[]): CerebroError {
-    return foreignSets(
-      sets,
-      `a CNAME stands there on ${this.#config.server}, and nothing can stand beside a CNAME: remove it`,
-    );
-  }
-
-  #started(): { client: DnsClient; server: DnsServer; reader: ZoneReader } {
-    if (!this.#open) throw new CerebroError('unavailable', 'the DNS provider rfc2136 is not running');
-    return this.#open;
+  async #find(name: string): Promise<{ zone: string; server: UpdateServer } | null> {
+    const found = await Promise.all(this.#servers.map(async (server) => ({ server, zone: await server.zoneOf(name) })));
+    const [best] = found
+      .flatMap(({ server, zone }) => (zone === null ? [] : [{ server, zone }]))
+      .sort((a, b) => b.zone.length - a.zone.length);
+    if (!best) return null;
+    if (this.#serverOf.size >= MAX_ZONES) this.#serverOf.clear();
+    this.#serverOf.set(best.zone, best.server);
+    return best;
   }
 }

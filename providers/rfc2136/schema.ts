@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
-export const config = z
+const server = z
   .strictObject({
     /** Address or name of the zone's primary server. */
-    server: z.string().min(1),
+    host: z.string().min(1),
     port: z.number().int().min(1).max(65_535).default(53),
     /** A file with the TSIG key, as `tsig-keygen` writes it, or one line `algorithm:name:secret`. */
     key_file: z.string().min(1).optional(),
@@ -24,4 +24,10 @@ export const config = z
   .refine((value) => (value.key_file === undefined) !== (value.key_env === undefined), {
     message: 'needs either key_file or key_env: where the TSIG key is',
   });
+export type ServerConfig = z.infer<typeof server>;
+
+export const config = z.strictObject({
+  /** Of those that have a zone for a name, the one with the longest keeps it; of equals, the first. */
+  servers: z.array(server).min(1),
+});
 export type Config = z.infer<typeof config>;

@@ -122,6 +122,12 @@ export class DnsFixture {
     return this;
   }
 
+  single(): this {
+    const job = this.cluster.jobs.get('web');
+    if (job) this.cluster.jobs.set('web', { ...job, spec: { ...job.spec, singleton: true } });
+    return this;
+  }
+
   byTurns(): this {
     const job = this.cluster.jobs.get('web');
     const schedule = { cron: ['0 * * * *'], time_zone: 'UTC', overlap: 'skip' as const };

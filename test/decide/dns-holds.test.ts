@@ -56,6 +56,30 @@ t.test('the last that answers does not end before another does, for a while', as
   t.same(dns.holds(), []);
 });
 
+t.test('the last of a job that may not run twice waits for no other: there is none before it has ended', async (t) => {
+  const dns = web({ 'local-a': 1 }).running('web.1', 'local-a-1');
+  dns.single();
+  dns.settle();
+  dns.setCopy('web.1', { wanted: 'stop' });
+  dns.settle();
+  dns.now += 30_000;
+  t.same(dns.holds(), []);
+});
+
+t.test('a restart that was asked for is held like an update, and over when its machine was told', async (t) => {
+  const dns = two();
+  dns.setCopy('web.1', { generation: 1 });
+  dns.settle();
+  t.same(dns.answers()['local-a.web.test'], ['10.0.0.2']);
+  t.same(dns.holds(), ['web.1']);
+  dns.setCopy('web.1', { taskGeneration: 1 });
+  dns.settle();
+  t.same(dns.answers()['local-a.web.test'], ['10.0.0.2'], 'not before its machine reports that one');
+  dns.task('web.1', { generation: 1 });
+  dns.settle();
+  t.same(dns.answers()['local-a.web.test'], ['10.0.0.1', '10.0.0.2']);
+});
+
 t.test('no longer than the TTL and the patience, whatever its provider does', async (t) => {
   const dns = two();
   dns.setCopy('web.1', { wanted: 'stop' });

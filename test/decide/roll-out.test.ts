@@ -46,6 +46,21 @@ golden(
   ['start web.2 on local-a-2: "web" wants 2 in local-a'],
 );
 
+t.test('a job with names has its time to leave them beside its deadline', async (t) => {
+  const late = (seconds: number, names: object): string[] => {
+    const fixture = two()
+      .rolling('web', 1000)
+      .copy('web.1', 'local-a-1', { changedAt: NOW - seconds * 1000 }, flapping);
+    fixture.copy('web.2', 'local-a-2', { version: 1 });
+    const job = fixture.jobs.get('web');
+    if (job) fixture.jobs.set('web', { ...job, spec: { ...job.spec, ...names } });
+    return planSentences(planCluster({ ...fixture.snapshot(), dnsWaitMs: 60_000 }));
+  };
+  t.same(late(61, { dns_basename: 'web.test' }), []);
+  t.match(late(61, {}), [/has failed/]);
+  t.match(late(121, { dns_basename: 'web.test' }), [/has failed/]);
+});
+
 golden(
   'a copy that is not ready in time takes the version back to the last one that was well',
   two()

@@ -102,6 +102,8 @@ t.test(`${ROUNDS} times kill -9 under load: no orphan, no double, no lost exit c
     await Promise.all(workers);
     await daemon.start();
     const tasks = await daemon.tasks();
+    const { damaged } = await daemon.call<{ damaged: Record<string, string> }>('GET', '/api/v1/machine');
+    if (Object.keys(damaged).length > 0) t.fail(`round ${round}: damaged are ${JSON.stringify(damaged)}`);
     for (const [id, wish] of promised) {
       if (wish === 'run' && !tasks.has(id)) t.fail(`round ${round}: ${id} was taken, and is lost`);
       if (wish === 'run' && tasks.get(id)?.run === 0) t.fail(`round ${round}: ${id} was to be started, and nobody has`);

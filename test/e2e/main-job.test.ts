@@ -242,7 +242,12 @@ t.test('the main job, on the embedded default', async (t) => {
       ['a zone that nobody serves', job({ 'aws-us-west-2a': 1 }), /no provider serves this zone/],
       ['a zone that the provider has not', job({ 'local-z': 1 }), /"local" does not serve/],
       ['a recipe that is not there', recipe('./nowhere.ts'), /there is no file/],
-      ['a recipe that nobody knows', recipe('mystartup.recipes.deploy'), /no recipe loader knows/],
+      [
+        'a recipe that is not there in Python',
+        recipe('mystartup.recipes.deploy'),
+        /there is no Python module mystartup/,
+      ],
+      ['a recipe that nobody knows', recipe('mystartup'), /no recipe loader knows|cannot be used/],
       ['a copy that fits on no machine', job({ 'local-a': 1 }).replace('cpu: 1', 'cpu: 99'), /no machine type/],
       ['a link to nobody', `${job({ 'local-a': 1 })}linked_job: nobody\n`, /there is no job "nobody"/],
       [

@@ -1,3 +1,5 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type TaskFile, TaskFiles } from '../../core/machine/task-files.ts';
 import { eventually } from '../suites/eventually.ts';
@@ -108,7 +110,6 @@ t.test('a signal goes to the task, or to all its processes, and is no stop', asy
     command: `trap 'echo parent' USR1; ${child} echo up; while :; do sleep 0.05; done`,
   });
   const heard = async (): Promise<string> => {
-    const { readFileSync } = await import('node:fs');
     return readFileSync(machine.sitter.log('ears', 'stdout').log(1)?.path ?? '', 'utf8');
   };
   await machine.phase('ears', 'running');
@@ -160,4 +161,22 @@ t.test('an end is never on disk without its exit code, wherever the daemon was k
     ],
   );
   t.match(machine.task('job').lastEnd, { code: 7 });
+});
+
+t.test('what a daemon left that was killed while it added or removed a task is no damaged task', async (t) => {
+  const machine = await withMachine(t);
+  await machine.add('web', { command: 'exec sleep 1000' });
+  await machine.phase('web', 'running');
+  await machine.letGo();
+  const tasks = join(machine.folder, 'tasks');
+  mkdirSync(join(tasks, 'begun'));
+  writeFileSync(join(tasks, 'begun', 'task.json.new'), '{"defin');
+  mkdirSync(join(tasks, '.removed-1', 'runs', '1'), { recursive: true });
+  await machine.start();
+  t.same([...machine.sitter.damaged()], []);
+  t.same(readdirSync(tasks), ['web']);
+  await machine.add('begun', { command: 'exec sleep 1000' });
+  await machine.phase('begun', 'running');
+  await machine.sitter.remove('begun');
+  t.same(readdirSync(tasks), ['web']);
 });

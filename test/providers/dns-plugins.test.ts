@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import type { PluginServices } from '../../core/define-plugin.ts';
 import { createPlugins, loadPlugins, pluginsFor } from '../../core/engine/load-plugins.ts';
+import { noIdentities } from '../../core/engine/no-identities.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
@@ -12,7 +13,8 @@ import { silentLogger } from '../fakes/silent-logger.ts';
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-dns-plugins-'));
 t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 
-const rfc2136 = { server: '127.0.0.1', key_file: 'k' };
+const server = { host: '127.0.0.1', key_file: 'k' };
+const rfc2136 = { servers: [server] };
 const dynect = { customer_name: 'c', user_name: 'u', password_env: 'P' };
 
 function list(configs: Record<string, object>): string {
@@ -32,6 +34,8 @@ t.test('the providers load from plugins.json, and creating them touches nothing'
     logger: silentLogger,
     processes: new ProcTable(),
     dataDir: join(folder, 'nothing-here'),
+    tasksGroup: '',
+    identities: noIdentities,
     recipePath: [],
     selfCommand: [],
   };
@@ -50,13 +54,21 @@ t.test('the providers load from plugins.json, and creating them touches nothing'
 });
 
 const refused: [what: string, configs: Record<string, object>, sentence: RegExp][] = [
-  ['no key', { rfc2136: { server: 's' } }, /"dns-rfc2136": config: needs either key_file or key_env/],
-  ['two keys', { rfc2136: { ...rfc2136, key_env: 'K' } }, /needs either key_file or key_env/],
-  ['a secret in the list', { rfc2136: { ...rfc2136, key: 'hunter2' } }, /config\.key: unknown key/],
+  [
+    'no key',
+    { rfc2136: { servers: [{ host: 's' }] } },
+    /"dns-rfc2136": config\.servers\.0: needs either key_file or key_env/,
+  ],
+  ['two keys', { rfc2136: { servers: [{ ...server, key_env: 'K' }] } }, /needs either key_file or key_env/],
+  [
+    'a secret in the list',
+    { rfc2136: { servers: [{ ...server, key: 'hunter2' }] } },
+    /config\.servers\.0\.key: unknown key/,
+  ],
   [
     'a zone with a final dot',
-    { rfc2136: { ...rfc2136, zones: ['a.test.'] } },
-    /config\.zones\.0: .*without the final dot/,
+    { rfc2136: { servers: [{ ...server, zones: ['a.test.'] }] } },
+    /config\.servers\.0\.zones\.0: .*without the final dot/,
   ],
   ['no user', { dynect: { ...dynect, user_name: '' } }, /config\.user_name/],
   ['a password in the list', { dynect: { ...dynect, password: 'hunter2' } }, /config\.password: unknown key/],

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -20,9 +20,9 @@ const anyKey = join(folder, 'any.key');
 writeFileSync(anyKey, `hmac-sha256:any:${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o600 });
 
 async function started(t: Test, port: number, options: object = {}): Promise<Rfc2136Provider> {
-  const all = { server: '127.0.0.1', port, key_file: anyKey, timeout: 30, ...options };
+  const all = { host: '127.0.0.1', port, key_file: anyKey, timeout: 30, ...options };
   const services = { clock: new SystemClock(), logger: silentLogger, dataDir: folder };
-  const provider = new Rfc2136Provider(services, config.parse(all));
+  const provider = new Rfc2136Provider(services, config.parse({ servers: [all] }));
   t.teardown(() => provider.stop());
   await provider.start();
   return provider;
@@ -33,6 +33,32 @@ async function relay(t: Test, port: number): Promise<DatagramRelay> {
   await made.start();
   t.teardown(() => made.stop());
   return made;
+}
+
+/** What is open and is closed after each test. */
+let ends: (() => Promise<void>)[] = [];
+
+async function closeAll(): Promise<void> {
+  const all = ends;
+  ends = [];
+  for (const end of all) await end();
+}
+t.afterEach(closeAll);
+
+async function listen(onConnection: (socket: Socket) => void = () => undefined): Promise<number> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('error', () => socket.destroy());
+    onConnection(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  ends.push(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const address = server.address();
+  return typeof address === 'object' && address ? address.port : 0;
 }
 
 /** The last byte of a signed answer's MAC is before its id, error and length of other data. */
@@ -90,10 +116,13 @@ t.test('a server is found by its name; a name that is none is said so', async (t
   const silent = await relay(t, 9);
   silent.onRequest = () => [];
   silent.answer = (request) => [unsigned(request, 5)];
-  const named = await started(t, silent.port, { server: 'localhost' });
+  const named = await started(t, silent.port, { host: 'localhost' });
   t.equal(await named.zoneOf(zone), null);
-  const nobody = await started(t, silent.port, { server: 'no such name' });
-  t.match(await refusal(nobody.zoneOf(zone)), { code: 'unavailable', message: /server no such name port \d+: / });
+  const nobody = await started(t, silent.port, { host: 'no such name' });
+  t.match(await refusal(nobody.zoneOf(zone)), {
+    code: 'unavailable',
+    message: /server no such name port \d+: its name has no address/,
+  });
 });
 
 t.test('a server that is silent is unavailable, and stopping does not wait for it', async (t) => {
@@ -113,15 +142,24 @@ t.test('a server that is silent is unavailable, and stopping does not wait for i
 });
 
 t.test('a server that accepts and says nothing, by TCP', async (t) => {
-  const server = await listen(t);
+  const server = await listen();
   const provider = await started(t, server, { transport: 'tcp', timeout: 0.5 });
   const { code, message } = await refusal(provider.zoneOf(zone));
   t.equal(code, 'unavailable');
   t.match(message, /did not answer within 0\.5 s/);
 });
 
+t.test('a port that nobody listens on is said so, by UDP and TCP', async (t) => {
+  const port = await listen();
+  await closeAll();
+  for (const transport of ['udp', 'tcp']) {
+    const provider = await started(t, port, { transport });
+    t.match(await refusal(provider.zoneOf(zone)), { code: 'unavailable', message: /nothing listens there/ });
+  }
+});
+
 t.test('a server that hangs up, by TCP', async (t) => {
-  const server = await listen(t, (socket) => socket.destroy());
+  const server = await listen((socket) => socket.destroy());
   const provider = await started(t, server, { transport: 'tcp' });
   t.equal((await refusal(provider.zoneOf(zone))).code, 'unavailable');
 });
@@ -144,19 +182,3 @@ t.test('answers without a signature are at most a refusal', async (t) => {
     t.match(refused.message, sentence);
   }
 });
-
-async function listen(t: Test, onConnection: Parameters<typeof createServer>[1] = () => undefined): Promise<number> {
-  const sockets = new Set<{ destroy(): void }>();
-  const server: Server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => socket.destroy());
-    onConnection?.(socket);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(async () => {
-    for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => server.close(resolve));
-  });
-  const address = server.address();
-  return typeof address === 'object' && address ? address.port : 0;
-}

@@ -40,8 +40,8 @@ for (const kind of [bind, knot, powerDns]) {
       options: object = {},
       clock: Clock = new SystemClock(),
     ): Promise<Rfc2136Provider> => {
-      const all = { server: server.host, port: server.port, key_file: server.keyFile, timeout: 30, ...options };
-      const made = new Rfc2136Provider({ clock, logger: silentLogger, dataDir }, config.parse(all));
+      const all = { host: server.host, port: server.port, key_file: server.keyFile, timeout: 30, ...options };
+      const made = new Rfc2136Provider({ clock, logger: silentLogger, dataDir }, config.parse({ servers: [all] }));
       t.teardown(() => made.stop());
       await made.start();
       return made;
@@ -98,6 +98,26 @@ for (const kind of [bind, knot, powerDns]) {
       const made = await provider(t, { zones: ['other.test'] });
       t.equal(await made.zoneOf(`a.${zone}`), null);
       t.equal((await refusal(made.apply(zone, [put(`a.${zone}`, 'A', ['192.0.2.1'])]))).code, 'forbidden');
+    });
+
+    await t.test('of writers who want to change the same set at once, one wins', async (t) => {
+      const writers = await Promise.all([1, 2, 3, 4].map(() => provider(t)));
+      const name = `fought-for.${zone}`;
+      await writers[0]?.apply(zone, [put(name, 'A', ['192.0.2.100'])]);
+      const codes = await Promise.all(
+        writers.map(async (writer, n) => {
+          const mine = [put(name, 'A', [`192.0.2.${n}`], ['192.0.2.100']), put(`${n}.${name}`, 'A', ['192.0.2.1'])];
+          return (await refusal(writer.apply(zone, mine))).code;
+        }),
+      );
+      t.equal(codes.filter((code) => code === 'conflict').length, 3);
+      const winner = codes.findIndex((code) => code !== 'conflict');
+      t.same(
+        (await server.dig(name, 'A')).map(({ value }) => value),
+        [`192.0.2.${winner}`],
+      );
+      // What the others wanted beside it was not done either.
+      for (const n of writers.keys()) t.equal((await server.dig(`${n}.${name}`, 'A')).length, n === winner ? 1 : 0);
     });
 
     await t.test('an A record beside a CNAME', async (t) => {

@@ -3,7 +3,7 @@ import { ZONES } from './cloud.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 /** Jobs that people know. Each keeps its nature, whatever else they change about it. */
-export const PLAIN = ['web', 'api', 'db', 'batch', 'tick', 'lone'] as const;
+export const PLAIN = ['web', 'web', 'api', 'db', 'batch', 'tick', 'lone', 'lone'] as const;
 /** Followers, each with its leader: a chain, and two of one leader. */
 export const LINKED: readonly (readonly [string, string])[] = [
   ['log', 'web'],

@@ -57,7 +57,7 @@ export class PlacementLaws implements Law {
       (copy) => copy.job === job.name && copy.zone === placed.zone && copy.run === placed.run,
     );
     // What has done its part of a run is not done again, wherever its machine has gone.
-    const have = same.filter((copy) => copy.outcome !== null || this.#stays(copy)).length;
+    const have = same.filter((copy) => (copy.outcome !== null && copy.wanted === 'run') || this.#stays(copy)).length;
     if (have <= wanted) return;
     const sentence = `"${job.name}" has ${have} of ${wanted} copies in ${placed.zone}`;
     world.violate('no copy beyond what is wanted', sentence);
