@@ -135,16 +135,27 @@ export class Fleet {
       this.#deps.logger.warn({ region: region.name }, `its machines are told as last seen: ${messageOf(explained)}`);
     }
     // Old news is no evidence of anything.
+    if (!isStale) this.#forgetUnshown(region.name, clusterId, instances);
     const evidence = isStale ? undefined : await this.#evidence.get(region.name)?.against(region, instances);
     return instances.flatMap((found) => {
       const view = machineView(found, this.#deps.sites.get(tagOf(found, TAG.zone) ?? ''));
       if (!view) return [];
       const before = this.#seen.get(view.machineId);
-      if (!before || view.state !== 'gone' || before.instance.InstanceId === view.ref)
+      // What has ended is nobody's machine any more, though EC2 shows it for an hour: only the last of one that we knew.
+      if (view.state !== 'gone' || before?.instance.InstanceId === view.ref)
         this.#seen.set(view.machineId, { region: region.name, instance: found });
       const trouble = view.state === 'gone' ? view.trouble : (evidence?.get(view.ref) ?? view.trouble);
       return [trouble === undefined ? view : { ...view, trouble }];
     });
+  }
+
+  #forgetUnshown(region: string, clusterId: string, shown: readonly Ec2Instance[]): void {
+    const ids = new Set(shown.map(({ InstanceId }) => InstanceId));
+    for (const [machineId, seen] of this.#seen) {
+      const listed = ids.has(seen.instance.InstanceId) || this.#deps.book.get(machineId) !== undefined;
+      if (seen.region === region && tagOf(seen.instance, TAG.cluster) === clusterId && !listed)
+        this.#seen.delete(machineId);
+    }
   }
 
   /**

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { MachineOrder } from '../../core/contracts/machine-provider.ts';
+import { CerebroError, messageOf, systemCode } from '../../core/errors.ts';
 
 /** An order without its certificate: that is another one each time, and a new one is asked for when it is needed. */
 export type NotedOrder = Omit<MachineOrder, 'identity'>;
@@ -70,8 +71,17 @@ export class LaunchBook {
     const { clusterId, machineId, zone, type, intent, token } = order;
     const after: Launch = { order: { clusterId, machineId, zone, type, intent, token }, ...change };
     const path = this.#path(order.machineId);
-    writeFileSync(`${path}.new`, JSON.stringify(after), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    try {
+      writeFileSync(`${path}.new`, JSON.stringify(after), { mode: 0o600 });
+      renameSync(`${path}.new`, path);
+    } catch (error) {
+      const full = systemCode(error) === 'ENOSPC';
+      throw new CerebroError(
+        full ? 'no_space' : 'unavailable',
+        `the order of ${order.machineId} cannot be written down in ${this.#folder}, so EC2 is not asked: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
     this.#launches.set(order.machineId, after);
   }
 

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { CerebroError } from '../../core/errors.ts';
 import { eventually } from '../suites/eventually.ts';
@@ -237,4 +239,25 @@ t.test('a region that does not answer hides its machines from nobody; one that n
   t.match(fresh.complaint('aws-eu-west-1a'), /knows no region "eu-west-1"/);
   t.ok(fresh.types(ZONE).length > 0, 'the other region sells all the same');
   await t.rejects(fresh.describe(CLUSTER), /knows no region "eu-west-1"/);
+});
+
+t.test('an ended machine is nobody, though EC2 shows it for an hour', async (t) => {
+  const under = await opened(t);
+  const provider = under.provider();
+  await provider.start();
+  await provider.create(orderOf('m-1'));
+  await provider.describe(CLUSTER);
+  await (await provider.remote({ machineId: 'm-1', address: null })).close();
+  await provider.destroy(CLUSTER, 'm-1');
+  t.match(await provider.describe(CLUSTER), [{ machineId: 'm-1', state: 'gone' }]);
+  await t.rejects(provider.remote({ machineId: 'm-1', address: null }), { code: 'not_found' });
+});
+
+t.test('an order that cannot be written down is not sent', async (t) => {
+  const under = await opened(t);
+  const provider = under.provider();
+  await provider.start();
+  rmSync(join(under.folder, 'ec2'), { recursive: true });
+  await t.rejects(provider.create(orderOf('m-1')), /the order of m-1 cannot be written down.*EC2 is not asked/);
+  t.same(under.standIn.world.instances, []);
 });

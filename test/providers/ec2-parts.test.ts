@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -10,10 +10,13 @@ import { parsePrices, priceOf } from '../../providers/ec2/price-table.ts';
 import prices from '../../providers/ec2/prices.json' with { type: 'json' };
 import { userData } from '../../providers/ec2/user-data.ts';
 import type { DeployedSitter, SitterTarget } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
+import { skipUnless } from '../fakes/needs.ts';
 import { eventually } from '../suites/eventually.ts';
 import { CLUSTER, Ec2UnderTest, orderOf } from './ec2-under-test.ts';
 
 t.test('the host key follows from the order, and OpenSSH reads it', async (t) => {
+  if (skipUnless(t, existsSync('/usr/bin/ssh-keygen'), 'there is no ssh-keygen: apt-get install openssh-client'))
+    return;
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-key-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const key = hostKeyOf({ token: 'token', intent: 'intent' });
