@@ -14,6 +14,7 @@ import { listMachines } from './list-machines.ts';
 import { login } from './login.ts';
 import { logs } from './logs.ts';
 import { machineCommands } from './machine-commands.ts';
+import { plan } from './plan.ts';
 import { plugins } from './plugins.ts';
 import { smallCommands } from './small-commands.ts';
 import { status } from './status.ts';
@@ -74,6 +75,7 @@ export function program(context: CliContext): Command {
   events(root, context);
   explain(root, context);
   dns(root, context);
+  plan(root, context);
   plugins(root, context);
   jobCommands(root, context);
   machineCommands(root, context);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { CerebroError, messageOf } from '../errors.ts';
-import { type ApplyResult, applyResult, jobView } from '../model/cluster-view.ts';
+import { type ApplyResult, applyResult, type Forecast, jobView } from '../model/cluster-view.ts';
 import { jobRecord } from '../model/job.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
 
@@ -50,7 +50,8 @@ export function updateJob(program: Command, context: CliContext): void {
     });
 }
 
-function readJobText(file: string): string {
+/** Throws `usage` or `invalid` for what is no job file. */
+export function readJobText(file: string): string {
   let text: string;
   try {
     text = readFileSync(file === '-' ? 0 : file, 'utf8');
@@ -70,8 +71,16 @@ function sentences(result: ApplyResult): string {
       change === 'updated' ? (restarts ? '; its copies are restarted one after another' : '; nothing restarts') : '';
     return `"${job}" ${result.dryRun ? `would be ${change}` : change}, version ${version}${consequence}`;
   });
-  const plan = result.plan.length === 0 ? [] : [result.dryRun ? 'It would:' : 'It will:', ...shortened(result.plan)];
+  const steps = forecastLines(result);
+  const plan = steps.length === 0 ? [] : [result.dryRun ? 'It would:' : 'It will:', ...steps];
   return [...lines, ...plan].join('\n');
+}
+
+/** The steps, and what they cost. */
+export function forecastLines({ plan, price }: Forecast): string[] {
+  const lines = shortened(plan);
+  if (price === null || price.before === price.after) return lines;
+  return [...lines, `The machines cost ${price.before} an hour now, and ${price.after} then.`];
 }
 
 /** A plan of a thousand copies is not read line by line; --json has all of it. */

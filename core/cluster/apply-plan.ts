@@ -8,8 +8,16 @@ import type { MachineRecord } from '../model/machine.ts';
 import type { Action, Plan } from '../model/plan.ts';
 import { type ClusterRecords, keys, type RecordChange } from './cluster-records.ts';
 
+/** The records that a plan is carried out on. */
+export type PlannedRecords = {
+  readonly [K in 'jobs' | 'machines' | 'copies' | 'versions']: ReadonlyMap<
+    string,
+    ClusterRecords[K] extends Map<string, infer V> ? V : never
+  >;
+};
+
 /** What a plan writes into the records: its intents, and the events that tell of them, in one commit. */
-export function applyPlan(plan: Plan, records: ClusterRecords, now: number): RecordChange {
+export function applyPlan(plan: Plan, records: PlannedRecords, now: number): RecordChange {
   const draft = new Draft(records, now);
   for (const action of plan.actions) draft.apply(action);
   return draft.finish();
@@ -29,7 +37,7 @@ export function keptRuns(runs: readonly JobRun[]): JobRun[] {
 }
 
 class Draft {
-  readonly #records: ClusterRecords;
+  readonly #records: PlannedRecords;
   readonly #now: number;
   readonly #write = new Map<string, Operation>();
   readonly #events: NewEvent[] = [];
@@ -37,7 +45,7 @@ class Draft {
   readonly #jobs = new Map<string, JobRecord>();
   readonly #copies = new Map<string, CopyRecord>();
 
-  constructor(records: ClusterRecords, now: number) {
+  constructor(records: PlannedRecords, now: number) {
     this.#records = records;
     this.#now = now;
   }

@@ -8,6 +8,7 @@ import type {
   CopyView,
   EventQuery,
   Explanation,
+  Forecast,
   JobView,
   MachineView,
   PluginView,
@@ -49,7 +50,7 @@ import type { MachineLink } from './machine-link.ts';
 import { loginTo } from './machine-login.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
-import { planSentences } from './plan-sentences.ts';
+import { previewPlan } from './plan-preview.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
@@ -369,12 +370,18 @@ export class ClusterSitter implements ClusterApi {
 
   async apply(text: string, options: ApplyOptions): Promise<ApplyResult> {
     const specs = await this.#intake.read(text, options.source);
-    const plan = [...this.#preview(specs), ...(await this.#dns.forecast(specs))];
+    const forecast = await this.#forecast(specs);
     const draft = this.#intake.draft(specs, options.by, this.#deps.clock.now());
-    if (options.dryRun) return { dryRun: true, changes: draft.changes, plan };
+    if (options.dryRun) return { dryRun: true, changes: draft.changes, ...forecast };
     const changes = await this.#intake.apply(specs, options.by, this.#deps.clock.now(), options.ifUpdatedAt);
     this.#reconciler.poke();
-    return { dryRun: false, changes, plan };
+    return { dryRun: false, changes, ...forecast };
+  }
+
+  async plan(wish: { text: string; source: string; lost: string[]; drained: string[] }): Promise<Forecast> {
+    for (const id of [...wish.lost, ...wish.drained]) this.#machineOrders.record(id);
+    const specs = wish.text.trim() === '' ? [] : await this.#intake.read(wish.text, wish.source);
+    return this.#forecast(specs, wish.lost, wish.drained);
   }
 
   async removeJob(name: string, by: string): Promise<void> {
@@ -500,13 +507,17 @@ export class ClusterSitter implements ClusterApi {
     return { ...snapshot, dnsHolds: this.#dns.holds(snapshot), dnsWaitMs: this.#dns.longestHoldMs };
   }
 
-  /** What would follow if these jobs were in force. */
-  #preview(specs: readonly JobSpec[]): string[] {
+  /** What would follow if a wish came true. */
+  async #forecast(
+    specs: readonly JobSpec[],
+    lost: readonly string[] = [],
+    drained: readonly string[] = [],
+  ): Promise<Forecast> {
     const now = this.#deps.clock.now();
-    const draft = this.#intake.draft(specs, '', now);
-    const jobs = new Map(this.#records.jobs);
-    for (const job of draft.jobs) jobs.set(job.name, job);
-    return planSentences(planCluster({ ...this.#snapshot(now), jobs }));
+    const { jobs, versions } = this.#intake.draft(specs, '', now);
+    const wish = { jobs, versions, lost, drained };
+    const { sentences, price } = previewPlan(this.#snapshot(now), this.#records.versions, wish);
+    return { plan: [...sentences, ...(await this.#dns.forecast(specs))], price };
   }
 
   /** First start: the cluster gets its name. Every start: jobs that are not persistent are forgotten, their copies stopped. */

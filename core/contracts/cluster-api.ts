@@ -4,6 +4,7 @@ import type {
   ClusterStatus,
   CopyView,
   Explanation,
+  Forecast,
   JobView,
   MachineView,
   PluginView,
@@ -22,6 +23,7 @@ export type {
   ClusterStatus,
   CopyView,
   Explanation,
+  Forecast,
   JobChange,
   JobView,
   MachineView,
@@ -75,6 +77,8 @@ export interface ClusterApi {
   /** Looks at every name, and whether people's own CNAMEs are there, before it answers. */
   checkDns(): Promise<DnsView>;
   apply(text: string, options: ApplyOptions): Promise<ApplyResult>;
+  /** What would be done if the job file `text` (it may be empty) were applied and these machines were lost, or drained. */
+  plan(wish: { text: string; source: string; lost: string[]; drained: string[] }): Promise<Forecast>;
   removeJob(name: string, by: string): Promise<void>;
   /** A copy at once, or all of a job by and by; resolves to their ids when that is ordered. */
   restartCopies(filter: { job?: string; copy?: string }, by: string): Promise<string[]>;

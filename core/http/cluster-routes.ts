@@ -7,6 +7,7 @@ import {
   clusterStatus,
   copyView,
   explanation,
+  forecast,
   jobView,
   machineView,
   pluginView,
@@ -23,6 +24,9 @@ import { machineOrderRoutes } from './machine-order-routes.ts';
 const done = z.object({ done: z.literal(true) });
 const byName = z.object({ name: taskName });
 const byId = z.object({ id: taskName });
+
+/** One id, or several: the parameter may stand there more than once. */
+const machineIds = z.union([z.string().transform((id) => [id]), z.array(z.string()).max(1000)]).default([]);
 
 /** The API of a cluster sitter. */
 export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => void }): ApiRoute[] {
@@ -68,6 +72,25 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
         const { source, dry_run, if_updated_at: ifUpdatedAt } = query;
         return api.apply(text, { source, dryRun: dry_run === '1', by, ifUpdatedAt });
       },
+    }),
+    apiRoute({
+      method: 'post',
+      path: '/api/v1/plan',
+      summary:
+        'What would be done: with this job file (or none), were these machines lost or drained. Nothing is changed',
+      query: z.strictObject({
+        source: z.string().max(1000).default('the job file'),
+        lost: machineIds,
+        drain: machineIds,
+      }),
+      answer: forecast,
+      handle: ({ query }, ctx) =>
+        api.plan({
+          text: ctx.request.rawBody ?? '',
+          source: query.source,
+          lost: query.lost,
+          drained: query.drain,
+        }),
     }),
     apiRoute({
       method: 'get',

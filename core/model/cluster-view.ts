@@ -114,10 +114,16 @@ export type JobChange = z.infer<typeof jobChange>;
 export const applyResult = z.object({
   dryRun: z.boolean(),
   changes: z.array(jobChange),
-  /** What the next plan will do, in sentences. */
+  /** What will be done, in sentences, if everything goes well. */
   plan: z.array(z.string()),
+  /** What the machines cost an hour before and after; null: no price is known. */
+  price: z.object({ before: z.number(), after: z.number() }).nullable(),
 });
 export type ApplyResult = z.infer<typeof applyResult>;
+
+/** What would be done if a wish came true. */
+export const forecast = applyResult.pick({ plan: true, price: true });
+export type Forecast = z.infer<typeof forecast>;
 
 export const clusterStatus = z.object({
   clusterId: z.string(),

@@ -5,6 +5,7 @@ import type {
   CopyView,
   EventQuery,
   Explanation,
+  Forecast,
   JobView,
   MachineView,
   PluginView,
@@ -40,7 +41,7 @@ export class FakeClusterApi implements ClusterApi {
   endsError: CerebroError | null = null;
   historyError: CerebroError | null = null;
   past: History = { of: 'machine', span: 'hour', from: AT, stepSeconds: 5, series: {} };
-  result: Omit<ApplyResult, 'dryRun'> = { changes: [], plan: [] };
+  result: Omit<ApplyResult, 'dryRun'> = { changes: [], plan: [], price: null };
   readonly #listeners = new Set<() => void>();
 
   /** Tells whoever listens that something changed. */
@@ -181,6 +182,10 @@ export class FakeClusterApi implements ClusterApi {
 
   async setIdleLimit(limit: number, zone: string | null, by: string): Promise<void> {
     this.calls.push(`idle limit ${limit} in ${zone ?? 'each zone'} by ${by}`);
+  }
+
+  async plan(): Promise<Forecast> {
+    return { plan: this.result.plan, price: this.result.price };
   }
 
   alerts(): AlertView[] {

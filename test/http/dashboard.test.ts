@@ -224,6 +224,7 @@ t.test('the plan of a changed job is shown beside the text that was sent, and ch
   api.result = {
     changes: [{ job: 'hello', change: 'updated', version: 3, restarts: true }],
     plan: ['restart hello.1 with version 3'],
+    price: null,
   };
   const { browser } = await dashboard(t, api);
   const answer = await browser.send('/jobs/hello', { text: 'a: 1\r\nb: 2', do: 'plan' });
@@ -251,7 +252,7 @@ t.test('problems are shown beside the text, which is kept', async (t) => {
 
 t.test('applying leads to the job, with a sentence about what was done', async (t) => {
   const api = hello();
-  api.result = { changes: [{ job: 'a b?', change: 'created', version: 1, restarts: false }], plan: [] };
+  api.result = { changes: [{ job: 'a b?', change: 'created', version: 1, restarts: false }], plan: [], price: null };
   const { browser } = await dashboard(t, api);
   const answer = await browser.send('/jobs', { text: 'x', do: 'apply' });
   t.equal(answer.status, 303);
@@ -260,7 +261,7 @@ t.test('applying leads to the job, with a sentence about what was done', async (
 
 t.test('a configuration that somebody else changed meanwhile is not overwritten unseen', async (t) => {
   const api = hello();
-  api.result = { changes: [{ job: 'hello', change: 'updated', version: 3, restarts: true }], plan: [] };
+  api.result = { changes: [{ job: 'hello', change: 'updated', version: 3, restarts: true }], plan: [], price: null };
   const { browser } = await dashboard(t, api);
   const stale = await browser.send('/jobs/hello', { text: 'mine', do: 'apply', basis: '2025-01-01T00:00:00.000Z' });
   t.equal(stale.status, 409);

@@ -72,7 +72,7 @@ function fakeApi(calls: unknown[][]): ClusterApi {
         version: 1,
         restarts: false,
       }));
-      return { dryRun: options.dryRun, changes, plan: ['start hello.1 on local-a-1'] };
+      return { dryRun: options.dryRun, changes, plan: ['start hello.1 on local-a-1'], price: null };
     },
     removeJob: async (name, by) => {
       if (name === 'nobody') throw new CerebroError('not_found', 'there is no job "nobody"');

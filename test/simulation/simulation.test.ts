@@ -24,7 +24,7 @@ for (const broken of brokenSitters) {
     for (let seed = 1; seed <= LIVES; seed++) {
       const { violation } = await live(seed, broken);
       if (!violation) continue;
-      t.equal(violation.invariant, broken.breaks, `by seed ${seed}: ${violation.sentence}`);
+      t.ok(broken.breaks.includes(violation.invariant), `seed ${seed}: ${violation.invariant}: ${violation.sentence}`);
       return;
     }
     t.fail(`in ${LIVES} lives it was not`);
