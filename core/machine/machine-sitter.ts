@@ -331,7 +331,7 @@ function shortly(sentence: string): string {
 /** What every task may know of the host: never the daemon's own variables, where there may be credentials. */
 export function baseEnvironment(): Record<string, string> {
   const env: Record<string, string> = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
-  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE', 'CEREBRO_ADDRESS']) {
+  for (const name of ['PATH', 'LANG', 'LC_ALL', 'TZ', 'CEREBRO_MACHINE', 'CEREBRO_ADDRESS', 'CEREBRO_HOME']) {
     const value = process.env[name];
     if (value !== undefined) env[name] = value;
   }

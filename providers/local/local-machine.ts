@@ -234,7 +234,12 @@ export class LocalMachine {
           cwd: this.folder,
           detached: true,
           stdio: ['ignore', log, log],
-          env: { ...process.env, [MACHINE_MARKER]: this.#marker, CEREBRO_ADDRESS: this.#address },
+          env: {
+            ...process.env,
+            [MACHINE_MARKER]: this.#marker,
+            CEREBRO_ADDRESS: this.#address,
+            CEREBRO_HOME: join(this.folder, 'home'),
+          },
         },
       );
       child.once('exit', (code, signal) => this.#sitterEnded(code, signal));

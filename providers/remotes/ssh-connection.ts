@@ -13,7 +13,10 @@ import { type Credential, sshCredentials } from './ssh-credentials.ts';
 import type { SshTarget } from './ssh-target.ts';
 
 /** OpenSSH refuses an eleventh session of a connection (MaxSessions), and ends one after six wrong keys (MaxAuthTries). */
-const MAX_SESSIONS = 8;
+const MAX_SESSIONS = 6;
+/** sshd counts a session until it has reaped its process, which can be after we have seen its end: so one more is asked for again. */
+const OPEN_TRIES = 40;
+const OPEN_AGAIN_MS = 250;
 const KEYS_AT_ONCE = 5;
 const KEEPALIVE_MS = 5000;
 const KEEPALIVES_MISSED = 3;
@@ -74,16 +77,28 @@ export class SshConnection {
       this.#sessions -= 1;
       this.#waiting.shift()?.();
     };
-    return new Promise((resolve, reject) => {
-      this.#client.exec(line, (error, channel) => {
-        if (error) {
-          free();
-          reject(new CerebroError('unavailable', `${where(this.target)} starts no command: ${error.message}`));
-          return;
-        }
+    for (let attempt = 1; ; attempt++) {
+      const channel = await this.#open(line);
+      if (!(channel instanceof Error)) {
         channel.once('close', free);
-        resolve(channel);
-      });
+        return channel;
+      }
+      if (attempt >= OPEN_TRIES || !this.#alive || !/open failed/i.test(channel.message)) {
+        free();
+        throw new CerebroError('unavailable', `${where(this.target)} starts no command: ${channel.message}`);
+      }
+      await new Promise<void>((resolve) => setTimeout(resolve, OPEN_AGAIN_MS));
+    }
+  }
+
+  #open(line: string): Promise<ClientChannel | Error> {
+    return new Promise((resolve) => {
+      try {
+        this.#client.exec(line, (error, channel) => resolve(error ?? channel));
+      } catch (error) {
+        // ssh2 throws where the connection has ended just now.
+        resolve(error instanceof Error ? error : new Error(messageOf(error)));
+      }
     });
   }
 

@@ -103,7 +103,7 @@ export class SshRemote implements Remote {
   /** Runs lines for /bin/sh in the remote's folder; what they hold must have been quoted. Throws when their code is not 0. */
   async script(lines: string, options: ScriptOptions): Promise<string> {
     const { name, asRoot = false, timeout = DEFAULT_TIMEOUT_S } = options;
-    const script = `export LC_ALL=C\n${this.#goToFolder()}${lines}`;
+    const script = `export LC_ALL=C\n${shellExports(this.#env)}${this.#goToFolder()}${lines}`;
     const { input, onBytes } = options;
     const command = { name, asRoot, script, ...(input !== undefined && { input }), ...(onBytes && { onBytes }) };
     const result = await this.#perform(command, timeout);

@@ -44,15 +44,19 @@ export class ClaimedHost {
     return text === '' ? undefined : this.#read(text);
   }
 
-  /** Ends everything that bears the machine's mark, deletes the folder, and gives the host back. Nothing to do for another's host. */
-  async release(clusterId: string, machineId: string): Promise<void> {
+  /**
+   * Ends what runs in order, as far as `endInOrder` does that, then everything that bears the machine's mark; deletes the folder, and
+   * gives the host back. Nothing is done to another's host.
+   */
+  async release(clusterId: string, machineId: string, endInOrder: () => Promise<void>): Promise<void> {
     const owner = await this.owner();
     if (owner?.clusterId !== clusterId || owner.machineId !== machineId) return;
+    await endInOrder();
     const script = [
       `mark=${shellQuote(`${MACHINE_MARKER}=${clusterId}/${machineId}`)}`,
       KILL_MARKED,
       // The claim goes last: until then the host is not free.
-      'rm -rf -- data home\nfolder=$PWD\ncd /\nrm -rf -- "$folder"',
+      'rm -rf -- data home sitter\nfolder=$PWD\ncd /\nrm -rf -- "$folder"',
     ].join('\n');
     await this.#remote.script(script, { name: 'wipe the host', asRoot: this.#asRoot, timeout: WIPE_S });
   }

@@ -39,12 +39,16 @@ export const config = z.strictObject({
   look_every: z.number().positive().default(10),
   sitter: z
     .strictObject({
-      /** How a machine sitter is started on a host: program and first arguments. Default: as this very program was started. */
+      /** A program that is on the hosts already, and its first arguments. Default: Cerebro and its Node are brought there. */
       command: z.array(z.string().min(1)).min(1).optional(),
       /** What it listens on. Default: all addresses of the host, where only mutual TLS is served to others; loopback where that is the address. */
       host: z.string().min(1).optional(),
-      /** 0: any that is free. */
+      /** 0: 40000 for one that is brought, any that is free for a `command`. */
       port: z.number().int().min(0).max(65_535).default(0),
+      /** plain: not by systemd, also where that is. */
+      service: z.enum(['auto', 'plain']).default('auto'),
+      /** Node's programs for other architectures than this host's, by Node's name of them. */
+      runtimes: z.record(z.string(), z.string()).default({}),
     })
     .prefault({}),
 });

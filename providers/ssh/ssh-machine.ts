@@ -2,11 +2,10 @@ import type { Clock, Timer } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance } from '../../core/contracts/machine-provider.ts';
 import { messageOf } from '../../core/errors.ts';
-import type { SshRemote } from '../remotes/ssh-remote.ts';
-import { ClaimedHost, MACHINE_MARKER } from './claimed-host.ts';
+import { ClaimedHost } from './claimed-host.ts';
 import type { InventoryHost } from './inventory.ts';
 import type { MachineNote } from './machine-notes.ts';
-import { type SitterStart, sitterUrl, startSitter } from './start-sitter.ts';
+import type { HostHands, Sitters } from './sitters.ts';
 
 const FIRST_LOOKS_MS = 300;
 const MAX_STARTS_PER_MINUTE = 6;
@@ -16,7 +15,7 @@ const START_MS = 30_000;
 export interface SshMachineServices {
   clock: Clock;
   logger: Logger;
-  start: Omit<SitterStart, 'host'> & { host?: string | undefined };
+  sitters: Sitters;
   asRoot: boolean;
   lookEveryMs: number;
   onChange(): void;
@@ -26,7 +25,7 @@ export interface SshMachineServices {
 export class SshMachine {
   readonly note: MachineNote;
   readonly host: InventoryHost;
-  readonly remote: SshRemote;
+  readonly hands: HostHands;
   readonly #services: SshMachineServices;
   #endpoint: string | null = null;
   /** `unknown`: it was not reached at the last look, which says nothing about the machine. */
@@ -35,12 +34,13 @@ export class SshMachine {
   #timer: Timer | null = null;
   #looking: Promise<void> | null = null;
   #watching = false;
+  readonly #stop = new AbortController();
   #complaint = '';
 
-  constructor(note: MachineNote, host: InventoryHost, remote: SshRemote, services: SshMachineServices) {
+  constructor(note: MachineNote, host: InventoryHost, hands: HostHands, services: SshMachineServices) {
     this.note = note;
     this.host = host;
-    this.remote = remote;
+    this.hands = hands;
     this.#services = services;
   }
 
@@ -65,23 +65,24 @@ export class SshMachine {
     };
   }
 
-  /** Takes a first look and goes on looking. */
+  /** Takes a first look, and from then on looks again and again, and starts what does not run. */
   async watch(): Promise<void> {
     this.#watching = true;
-    await this.#lookAndArm();
+    await this.#lookAndArm(true);
   }
 
   /** Lets go; the machine runs on. */
   async unwatch(): Promise<void> {
     this.#watching = false;
+    this.#stop.abort();
     this.#timer?.cancel();
     this.#timer = null;
-    await this.remote.close();
+    await this.hands.remote.close();
     await this.#looking;
   }
 
-  async #lookAndArm(): Promise<void> {
-    this.#looking ??= this.#look().finally(() => {
+  async #lookAndArm(onlyLook = false): Promise<void> {
+    this.#looking ??= this.#look(onlyLook).finally(() => {
       this.#looking = null;
     });
     await this.#looking;
@@ -91,10 +92,10 @@ export class SshMachine {
     this.#timer = this.#services.clock.timer(ms, () => void this.#lookAndArm());
   }
 
-  async #look(): Promise<void> {
+  async #look(onlyLook: boolean): Promise<void> {
     const before = `${this.#state} ${this.#endpoint}`;
     try {
-      await this.#seeTo();
+      await this.#seeTo(onlyLook);
       this.#complaint = '';
     } catch (error) {
       this.#state = 'unknown';
@@ -103,48 +104,43 @@ export class SshMachine {
       if (complaint !== this.#complaint)
         this.#services.logger.warn(
           { machine: this.note.machineId, host: this.host.id, err: error },
-          'a host cannot be looked at',
+          'a host could not be looked after',
         );
       this.#complaint = complaint;
     }
     if (before !== `${this.#state} ${this.#endpoint}` && this.#watching) this.#services.onChange();
   }
 
-  async #seeTo(): Promise<void> {
+  async #seeTo(onlyLook: boolean): Promise<void> {
     const { clusterId, machineId } = this.note;
-    const owner = await new ClaimedHost(this.remote, this.#services.asRoot).owner();
+    const owner = await new ClaimedHost(this.hands.remote, this.#services.asRoot).owner();
     if (owner?.clusterId !== clusterId || owner.machineId !== machineId) {
       this.#state = 'gone';
       return;
     }
-    const url = await sitterUrl(this.remote, this.host.address);
+    const url = await this.#services.sitters.url(this.hands);
     if (url !== null) {
       this.#endpoint = url;
       this.#state = 'running';
       return;
     }
-    const { clock, logger } = this.#services;
+    if (onlyLook) {
+      this.#state = 'starting';
+      return;
+    }
+    const { clock, logger, sitters } = this.#services;
     const now = clock.monotonic();
     // One that was just started has not written yet where it listens.
-    if (this.#state === 'starting' && now - (this.#starts.at(-1) ?? 0) < START_MS) return;
+    const last = this.#starts.at(-1);
+    if (this.#state === 'starting' && last !== undefined && now - last < START_MS) return;
     this.#starts = this.#starts.filter((at) => now - at < 60_000);
     if (this.#starts.length >= MAX_STARTS_PER_MINUTE) {
       this.#state = 'broken';
       return;
     }
     this.#starts.push(now);
-    const { address } = this.host;
-    const start = { ...this.#services.start, host: this.#services.start.host ?? listenOn(address) };
-    await startSitter(this.remote, start, {
-      [MACHINE_MARKER]: `${clusterId}/${machineId}`,
-      CEREBRO_ADDRESS: address,
-    });
-    logger.info({ machine: machineId, host: this.host.id }, 'a machine sitter was started');
     this.#state = 'starting';
+    await sitters.start(this.hands, this.#stop.signal);
+    logger.info({ machine: machineId, host: this.host.id }, 'a machine sitter was started');
   }
-}
-
-/** A host that is this one need not be reached from elsewhere; any other serves the cluster sitter over mutual TLS alone. */
-function listenOn(address: string): string {
-  return /^(127\.|localhost$|::1$)/.test(address) ? '127.0.0.1' : '0.0.0.0';
 }

@@ -7,22 +7,21 @@ import { CerebroError, messageOf } from '../../core/errors.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
-import { HostKeyPins } from '../remotes/host-key-pins.ts';
-import { SshConnections } from '../remotes/ssh-connections.ts';
+import type { SshConnections } from '../remotes/ssh-connections.ts';
 import { sshLogin } from '../remotes/ssh-login.ts';
-import type { SshRemote } from '../remotes/ssh-remote.ts';
 import { ClaimedHost, MACHINE_MARKER } from './claimed-host.ts';
 import { type InventoryHost, inventoryOf, typesOf } from './inventory.ts';
 import { type MachineNote, MachineNotes } from './machine-notes.ts';
 import type { Config } from './schema.ts';
+import type { HostHands, Sitters } from './sitters.ts';
 import { SshMachine, type SshMachineServices } from './ssh-machine.ts';
-import { prepareSitter, writeIdentity } from './start-sitter.ts';
 
 interface Services {
   clock: Clock;
   logger: Logger;
   dataDir: string;
-  selfCommand: readonly string[];
+  sitters: Sitters;
+  connections: SshConnections;
 }
 
 /** Machines that are there already, reached by SSH: takes free hosts of an inventory, and gives them back wiped. */
@@ -42,12 +41,12 @@ export class SshProvider implements MachineProvider {
     this.#config = config;
     this.#hosts = inventoryOf(config, this.name);
     const folder = join(services.dataDir, 'ssh');
-    this.#connections = new SshConnections(new HostKeyPins(join(folder, 'known_hosts')));
+    this.#connections = services.connections;
     this.#notes = new MachineNotes(join(folder, 'machines'));
     this.#machineServices = {
       clock: services.clock,
       logger: services.logger,
-      start: { ...config.sitter, command: config.sitter.command ?? services.selfCommand },
+      sitters: services.sitters,
       asRoot: config.sudo,
       lookEveryMs: config.look_every * 1000,
       onChange: () => {
@@ -62,7 +61,7 @@ export class SshProvider implements MachineProvider {
     await Promise.all(
       this.#notes.all().map(async (note) => {
         const host = this.#hosts.find(({ id }) => id === note.host);
-        if (host) await this.#take(note, host);
+        if (host) await this.#take(note, host).watch();
         else
           this.#machineServices.logger.warn(
             { machine: note.machineId, host: note.host },
@@ -131,7 +130,7 @@ export class SshProvider implements MachineProvider {
   async renewIdentity(machineId: string, identity: TlsIdentity): Promise<void> {
     const machine = this.#machines.get(machineId);
     if (!machine) throw new CerebroError('not_found', `no host of the inventory is the machine "${machineId}"`);
-    await writeIdentity(machine.remote, identity);
+    await this.#machineServices.sitters.renew(machine.hands, identity);
   }
 
   onChange(listener: () => void): void {
@@ -168,32 +167,34 @@ export class SshProvider implements MachineProvider {
       return `${host.id}: ${messageOf(error)}`;
     }
     this.#notes.set(note);
-    const remote = this.#remoteOf(host);
-    const refusal = await claimFor(note, new ClaimedHost(remote, this.#config.sudo));
+    const hands = this.#handsOf(note, host);
+    const refusal = await claimFor(note, new ClaimedHost(hands.remote, this.#config.sudo));
     if (refusal !== undefined) {
       this.#notes.delete(machineId);
-      await remote.close();
+      await hands.remote.close();
       return `${host.id} ${refusal}`;
     }
-    await prepareSitter(remote, order);
-    const machine = await this.#take(note, host, remote);
+    await this.#machineServices.sitters.prepare(hands, order);
+    const machine = this.#take(note, host, hands);
+    void machine.watch(); // it never fails: what goes wrong is what it shows
     return machine.instance();
   }
 
-  async #take(note: MachineNote, host: InventoryHost, remote = this.#remoteOf(host)): Promise<SshMachine> {
-    const machine = new SshMachine(note, host, remote, this.#machineServices);
+  #take(note: MachineNote, host: InventoryHost, hands = this.#handsOf(note, host)): SshMachine {
+    const machine = new SshMachine(note, host, hands, this.#machineServices);
     this.#machines.set(note.machineId, machine);
-    await machine.watch();
     return machine;
   }
 
   /** Wipes the host. Throws `unavailable` while it cannot be reached: what runs there runs on, and is ended when it is back. */
   async #release(note: MachineNote, host: InventoryHost): Promise<void> {
-    const remote = this.#remoteOf(host);
+    const hands = this.#handsOf(note, host);
+    const { sitters } = this.#machineServices;
     try {
-      await new ClaimedHost(remote, this.#config.sudo).release(note.clusterId, note.machineId);
+      const claimed = new ClaimedHost(hands.remote, this.#config.sudo);
+      await claimed.release(note.clusterId, note.machineId, () => sitters.end(hands));
     } finally {
-      await remote.close();
+      await hands.remote.close();
     }
   }
 
@@ -204,8 +205,15 @@ export class SshProvider implements MachineProvider {
     throw new CerebroError('not_found', `no host of the inventory is the machine "${machineId}"`);
   }
 
-  #remoteOf(host: InventoryHost): SshRemote {
-    return this.#connections.remote(host.target, this.#config.folder);
+  #handsOf({ clusterId, machineId }: MachineNote, host: InventoryHost): HostHands {
+    const mark = { [MACHINE_MARKER]: `${clusterId}/${machineId}` };
+    const { folder } = this.#config;
+    return {
+      machineId,
+      address: host.address,
+      remote: this.#connections.remote(host.target, folder),
+      marked: (env) => this.#connections.remote(host.target, folder, { ...env, ...mark }),
+    };
   }
 }
 

@@ -43,8 +43,10 @@ t.teardown(async () => {
 
 t.test('machinesitter --daemon returns when the sitter answers, and says where', async (t) => {
   port = await freePort();
-  const started = await bin('machinesitter', ['--daemon', '--data-dir', 'data', '--port', String(port)]);
+  const flags = ['--port', String(port), '--capacity-mem', '5000'];
+  const started = await bin('machinesitter', ['--daemon', '--data-dir', 'data', ...flags]);
   t.equal(started.code, 0, started.stderr);
+  t.match(await (await call('GET', '/api/v1/machine')).json(), { capacity: { mem: { offered: 5000 } } });
   const { pid, url, mode } = sitter();
   t.equal(
     started.stdout,

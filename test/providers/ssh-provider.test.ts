@@ -6,12 +6,19 @@ import type { MachineOrder, MachineProvider } from '../../core/contracts/machine
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
+import { HostKeyPins } from '../../providers/remotes/host-key-pins.ts';
+import { SshConnections } from '../../providers/remotes/ssh-connections.ts';
+import { DeployedSitters } from '../../providers/ssh/deployed-sitters.ts';
 import { config } from '../../providers/ssh/schema.ts';
 import { SshProvider } from '../../providers/ssh/ssh-provider.ts';
+import { StartedSitters } from '../../providers/ssh/started-sitters.ts';
+import { MachineSitterDeployment } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
+import { SitterPackage } from '../../recipes/machine-sitter/sitter-package.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
-import { SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
+import { freePort, SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
 import { eventually } from '../suites/eventually.ts';
 import { machineProviderSuite, type ProviderUnderTest } from '../suites/index.ts';
+import { clientWith, TestAuthority } from '../tls/machine-with-certificate.ts';
 
 const CLUSTER = 'cluster-of-the-suite';
 
@@ -46,7 +53,10 @@ async function inventory(count: number): Promise<Inventory> {
     }));
     const options = { access: { keys: [hosts.key] }, zones: { rack1: { hosts: entries } }, look_every: 0.3 };
     const clock = new SystemClock();
-    const one = new SshProvider({ clock, logger: silentLogger, dataDir, selfCommand }, config.parse(options));
+    const parsed = config.parse(options);
+    const sitters = new StartedSitters(selfCommand, parsed.sitter);
+    const connections = new SshConnections(new HostKeyPins(join(dataDir, 'known_hosts')));
+    const one = new SshProvider({ clock, logger: silentLogger, dataDir, connections, sitters }, parsed);
     made.push(one);
     return one;
   };
@@ -233,4 +243,70 @@ t.test('an inventory with mistakes is refused with where', async (t) => {
     problems({ zones: { rack1: { access: { host_keys: ['AAAA'] }, hosts: [host] } } }),
     /a host key is "TYPE BASE64"/,
   );
+});
+
+t.test('without a command, Cerebro itself is brought to the host, answers there, and is wiped with it', async (t) => {
+  if (skipWithoutSshd(t)) return;
+  const hosts = await SshdHosts.start(1);
+  const [host] = hosts.hosts;
+  if (!host) throw new Error('a host was asked for');
+  const authority = await TestAuthority.create();
+  const { client } = clientWith(() => authority.issue({ kind: 'cluster-sitter' }));
+  const clock = new SystemClock();
+  const dataDir = join(hosts.folder, 'data');
+  // A stand-in for the runtime: a hundred megabytes need not be brought here.
+  const runtime = join(hosts.folder, 'node');
+  writeFileSync(runtime, `#!/bin/sh\nexec '${process.execPath}' "$@"\n`, { mode: 0o755 });
+  const port = await freePort();
+  const options = config.parse({
+    access: { keys: [hosts.key], user: host.user },
+    zones: { rack1: { hosts: [{ name: 'h1', address: '127.0.0.1', cpu: 2, mem: 1024, access: { port: host.port } }] } },
+    look_every: 0.3,
+    sudo: process.getuid?.() === 0,
+    sitter: { port, service: 'plain' },
+  });
+  const deployment = new MachineSitterDeployment({
+    package: new SitterPackage({
+      cache: join(hosts.folder, 'cache'),
+      selfCommand: ['node', join(packageRoot, 'dist/core/main.js')],
+      runtimes: { [process.arch]: runtime },
+    }),
+    identities: {
+      issue: (id) => authority.machine(id),
+      greet: (id, endpoint) => client.greet({ id, endpoint }),
+    },
+    clock,
+  });
+  const sitters = new DeployedSitters({
+    deployment,
+    settings: options.sitter,
+    asRoot: options.sudo,
+    logger: silentLogger,
+  });
+  const connections = new SshConnections(new HostKeyPins(join(dataDir, 'known_hosts')));
+  const provider = new SshProvider({ clock, logger: silentLogger, dataDir, connections, sitters }, options);
+  try {
+    await provider.start();
+    await provider.create(order('m-1'));
+    await eventually(async () => (await state(provider, 'm-1')) === 'running', 'it runs');
+    const endpoint = `https://127.0.0.1:${port}`;
+    t.equal((await provider.describe(CLUSTER))[0]?.endpoint, endpoint);
+    await eventually(
+      () =>
+        client.greet({ id: 'm-1', endpoint }).then(
+          () => true,
+          () => false,
+        ),
+      'it answers',
+    );
+    t.ok(marked(`${CLUSTER}/m-1`, host.home).length > 0);
+    await provider.destroy(CLUSTER, 'm-1');
+    t.same(marked(`${CLUSTER}/m-1`, host.home), []);
+    t.same(readdirSync(host.home), []);
+  } finally {
+    await provider.stop();
+    endMarked(host.home);
+    await client.close();
+    await hosts.remove();
+  }
 });

@@ -1,0 +1,132 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import { packageRoot } from '../../core/engine/package-root.ts';
+import { ProcTable } from '../../core/machine/proc-table.ts';
+import { type SshdHost, SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
+import { EmbeddedCluster, eventually } from './embedded-cluster.ts';
+
+/** Cerebro's own plugins, and an inventory of these hosts. */
+function writePlugins(path: string, hosts: SshdHosts): void {
+  const own = JSON.parse(readFileSync(join(packageRoot, 'plugins.json'), 'utf8')) as { plugins: { use: string }[] };
+  const inventory = hosts.hosts.map(({ address, port, user }, n) => ({
+    name: `h${n + 1}`,
+    address,
+    cpu: 2,
+    mem: 1024,
+    access: { port, user },
+  }));
+  const main = join(packageRoot, 'dist', 'core', 'main.js');
+  const sitter = { command: ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, main] };
+  const config = { access: { keys: [hosts.key] }, look_every: 1, sitter, zones: { rack1: { hosts: inventory } } };
+  const plugins = [...own.plugins, { use: './providers/ssh', modes: ['cluster'], config }];
+  const absolute = plugins.map((plugin) => ({ ...plugin, use: join(packageRoot, plugin.use) }));
+  writeFileSync(path, JSON.stringify({ plugins: absolute }));
+}
+
+/** A release whose program says which it is, and goes on for ever. */
+function release(folder: string, version: string): void {
+  const files = join(folder, 'files');
+  mkdirSync(files, { recursive: true });
+  writeFileSync(join(files, 'run'), `#!/bin/sh\necho "this is ${version}"\nwhile :; do sleep 1; done\n`);
+  chmodSync(join(files, 'run'), 0o755);
+  execFileSync('tar', ['-czf', join(folder, `web-${version}.tar.gz`), '-C', files, 'run']);
+}
+
+const job = (releases: string, version: string): string => `
+deployment_layout: { ssh-rack1: { mem: 100, cpu: 1 } }
+deployment_recipe: release
+recipe_options: { release_dir: ${JSON.stringify(releases)}, target: web, install: "echo installing $VERSION" }
+version: "${version}"
+update: { min_healthy: 0.2 }
+task_configuration:
+  name: web
+  command: exec "$CEREBRO_HOME/web/current/run"
+  ensure_alive: true
+`;
+
+/** Everything that was started on a host, whatever came of it: its logins have a home of their own. */
+function endAll(host: SshdHost): void {
+  const table = new ProcTable();
+  for (const pid of table.pids()) {
+    const marked =
+      table.environment(pid, 'CEREBRO_MACHINE') !== undefined && table.environment(pid, 'HOME') === host.home;
+    if (marked && table.read(pid)?.state !== 'Z') process.kill(pid, 'SIGKILL');
+  }
+}
+
+t.test('from a job to a machine over SSH, a release, an update, a way back, and a machine that is lost', async (t) => {
+  if (skipWithoutSshd(t)) return;
+  const hosts = await SshdHosts.start(2);
+  const cluster = new EmbeddedCluster();
+  const [first, second] = hosts.hosts;
+  if (!first || !second) throw new Error('two hosts were asked for');
+  try {
+    const releases = join(cluster.folder, 'releases');
+    for (const version of ['1.0', '2.0']) release(releases, version);
+    writePlugins(join(cluster.folder, 'plugins.json'), hosts);
+    const settings = join(cluster.folder, 'cerebro.yaml');
+    writeFileSync(
+      settings,
+      'suspect_after: 4\nunreachable_after: 8\nlost_after: 15\nstartup_grace: 1\nmax_idle_per_zone: 0\n',
+    );
+    await cluster.up({ '--plugins': join(cluster.folder, 'plugins.json'), '--settings': settings });
+
+    const applied = await cluster.apply(job(releases, '1.0'));
+    t.equal(applied.status, 200, await applied.text());
+    const [copy] = await cluster.ready('web', 1);
+    if (!copy) throw new Error('no copy');
+    const current = (host: SshdHost): string => readlinkSync(join(host.home, '.cerebro-machine/home/web/current'));
+    t.match(current(first), /^releases\/web-1\.0\./);
+    let shown = '';
+    const log = async (): Promise<string> => {
+      const { stdout, stderr } = await cluster.cli(['logs', 'web']);
+      shown = `${stdout}${stderr}`;
+      return stdout;
+    };
+    await eventually(
+      async () => (await log()).includes('this is 1.0'),
+      () => `the release runs: ${shown}`,
+    );
+    const said = (await cluster.events()).filter((event) => event.copy === copy.copy).map(({ message }) => message);
+    t.ok(
+      said.some((line) => /web-1\.0\.tar\.gz: 100 % of .* sent/.test(line)),
+      'progress is on the timeline',
+    );
+    t.ok(
+      said.some((line) => line.includes('installing 1.0')),
+      'so is what the install script printed',
+    );
+
+    const login = await cluster.cli(['login', 'web', '--command', 'pwd; exit 7']);
+    t.same([login.code, login.stdout], [7, `${first.home}\n`], login.stderr);
+
+    await cluster.apply(job(releases, '2.0'));
+    await eventually(async () => (await log()).includes('this is 2.0'), 'the other release runs');
+    await cluster.ready('web', 1);
+    t.match(current(first), /^releases\/web-2\.0\./);
+
+    const back = await cluster.cli(['rollback', 'web']);
+    t.equal(back.code, 0, back.stderr);
+    await eventually(() => current(first).startsWith('releases/web-1.0.'), 'the first release is current again');
+    await cluster.ready('web', 1);
+
+    await first.stop();
+    endAll(first);
+    await eventually(async () => {
+      const [now] = await cluster.copies();
+      return now !== undefined && now.machine !== copy.machine && now.state === 'ready';
+    }, 'the copy runs on the other host');
+    t.match(current(second), /^releases\/web-1\.0\./);
+
+    await first.start();
+    await eventually(() => !existsSync(join(first.home, '.cerebro-machine')), 'the lost host is wiped when it is back');
+    t.same(readdirSync(first.home), []);
+    t.same((await cluster.machines()).length, 1);
+  } finally {
+    await cluster.remove();
+    for (const host of hosts.hosts) endAll(host);
+    await hosts.remove();
+  }
+});
