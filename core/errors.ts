@@ -9,8 +9,8 @@ export type ErrorCode =
   | 'conflict' // somebody else changed it meanwhile
   | 'precondition' // it is not what the caller believes it to be (If-Match)
   | 'too_large'
-  | 'no_capacity' // the provider has none of that size now; another size or zone may do
   | 'no_space' // the disk under the store is full
+  | 'no_capacity' // a provider has none of this size in this zone now; `details` is a `NoCapacity` (contracts/machine-provider.ts)
   | 'unavailable' // a part that is needed does not answer now; trying again makes sense
   | 'timeout'
   | 'unsupported' // this host or this provider cannot do it

@@ -38,7 +38,7 @@ function refuseSecond(dataDir: string, holder: SitterFile | undefined): void {
 
 /** The same flags again, without --daemon, and with no path that depends on where one stands. */
 function flagsOf(flags: DaemonFlags, dataDir: string): string[] {
-  const { mode, host, port, settings, logLevel, tasksGroup, portFallback } = flags;
+  const { mode, host, port, settings, logLevel, tasksGroup, tasks, stopTasks, capacityCpu, capacityMem } = flags;
   const given: [string, string | undefined][] = [
     ['--mode', mode],
     ['--data-dir', dataDir],
@@ -47,10 +47,14 @@ function flagsOf(flags: DaemonFlags, dataDir: string): string[] {
     ['--settings', settings === undefined ? undefined : resolve(settings)],
     ['--log-level', logLevel],
     ['--tasks-group', tasksGroup],
+    ['--tasks', tasks === undefined ? undefined : resolve(tasks)],
+    ['--capacity-cpu', capacityCpu],
+    ['--capacity-mem', capacityMem],
   ];
   const words = given.flatMap(([name, value]) => (value === undefined ? [] : [name, value]));
   const [, ...program] = selfCommand(flags.plugins === undefined ? undefined : resolve(flags.plugins));
-  return [...program, ...words, ...(portFallback ? ['--port-fallback'] : [])];
+  const switches = [...(flags.portFallback ? ['--port-fallback'] : []), ...(stopTasks ? ['--stop-tasks'] : [])];
+  return [...program, ...words, ...switches];
 }
 
 function start(argv: readonly string[], logFile: string, dataDir: string): ChildProcess {

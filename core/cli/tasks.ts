@@ -15,7 +15,10 @@ export function tasks(program: Command, context: CliContext): void {
     .argument('[none]')
     .action(async (word: string | undefined, flags: MachineFlags) => {
       if (word !== undefined)
-        throw new CerebroError('usage', `"tasks ${word}": there are tasks, and tasks start, stop, restart and runs`);
+        throw new CerebroError(
+          'usage',
+          `"tasks ${word}": there are tasks, and tasks start, stop, restart, signal and runs`,
+        );
       const found = await machineClient(program, flags).get('/api/v1/tasks', z.array(taskStatus));
       if (flags.json) return printJson(context, found);
       if (found.length === 0) return context.out('no tasks on this machine');
@@ -37,6 +40,22 @@ export function tasks(program: Command, context: CliContext): void {
         context.out(`${status.id} is ${status.phase}: ${status.reason}`);
       });
   }
+
+  group
+    .command('signal')
+    .description('send a signal to a task: to its own process, or to all')
+    .argument('<task>')
+    .argument('<signal>', 'SIGHUP, SIGUSR1, …')
+    .option('--all', 'to every process of it')
+    .action(async (task: string, signal: string, own: { all?: boolean }, command: Command) => {
+      const flags = command.optsWithGlobals<MachineFlags>();
+      const client = machineClient(program, flags);
+      const path = `/api/v1/tasks/${encodeURIComponent(task)}/actions`;
+      const body = { action: 'signal', signal: signal.toUpperCase(), to: own.all ? 'all' : 'leader' };
+      const status = await client.sendJson('POST', path, taskStatus, body);
+      if (flags.json) return printJson(context, status);
+      context.out(`${status.id} was sent ${body.signal}`);
+    });
 
   group
     .command('runs')

@@ -41,7 +41,7 @@ function nameView(record: DnsRecord): DnsNameView {
     provider: place.provider,
     zone: place.zone,
     owner: foreign === null ? 'cerebro' : 'somebody else',
-    reason,
+    reason: foreign === null ? reason : 'it is not ours and is left alone; when it is gone, a check takes the name',
     changedAt: changedAt === null ? null : new Date(changedAt).toISOString(),
     lastError,
   };

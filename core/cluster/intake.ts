@@ -172,10 +172,14 @@ export class Intake {
   }
 }
 
-/** A schedule that is new or different asks for nothing of the time before it. */
+/**
+ * A schedule that is new or different asks for nothing of the time before it, nor for what the old one was looked at for: `now` is
+ * when somebody asked, which may be a while ago.
+ */
 function scheduledUntil(before: JobRecord | undefined, spec: JobSpec, now: number): number {
-  if (!before || canonical(before.spec.schedule) !== canonical(spec.schedule)) return now;
-  return before.scheduledUntil;
+  if (!before) return now;
+  const changed = canonical(before.spec.schedule) !== canonical(spec.schedule);
+  return changed ? Math.max(before.scheduledUntil, now) : before.scheduledUntil;
 }
 
 function refused(problems: readonly string[]): CerebroError {

@@ -1,3 +1,4 @@
+import type { Finding } from '../model/finding.ts';
 import type { MachineLogin } from '../model/machine-login.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { TlsIdentity } from '../model/tls-identity.ts';
@@ -36,6 +37,25 @@ export interface Instance {
   trouble?: string | null;
 }
 
+/**
+ * The `details` of a `no_capacity` error: nothing was made, and asking for the same again soon is in vain. Another size of the
+ * zone, or another zone, may do.
+ */
+export interface NoCapacity {
+  zone: string;
+  /** The name of the size that was ordered. */
+  type: string;
+  /** sold_out: the provider has none just now. quota: the account may not have more. not_offered: never in this zone. */
+  why: 'sold_out' | 'quota' | 'not_offered';
+}
+
+/** What a provider found out about its own working: `cerebro doctor --provider NAME` prints it. */
+export interface ProviderReport {
+  findings: Finding[];
+  /** Texts to copy, as they are: the least rights that its credentials need. */
+  texts: { title: string; text: string }[];
+}
+
 /** Something that only this provider can do to its machines, offered to people by name. */
 export interface ProviderAction {
   description: string;
@@ -45,7 +65,8 @@ export interface ProviderAction {
 /**
  * Sells machines in zones called `NAME-…`. Every implementation passes `test/suites/machine-provider-suite.ts`.
  *
- * - `create` is idempotent by `order.intent`; a lost answer is asked for again.
+ * - `create` is idempotent by `order.intent`; a lost answer is asked for again. It throws `no_capacity` with a `NoCapacity` where
+ *   there is none of that size now. An instance of that order that has ended already is answered as `gone`; there is never a second.
  * - `describe` lists only what bears our cluster's tag; an instance that was ended may be listed as `gone` or not at all.
  * - `destroy` is idempotent, ends only what bears our tag, and resolves when nothing of it can run any more.
  */
@@ -70,4 +91,8 @@ export interface MachineProvider {
   /** Stops every machine of the cluster in order, keeping it for the next start (`cerebro down`), where machines are the host's own. */
   suspend?(clusterId: string): Promise<void>;
   actions?: Record<string, ProviderAction>;
+  /** Why it sells nothing in a zone that it should serve, in one sentence; null where it does. For people who wait for a machine. */
+  complaint?(zone: string): string | null;
+  /** Looks at credentials, rights and settings without changing anything. Called without `start`. */
+  doctor?(): Promise<ProviderReport>;
 }

@@ -83,8 +83,8 @@ function unwanted(
 ): DnsRecordChange | null {
   if (record.foreign !== null) {
     // It keeps its number from being given away for as long as there is somebody to give it to.
-    if (record.kind === 'copy' && (groups.get(poolName(record.region, record.basename))?.copies.length ?? 0) > 0)
-      return null;
+    const group = groups.get(poolName(record.region, record.basename));
+    if (record.kind === 'copy' && group?.copies.some((copy) => copy.wanted === 'run')) return null;
     return { key, record: null, reason: 'nothing of ours is wanted there any more' };
   }
   if (record.values.length > 0) {

@@ -1,6 +1,6 @@
 import type { CopyRecord } from '../model/copy.ts';
 import { copiesIn, type JobRecord, reservationOf, runsByTurns } from '../model/job.ts';
-import { isReady, serialOf } from './copy-ready.ts';
+import { isReady, serialOf, taskInForce } from './copy-ready.ts';
 import type { LinkedJobs } from './linked-jobs.ts';
 import type { Pending } from './place-copies.ts';
 import type { WorkingState } from './working-state.ts';
@@ -139,7 +139,14 @@ function leave(
  * of a run and is not to do it again elsewhere.
  */
 function isLeaving(work: WorkingState, copy: CopyRecord): boolean {
-  return copy.outcome === null && work.snapshot.machines.get(copy.machine)?.state === 'draining';
+  return !hasDoneItsPart(work, copy) && work.snapshot.machines.get(copy.machine)?.state === 'draining';
+}
+
+/** Also where this plan is the one that notes it. */
+function hasDoneItsPart(work: WorkingState, copy: CopyRecord): boolean {
+  if (copy.run === null || copy.outcome !== null) return copy.outcome !== null;
+  const phase = taskInForce(work.snapshot, copy)?.phase;
+  return phase === 'exited' || phase === 'failed';
 }
 
 function isOverdue(work: WorkingState, copy: CopyRecord): boolean {

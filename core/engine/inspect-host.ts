@@ -1,25 +1,16 @@
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir, totalmem, userInfo } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
-import { z } from 'zod';
 import type { Logger } from '../contracts/logger.ts';
 import { probeLogMethod } from '../machine/log-cut.ts';
 import { baseEnvironment } from '../machine/machine-sitter.ts';
 import { ProcTable } from '../machine/proc-table.ts';
+import type { Finding } from '../model/finding.ts';
 import type { LogMethod } from '../model/task.ts';
 import { createPlugins, loadPlugins, pluginsFor } from './load-plugins.ts';
 import { noIdentities } from './no-identities.ts';
 import { packageRoot, selfCommand } from './package-root.ts';
 import { SystemClock } from './system-clock.ts';
-
-export const finding = z.object({
-  about: z.string(),
-  /** good: as it should be. worse: something works less well, and `advice` says what to change. bad: tasks cannot run. */
-  grade: z.enum(['good', 'worse', 'bad']),
-  found: z.string(),
-  advice: z.string().nullable(),
-});
-export type Finding = z.infer<typeof finding>;
 
 const LOG_METHODS: Record<LogMethod, string> = {
   collapse: 'the heads of logs are collapsed: no line is lost, files stay as small as they should be',

@@ -28,6 +28,8 @@ export async function eventPage(feed: EventFeed, since: number | null, limit = P
   const { oldest, newest } = await feed.span();
   if (since !== null && (since > newest || since < oldest - 1)) return { events: [], next: newest, resync: true };
   const from = since ?? 0;
+  // Bells ring for much that is no event: who has all is not to cost a look through the timeline each time.
+  if (from >= newest) return { events: [], next: newest, resync: false };
   const events = await feed.after(from, limit);
   const last = events.at(-1)?.seq ?? from;
   // With a filter most numbers are passed over; a reader of few events must not seem to be far behind.

@@ -16,6 +16,7 @@ import { CerebroError } from '../../core/errors.ts';
 import { CPU_WINDOW_S, CpuWindow } from '../../core/model/cpu-window.ts';
 import type { LimitHolds, TaskUsage } from '../../core/model/task.ts';
 import { type Cgroup, fieldOf } from './cgroup.ts';
+import { diskBytesOf } from './io-stat.ts';
 
 const MB = 1024 * 1024;
 /** Figures for people are not read more often than this. */
@@ -108,7 +109,7 @@ export class Cgroup2Enclosure implements Enclosure {
           memBytes: this.#workingSet(),
           processes: this.#group.number('pids.current') ?? 0,
           throttledSeconds: fieldOf(stat, 'throttled_usec') / 1e6,
-          ...this.#disk(),
+          ...diskBytesOf(this.#group.read('io.stat')),
         };
     return this.#usage;
   }
@@ -257,15 +258,6 @@ export class Cgroup2Enclosure implements Enclosure {
   #workingSet(): number {
     const current = this.#group.number('memory.current') ?? 0;
     return Math.max(0, current - this.#group.field('memory.stat', 'inactive_file'));
-  }
-
-  /** From and to all disks; null where the io controller is not handed on to us. */
-  #disk(): { readBytes: number | null; writtenBytes: number | null } {
-    const stat = this.#group.read('io.stat');
-    if (stat === undefined) return { readBytes: null, writtenBytes: null };
-    const sum = (key: string): number =>
-      [...stat.matchAll(new RegExp(`\\b${key}=(\\d+)`, 'g'))].reduce((bytes, match) => bytes + Number(match[1]), 0);
-    return { readBytes: sum('rbytes'), writtenBytes: sum('wbytes') };
   }
 
   #watch(file: string, news: () => void): void {

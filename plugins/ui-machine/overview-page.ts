@@ -20,6 +20,7 @@ export const overviewPage: Page<MachineApi> = {
         attention: attention(about, tasks),
         host: api.vitals().host,
         history: api.history('machine', 'hour'),
+        room: api.capacity(),
         tasks,
         events: api.events({ limit: RECENT_EVENTS }).reverse(),
       },

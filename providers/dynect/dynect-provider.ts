@@ -113,7 +113,9 @@ async function read(call: Call, zone: string, name: string): ReturnType<typeof r
 }
 
 async function readAll(call: Call, zone: string, name: string) {
-  const data = await call('GET', `AllRecord/${zone}/${name === zone ? '' : `${encodeURIComponent(name)}/`}?detail=Y`);
+  const below = name === zone ? null : await call('GET', `AllRecord/${zone}/${encodeURIComponent(name)}/?detail=Y`);
+  // A name without records of its own may be said not to be there, whatever is below it: the zone itself always is.
+  const data = below ?? (await call('GET', `AllRecord/${zone}/?detail=Y`));
   try {
     return readDynRecords(data);
   } catch (error) {

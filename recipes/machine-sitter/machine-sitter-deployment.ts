@@ -25,6 +25,9 @@ const UNPACK_S = 300;
 const WIPE_S = 300;
 const ANSWER_MS = 90_000;
 const ASK_AGAIN_MS = 250;
+const LOOK_MS = 2000;
+/** As many ends of a sitter that was just started are no accident. */
+const HOPELESS_ENDS = 3;
 
 export interface SitterTarget {
   remote: Remote;
@@ -119,7 +122,7 @@ export class MachineSitterDeployment {
     // One that is not there cannot end what it has started, and systemd would know of it: elsewhere it is started for that.
     const revived = !facts.running && !systemd && facts.deployed !== '';
     if (revived) await hands.shell(START_PLAIN, [facts.folder]);
-    await hands.shell(systemd ? STAY_DOWN_SYSTEMD : ': >"$1/stopped"', [facts.folder]);
+    if (systemd) await hands.shell(STAY_DOWN_SYSTEMD, []);
     if (facts.running || revived)
       await hands.run([`${facts.folder}/runtime/bin/node`, '--input-type=module', '-', facts.folder], SUSPEND, WIPE_S);
     if (systemd) await hands.shell(REMOVE_SYSTEMD, []);
@@ -164,6 +167,7 @@ export class MachineSitterDeployment {
   async #untilItAnswers(hands: Hands, folder: string, endpoint: string): Promise<void> {
     const { clock, identities } = this.#deps;
     const deadline = clock.monotonic() + this.#answerMs;
+    let look = clock.monotonic() + LOOK_MS;
     for (;;) {
       hands.checkSignal();
       try {
@@ -172,25 +176,29 @@ export class MachineSitterDeployment {
       } catch (error) {
         if (clock.monotonic() >= deadline) throw await this.#silence(hands, folder, endpoint, error);
       }
+      if (clock.monotonic() >= look) {
+        await this.#checkThatItStays(hands, folder);
+        look = clock.monotonic() + LOOK_MS;
+      }
       await new Promise<void>((resolve) => clock.timer(ASK_AGAIN_MS, resolve));
     }
+  }
+
+  /** One that ends again and again need not be waited for. */
+  async #checkThatItStays(hands: Hands, folder: string): Promise<void> {
+    if ((await hands.facts()).ends < HOPELESS_ENDS) return;
+    const words = await hands.lastWords(folder);
+    throw new CerebroError('unavailable', `the machine sitter ends whenever it is started; its last words: ${words}`);
   }
 
   /** Why it does not answer, as far as it can be found out from the inside. */
   async #silence(hands: Hands, folder: string, endpoint: string, error: unknown): Promise<CerebroError> {
     const seconds = this.#answerMs / 1000;
     const { listening } = await hands.facts();
-    if (listening) {
-      return new CerebroError(
-        'unavailable',
-        `the machine sitter listens on port ${hands.port} there, but ${endpoint} was not reached from here within ${seconds} s; is there a firewall or a security group in between? (${messageOf(error)})`,
-      );
-    }
-    const words = (await hands.shell(LAST_WORDS, [folder])).stdout.trim();
-    return new CerebroError(
-      'unavailable',
-      `the machine sitter did not start within ${seconds} s; its last words: ${words.slice(-500) || 'none'}`,
-    );
+    const sentence = listening
+      ? `the machine sitter listens on port ${hands.port} there, but ${endpoint} was not reached from here within ${seconds} s; is there a firewall or a security group in between? (${messageOf(error)})`
+      : `the machine sitter did not start within ${seconds} s; its last words: ${await hands.lastWords(folder)}`;
+    return new CerebroError('unavailable', sentence);
   }
 }
 
@@ -231,6 +239,10 @@ class Hands {
 
   shell(script: string, args: readonly string[], timeout = SCRIPT_S): Promise<RunResult> {
     return this.run(['/bin/sh', '-s', '--', ...args], script, timeout);
+  }
+
+  async lastWords(folder: string): Promise<string> {
+    return (await this.shell(LAST_WORDS, [folder])).stdout.trim().slice(-500) || 'none';
   }
 
   write(text: string, path: string, mode: number): Promise<void> {

@@ -26,6 +26,8 @@ export interface TargetFacts {
   /** A sitter of ours runs there, and its port by its settings. */
   running: boolean;
   sitterPort: number | null;
+  /** How often it has ended by itself since it was last started by a deployment. */
+  ends: number;
   /** Somebody listens on the wanted port. */
   listening: boolean;
   /** Of the certificate that is there: SHA-256 of its authority's PEM, and the names in it. */
@@ -58,6 +60,7 @@ export function readFacts(text: string): TargetFacts {
     deployed: one('deployed'),
     running: one('sitter') !== '',
     sitterPort: number('sitter_port'),
+    ends: number('ends') ?? 0,
     listening: one('listening') === 'yes',
     authority: values.get('authority')?.[0] ?? null,
     names: one('names'),

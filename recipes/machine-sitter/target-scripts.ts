@@ -29,6 +29,7 @@ df -Pk "$parent" 2>/dev/null | { read -r _; read -r _ _ _ free _; say free_kb "$
 for path in "$folder"/programs/* "$folder"/runtimes/*; do [ -d "$path" ] && say has "\${path##*/}"; done
 say deployed "$(cat "$folder/deployed" 2>/dev/null)"
 say sitter "$(ours sitter.pid || { systemctl show --property=MainPID --value cerebro-machine.service 2>/dev/null | grep -v '^0$'; })"
+say ends "$(wc -c <"$folder/ends" 2>/dev/null || systemctl show --property=NRestarts --value cerebro-machine.service 2>/dev/null)"
 say sitter_port "$(cat "$folder/port" 2>/dev/null)"
 hex=$(printf '%04X' "$port")
 grep -Eqs "^ *[0-9]+: [0-9A-F]+:$hex [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 && say listening yes
@@ -63,7 +64,6 @@ before=$(readlink current || true)
 ln -sfn "programs/$2" current
 ln -sfn "runtimes/$3" runtime
 echo "$4" >port
-rm -f stopped
 for path in programs/* runtimes/*; do
   case $path in "programs/$2" | "runtimes/$3" | "$before") ;; *) rm -rf "$path" ;; esac
 done
@@ -73,9 +73,12 @@ done
 export const START_PLAIN = `
 folder=$1
 cd "$folder" || exit 1
+rm -f stopped
 ${IS_OURS}
 if ours keeper.pid >/dev/null; then
-  pid=$(ours sitter.pid) || exit 0
+  pid=$(ours sitter.pid)
+  : >ends
+  [ -n "$pid" ] || exit 0
   kill -TERM "$pid"
   # Whoever asks the port from here on is answered by the next one, or not at all.
   tries=0
@@ -85,6 +88,7 @@ if ours keeper.pid >/dev/null; then
   done
   exit 0
 fi
+: >ends
 unset SSH_CLIENT SSH_CONNECTION SSH_TTY SSH_ORIGINAL_COMMAND SSH_AUTH_SOCK
 if command -v setsid >/dev/null 2>&1; then setsid ./keep-sitter </dev/null >>sitter.log 2>&1 &
 else nohup ./keep-sitter </dev/null >>sitter.log 2>&1 & fi
@@ -136,6 +140,7 @@ while [ -e cerebro.yaml ] && [ ! -e stopped ]; do
   runtime/bin/node current/dist/core/main.js --mode machine --settings cerebro.yaml >>sitter.log 2>&1 &
   echo $! >sitter.pid
   wait $!
+  printf . >>ends
   [ -e stopped ] || sleep 1
 done
 rm -f keeper.pid sitter.pid
@@ -143,25 +148,36 @@ rm -f keeper.pid sitter.pid
 
 /** FOLDER, for Node: ends the tasks in order and the sitter, and waits until it is gone; one that is just starting is waited for. */
 export const SUSPEND = `
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 const data = process.argv[2] + '/data';
+/** Its pid, if it lives. */
 const sitter = () => {
   try {
-    const { pid, url } = JSON.parse(readFileSync(data + '/sitter.json', 'utf8'));
-    return process.kill(pid, 0) && url;
+    const { pid } = JSON.parse(readFileSync(data + '/sitter.json', 'utf8'));
+    return !readFileSync('/proc/' + pid + '/stat', 'latin1').includes(') Z ') && pid;
   } catch {
-    return '';
+    return undefined;
   }
 };
-const until = async (condition, what) => {
-  for (let n = 0; !condition(); n++) {
-    if (n > 1200) throw new Error('the machine sitter does not ' + what);
+const suspend = async () => {
+  try {
+    const { url } = JSON.parse(readFileSync(data + '/sitter.json', 'utf8'));
+    const authorization = 'Bearer ' + readFileSync(data + '/admin.token', 'utf8').trim();
+    if (sitter() === undefined) return false;
+    writeFileSync(process.argv[2] + '/stopped', ''); // its keeper leaves it at that then
+    return (await fetch(url + '/api/v1/suspend', { method: 'POST', headers: { authorization } })).ok;
+  } catch {
+    return false; // it does not listen yet
+  }
+};
+const until = async (condition) => {
+  for (let n = 0; n < 1200; n++) {
+    if (await condition()) return;
     await new Promise((wait) => setTimeout(wait, 50));
   }
+  console.error('the machine sitter does not take the order to end its tasks');
+  process.exitCode = 1;
 };
-await until(sitter, 'start, so it cannot end its tasks');
-const authorization = 'Bearer ' + readFileSync(data + '/admin.token', 'utf8').trim();
-const answer = await fetch(sitter() + '/api/v1/suspend', { method: 'POST', headers: { authorization } });
-if (!answer.ok) throw new Error('the machine sitter would not stop: status ' + answer.status);
-await until(() => !sitter(), 'end');
+await until(suspend);
+await until(() => sitter() === undefined);
 `;

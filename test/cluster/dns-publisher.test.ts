@@ -1,130 +1,14 @@
-import t, { type Test } from 'tap';
-import { ClusterRecords, keys } from '../../core/cluster/cluster-records.ts';
-import { DnsPublisher } from '../../core/cluster/dns-publisher.ts';
-import type { DnsRecordSet } from '../../core/contracts/dns-provider.ts';
-import { readSettings } from '../../core/engine/read-settings.ts';
-import { SystemClock } from '../../core/engine/system-clock.ts';
+import t from 'tap';
 import { CerebroError } from '../../core/errors.ts';
-import { ClusterFixture } from '../decide/cluster-fixture.ts';
 import { FakeDnsProvider } from '../fakes/fake-dns-provider.ts';
-import { MemoryStore } from '../fakes/memory-store.ts';
-import { silentLogger } from '../fakes/silent-logger.ts';
 import { eventually } from '../suites/eventually.ts';
-
-type Zones = Map<string, Map<string, DnsRecordSet>>;
+import { DnsBench, type Zones } from './dns-bench.ts';
 
 const POOL = 'local-a.web.test';
 const AWAY = new CerebroError('unavailable', 'nobody answers');
 
-/** A publisher over a store and a zone of the test's own; copies run as soon as they are put there. */
-class Bench {
-  readonly store = new MemoryStore();
-  readonly clock = new SystemClock();
-  readonly cluster = new ClusterFixture();
-  readonly zones: Zones = new Map([['test', new Map()]]);
-  provider = new FakeDnsProvider(this.zones);
-  providers = [this.provider];
-  records = new ClusterRecords(this.store, this.clock);
-  publisher = this.#make();
-
-  async begin(t: Test): Promise<this> {
-    await this.records.load();
-    await this.records.transact(() => ({ write: [{ put: keys.cluster, value: 'cluster-1' }], events: [] }));
-    this.publisher.start();
-    t.teardown(() => this.end());
-    return this;
-  }
-
-  async end(): Promise<void> {
-    await this.publisher.stop();
-    this.records.close();
-  }
-
-  /** As after a crash: what was in memory is lost. */
-  async beginAgain(): Promise<void> {
-    await this.end();
-    this.records = new ClusterRecords(this.store, this.clock);
-    await this.records.load();
-    this.publisher = this.#make();
-    this.publisher.start();
-  }
-
-  #make(): DnsPublisher {
-    return new DnsPublisher({
-      settings: readSettings(undefined, { dns_ttl: 1 }),
-      records: this.records,
-      providers: this.providers,
-      clock: this.clock,
-      logger: silentLogger,
-      snapshot: (now) => {
-        const { jobs, copies, machines } = this.records;
-        return { ...this.cluster.snapshot(), now, startedAt: now, jobs, copies, machines };
-      },
-      onChange: () => undefined,
-    });
-  }
-
-  /** `count` copies of a job that run, each on a machine of its own. */
-  async runs(job: string, count: number, spec: object = { dns_basename: `${job}.test` }): Promise<void> {
-    const { cluster } = this;
-    cluster.job(job, { 'local-a': count }, { spec });
-    for (let n = 1; n <= count; n++) {
-      const machine = `local-a-${job}${n}`;
-      cluster.machine(machine, { zone: 'local-a', address: `10.0.${n >> 8}.${n & 255}` });
-      cluster.copy(`${job}.${n}`, machine);
-    }
-    await this.write();
-  }
-
-  async write(): Promise<void> {
-    const { jobs, machines, copies } = this.cluster;
-    await this.records.transact(() => ({
-      write: [
-        ...[...jobs.values()].map((value) => ({ put: keys.job(value.name), value })),
-        ...[...machines.values()].map((value) => ({ put: keys.machine(value.id), value })),
-        ...[...copies.values()].map((value) => ({ put: keys.copy(value.id), value })),
-      ],
-      events: [],
-    }));
-  }
-
-  async stops(copy: string): Promise<void> {
-    const record = this.cluster.copies.get(copy);
-    if (record) this.cluster.copies.set(copy, { ...record, wanted: 'stop', changedAt: this.clock.now() });
-    await this.write();
-  }
-
-  get attention(): string[] {
-    return this.publisher.conditions().map(({ sentence }) => sentence);
-  }
-
-  at(name: string, type: 'A' | 'TXT' = 'A', zone = 'test'): string[] {
-    return [...(this.zones.get(zone)?.get(`${name}/${type}`)?.values ?? [])].sort();
-  }
-
-  theirs(name: string, values: string[]): void {
-    this.zones.get('test')?.set(`${name}/A`, { name, type: 'A', ttl: 300, values });
-  }
-
-  events(kind: string): string[] {
-    return this.records.events.filter((event) => event.kind === kind).map(({ message }) => message);
-  }
-
-  answers(name: string, values: string[]): Promise<void> {
-    return eventually(() => JSON.stringify(this.at(name)) === JSON.stringify(values), `${name} is ${values}`);
-  }
-
-  settled(): Promise<void> {
-    const done = (): boolean => {
-      const { names } = this.publisher.view();
-      return names.length > 0 && names.every(({ state }) => state === 'published' || state === 'foreign');
-    };
-    return eventually(done, 'every name is as it should be');
-  }
-}
-
 t.test('the names of a job are published together, and each is marked as ours', async (t) => {
-  const bench = await new Bench().begin(t);
+  const bench = await new DnsBench().begin(t);
   await bench.runs('web', 2);
   await bench.settled();
   t.same(bench.at(POOL), ['10.0.0.1', '10.0.0.2']);
@@ -149,7 +33,7 @@ t.test('the names of a job are published together, and each is marked as ours', 
 });
 
 t.test('300 copies in one pool go out in a few batches', async (t) => {
-  const bench = await new Bench().begin(t);
+  const bench = await new DnsBench().begin(t);
   await bench.runs('web', 300);
   await bench.settled();
   t.equal(bench.at(POOL).length, 300);
@@ -157,7 +41,7 @@ t.test('300 copies in one pool go out in a few batches', async (t) => {
 });
 
 t.test('a provider that is away delays names; what was lost meanwhile is made up for', async (t) => {
-  const bench = await new Bench().begin(t);
+  const bench = await new DnsBench().begin(t);
   bench.provider.failNext = [AWAY, AWAY];
   await bench.runs('web', 1);
   await eventually(() => bench.attention.length > 0, 'it is said');
@@ -170,7 +54,7 @@ t.test('a provider that is away delays names; what was lost meanwhile is made up
 });
 
 t.test('an answer that was lost: it looks, finds its own, and goes on', async (t) => {
-  const bench = await new Bench().begin(t);
+  const bench = await new DnsBench().begin(t);
   bench.provider.loseAnswers = true;
   bench.provider.failNext = [AWAY];
   await bench.runs('web', 1);
@@ -183,7 +67,7 @@ t.test('an answer that was lost: it looks, finds its own, and goes on', async (t
 t.test(
   'killed between sending and hearing: the next one looks first, also when something else is wanted by then',
   async (t) => {
-    const bench = await new Bench().begin(t);
+    const bench = await new DnsBench().begin(t);
     await bench.runs('web', 2);
     await bench.settled();
     // It is carried out, and this one never hears of it.
@@ -202,7 +86,7 @@ t.test(
 );
 
 t.test('a record of somebody else’s: told once, left alone, and in nobody’s way; gone, it is taken', async (t) => {
-  const bench = await new Bench().begin(t);
+  const bench = await new DnsBench().begin(t);
   bench.theirs(POOL, ['203.0.113.9']);
   await bench.runs('web', 1);
   await bench.runs('other', 1);
@@ -225,7 +109,7 @@ t.test('a record of somebody else’s: told once, left alone, and in nobody’s 
 });
 
 t.test('another cluster’s mark keeps a name, whatever it holds', async (t) => {
-  const bench = await new Bench().begin(t);
+  const bench = await new DnsBench().begin(t);
   const marker = `_cerebro.${POOL}`;
   bench.zones.get('test')?.set(`${marker}/TXT`, {
     name: marker,
@@ -240,7 +124,7 @@ t.test('another cluster’s mark keeps a name, whatever it holds', async (t) => 
 });
 
 t.test('what somebody changed by hand is found by a check, told, and mended', async (t) => {
-  const bench = await new Bench().begin(t);
+  const bench = await new DnsBench().begin(t);
   await bench.runs('web', 2);
   await bench.settled();
   bench.theirs(POOL, ['203.0.113.9']);
@@ -253,7 +137,7 @@ t.test('what somebody changed by hand is found by a check, told, and mended', as
 });
 
 t.test('one name that its provider does not take keeps no other out', async (t) => {
-  const bench = await new Bench().begin(t);
+  const bench = await new DnsBench().begin(t);
   bench.provider.refuses.add('1.local-a.web.test');
   await bench.runs('web', 3);
   await bench.answers(POOL, ['10.0.0.1', '10.0.0.2', '10.0.0.3']);
@@ -262,7 +146,7 @@ t.test('one name that its provider does not take keeps no other out', async (t) 
 });
 
 t.test('a removed job: pool and names go, and are forgotten when nobody can remember them', async (t) => {
-  const bench = await new Bench().begin(t);
+  const bench = await new DnsBench().begin(t);
   await bench.runs('web', 2);
   await bench.settled();
   const job = bench.cluster.jobs.get('web');
@@ -276,7 +160,7 @@ t.test('a removed job: pool and names go, and are forgotten when nobody can reme
 });
 
 t.test('of several providers the one with the longest zone keeps a name', async (t) => {
-  const bench = new Bench();
+  const bench = new DnsBench();
   const serving = (name: string, zone: string): FakeDnsProvider =>
     new FakeDnsProvider(new Map([[zone, new Map()]]), { name });
   bench.providers = [serving('anything', '.'), serving('short', 'test'), serving('long', 'web.test')];
@@ -295,7 +179,7 @@ t.test('of several providers the one with the longest zone keeps a name', async 
 t.test(
   'while one provider does not say what it holds, no other gets its names; what has a place keeps it',
   async (t) => {
-    const bench = new Bench();
+    const bench = new DnsBench();
     const zones: Zones = new Map([['.', new Map()]]);
     const anything = new FakeDnsProvider(zones, { name: 'anything' });
     bench.providers = [bench.provider, anything];
@@ -314,7 +198,7 @@ t.test(
 );
 
 t.test('what a job file would do to names is said, also when providers do not answer', async (t) => {
-  const bench = await new Bench().begin(t);
+  const bench = await new DnsBench().begin(t);
   bench.cluster.job('web', { 'local-a': 2 }, { spec: { dns_basename: 'web.test' } });
   bench.cluster.job('lost', { 'local-a': 2 }, { spec: { dns_basename: 'web.nowhere' } });
   const specs = [...bench.cluster.jobs.values()].map(({ spec }) => spec);
@@ -329,7 +213,7 @@ t.test('what a job file would do to names is said, also when providers do not an
 });
 
 t.test('a provider that is not loaded any more is said by name', async (t) => {
-  const bench = await new Bench().begin(t);
+  const bench = await new DnsBench().begin(t);
   await bench.runs('web', 1);
   await bench.settled();
   bench.providers = [];

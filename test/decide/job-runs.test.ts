@@ -85,6 +85,8 @@ t.test('a part that was done is not done again because its machine is drained', 
     .copy('report.1', 'local-a-1', { run: 1, outcome: 'completed' }, { phase: 'exited' })
     .copy('report.2', 'local-a-2', { run: 1 });
   t.same(plan(fixture), []);
+  fixture.copy('report.1', 'local-a-1', { run: 1 }, { phase: 'exited', reason: 'exited with 0' });
+  t.same(plan(fixture), ['report.1 has completed: exited with 0'], 'also in the plan that notes it');
 });
 
 t.test('a part that was not done when its machine went is done again', async (t) => {

@@ -76,10 +76,12 @@ t.test(`${ROUNDS} times kill -9 under load: no orphan, no double, no lost exit c
       await daemon.add(id, configuration);
       promised.set(id, 'run');
     } else if (what < 0.7) {
-      // With its files go the post-mortems: its ends need not be known any more.
-      for (const line of lines(join(witness, `${id}.ends`))) removedMarkers.add(line.split(' ')[0] ?? '');
-      await daemon.call('DELETE', `/api/v1/tasks/${id}`);
-      for (const line of lines(join(witness, `${id}.ends`))) removedMarkers.add(line.split(' ')[0] ?? '');
+      try {
+        await daemon.call('DELETE', `/api/v1/tasks/${id}`);
+      } finally {
+        // With its files go the post-mortems, whether that was answered or not: its ends need not be known any more.
+        for (const line of lines(join(witness, `${id}.ends`))) removedMarkers.add(line.split(' ')[0] ?? '');
+      }
       promised.set(id, 'gone');
     } else {
       await daemon.call('POST', `/api/v1/tasks/${id}/actions`, { action: among(['start', 'stop', 'restart']) });
@@ -145,7 +147,10 @@ t.test(`${ROUNDS} times kill -9 under load: no orphan, no double, no lost exit c
       const end = byMarker.get(marker);
       if (!byMarker.has(marker) && !tasks.has(id)) continue; // its removal was not answered, but done
       known += 1;
-      if (!end) t.fail(`${id}: the end of run ${marker} with code ${code} is not known`);
+      if (!end)
+        t.fail(
+          `${id}: the end of run ${marker} with code ${code} is not known (${byMarker.has(marker) ? 'its run is' : 'nor is its run'})`,
+        );
       // It had said so when it was stopped: then the signal was quicker than its exit.
       else if (end.code !== Number(code) && end.signal === null)
         t.fail(`${id} run ${end.run} ended with ${code}, known is ${JSON.stringify(end)}`);

@@ -43,8 +43,10 @@ t.teardown(async () => {
 
 t.test('machinesitter --daemon returns when the sitter answers, and says where', async (t) => {
   port = await freePort();
-  const started = await bin('machinesitter', ['--daemon', '--data-dir', 'data', '--port', String(port)]);
+  const flags = ['--port', String(port), '--capacity-mem', '5000'];
+  const started = await bin('machinesitter', ['--daemon', '--data-dir', 'data', ...flags]);
   t.equal(started.code, 0, started.stderr);
+  t.match(await (await call('GET', '/api/v1/machine')).json(), { capacity: { mem: { offered: 5000 } } });
   const { pid, url, mode } = sitter();
   t.equal(
     started.stdout,
@@ -77,6 +79,8 @@ t.test('tasks of the machine in this folder: shown, restarted, stopped, started;
   t.match(db, /^db +running +\d+ .* of 1200 MB/);
   t.match(web, /^web/);
   t.equal((await cli('tasks', 'runs', 'web')).stdout, 'no run of web has ended yet\n');
+  t.match(await cli('tasks', 'signal', 'web', 'sigcont', '--all'), { code: 0, stdout: 'web was sent SIGCONT\n' });
+  t.match(await cli('tasks', 'signal', 'web', 'SIGWHAT'), { code: 1, stderr: /signal/ });
   t.equal((await cli('tasks', 'restart', 'web')).code, 0);
   await eventually(
     async () => /^ *1 .* (user|deploy) /m.test((await cli('tasks', 'runs', 'web')).stdout),

@@ -44,12 +44,13 @@ function discarded(count: number): object {
   return { discarded: count };
 }
 
-/** A node and all below it, by type, empty ones too. */
+/** A node and all below it, by type, empty ones too. One without records of its own is said not to be there, as is unkind and may be so. */
 function allRecords(zone: DynZone, asked: DynRequest): object {
   if (!asked.detail) throw new DynFault('INVALID_REQUEST', 'the stand-in has it with detail=Y only');
   const node = asked.path[2] ?? zone.name;
   const found = zone.seenBy(asked.token).filter(({ fqdn }) => fqdn === node || fqdn.endsWith(`.${node}`));
-  if (found.length === 0 && node !== zone.name) throw new DynFault('NOT_FOUND', 'node: Node is not in the zone', 404);
+  if (!found.some(({ fqdn }) => fqdn === node) && node !== zone.name)
+    throw new DynFault('NOT_FOUND', 'node: Node is not in the zone', 404);
   const ofType = (type: string): DynRecord[] => found.filter((record) => record.record_type === type);
   return { a_records: ofType('A'), txt_records: ofType('TXT'), cname_records: ofType('CNAME'), mx_records: [] };
 }

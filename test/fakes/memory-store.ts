@@ -55,9 +55,10 @@ export class MemoryStore implements StateStore {
         this.#entries.delete(operation.delete);
         return { key: operation.delete, value: null, revision: this.#revision };
       }
-      const value: unknown = JSON.parse(JSON.stringify(operation.value));
-      this.#entries.set(operation.put, { value, revision: this.#revision });
-      return { key: operation.put, value: structuredClone(value), revision: this.#revision };
+      // Twice: nobody may change what another was given.
+      const text = JSON.stringify(operation.value);
+      this.#entries.set(operation.put, { value: JSON.parse(text), revision: this.#revision });
+      return { key: operation.put, value: JSON.parse(text), revision: this.#revision };
     });
     this.#history.add(this.#revision, changes);
     return { ok: true, revision: this.#revision };

@@ -11,8 +11,13 @@ import { eventually } from '../suites/eventually.ts';
 
 /** A machine sitter with its HTTP API, in this process, in a folder of its own. */
 export class ApiUnderTest {
-  readonly folder = mkdtempSync(join(tmpdir(), 'cerebro-api-'));
+  readonly folder: string;
   #daemon: Daemon | null = null;
+
+  /** `parent`: where its data folder is made. */
+  constructor(parent: string = tmpdir()) {
+    this.folder = mkdtempSync(join(parent, 'cerebro-api-'));
+  }
 
   get daemon(): Daemon {
     if (!this.#daemon) throw new Error('the daemon is not started');

@@ -180,3 +180,22 @@ t.test('what a daemon left that was killed while it added or removed a task is n
   await machine.sitter.remove('begun');
   t.same(readdirSync(tasks), ['web']);
 });
+
+t.test('a removal that the end of the daemon comes between takes no files of a task that still runs', async (t) => {
+  const machine = await withMachine(t);
+  await machine.add('slow', { command: "trap 'sleep 1; exit 0' TERM; echo up; while :; do sleep 0.05; done" });
+  const { pid } = await machine.phase('slow', 'running');
+  await eventually(
+    () => readFileSync(machine.sitter.log('slow', 'stdout').log(1)?.path ?? '', 'utf8') === 'up\n',
+    'it listens',
+  );
+  const removal = machine.sitter.remove('slow');
+  const refused = t.rejects(removal, { code: 'unavailable', message: /was not removed: the daemon is ending/ });
+  await machine.letGo();
+  await refused;
+  t.ok(machine.processes.read(pid ?? 0), 'it still runs');
+  await machine.start();
+  t.match(await machine.phase('slow', 'stopped'), { run: 1, lastEnd: { code: 0, reason: 'user' } });
+  await machine.sitter.remove('slow');
+  t.same(readdirSync(join(machine.folder, 'tasks')), []);
+});

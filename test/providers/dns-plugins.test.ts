@@ -1,13 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import type { PluginServices } from '../../core/define-plugin.ts';
-import { createPlugins, loadPlugins, pluginsFor } from '../../core/engine/load-plugins.ts';
-import { noIdentities } from '../../core/engine/no-identities.ts';
+import type { DnsProvider } from '../../core/contracts/dns-provider.ts';
+import { loadPlugins } from '../../core/engine/load-plugins.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
-import { ProcTable } from '../../core/machine/proc-table.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-dns-plugins-'));
@@ -29,20 +27,12 @@ function list(configs: Record<string, object>): string {
 
 t.test('the providers load from plugins.json, and creating them touches nothing', async (t) => {
   const loaded = await loadPlugins(list({ rfc2136, dynect, route53: {} }), 'cluster');
-  const services: PluginServices = {
-    clock: new SystemClock(),
-    logger: silentLogger,
-    processes: new ProcTable(),
-    dataDir: join(folder, 'nothing-here'),
-    tasksGroup: '',
-    identities: noIdentities,
-    recipePath: [],
-    selfCommand: [],
-  };
-  const providers = pluginsFor(
-    createPlugins(loaded, () => services),
-    'dns-provider',
-  );
+  const services = { clock: new SystemClock(), logger: silentLogger, dataDir: join(folder, 'nothing-here') };
+  const providers = loaded.map(({ definition, config }) => {
+    for (const need of definition.needs) t.ok(need in services, need);
+    t.equal(definition.point, 'dns-provider');
+    return definition.create(services, config) as DnsProvider;
+  });
   t.same(
     providers.map(({ name, maxValues }) => [name, maxValues]),
     [
@@ -51,6 +41,7 @@ t.test('the providers load from plugins.json, and creating them touches nothing'
       ['route53', 400],
     ],
   );
+  t.notOk(existsSync(services.dataDir));
 });
 
 const refused: [what: string, configs: Record<string, object>, sentence: RegExp][] = [

@@ -101,7 +101,7 @@ export class Ledger {
 
   #parse<T>(schema: z.ZodType<T>, key: string, value: unknown): T | undefined {
     if (value === undefined) return undefined;
-    const result = schema.safeParse(JSON.parse(JSON.stringify(value)));
+    const result = schema.safeParse(value);
     if (result.success) return result.data;
     this.#world.violate('records always parse', `${key}: ${result.error.message}`);
     return undefined;

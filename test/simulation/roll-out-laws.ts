@@ -3,6 +3,11 @@ import type { ClusterEvent } from '../../core/model/event.ts';
 import { type JobRecord, runsByTurns } from '../../core/model/job.ts';
 import type { Changed, Commit } from './ledger.ts';
 import type { Law, LawParts } from './record-laws.ts';
+import type { SitterProcess } from './sitter-process.ts';
+
+/** A copy's state is known for certain when it has lasted for so long, and its machine was heard so lately (ms). */
+const SURELY_KNOWN_MS = 8000;
+const HEARD_MS = 3000;
 
 /** How copies come to another version, and how versions are taken back. */
 export class RollOutLaws implements Law {
@@ -14,23 +19,36 @@ export class RollOutLaws implements Law {
     this.#parts = parts;
   }
 
-  check({ copies, jobs, events }: Commit): void {
+  check({ copies, jobs, events }: Commit, by: SitterProcess): void {
     for (const { before, after } of jobs) if (before && after) this.#judged(before, after, events);
-    const taken = copies.flatMap((change) => this.#takenDown(change) ?? []);
-    if (taken.length === 0) return;
-    for (const copy of taken) this.#standsStill(copy, jobs);
-    this.#pace(new Set(taken.map(({ job }) => job)));
+    this.#forgetWell();
+    const paced = new Set<string>();
+    for (const change of copies) {
+      const copy = takenDown(change);
+      if (!copy) continue;
+      this.#standsStill(copy, jobs);
+      if (this.#down.has(copy.id) || !this.#wasWell(copy, by)) continue;
+      this.#down.add(copy.id);
+      paced.add(copy.job);
+    }
+    for (const job of paced) this.#pace(job);
   }
 
-  /** The copy, as it was, where the plan gives it another version or restarts it; what a person restarts at once is theirs. */
-  #takenDown({ before, after }: Changed<CopyRecord>): CopyRecord | null {
-    if (before?.wanted !== 'run' || after?.wanted !== 'run') return null;
-    const updated = before.version !== after.version;
-    const links = JSON.stringify(before.linked) !== JSON.stringify(after.linked);
-    const restarted = before.generation !== after.generation && (links || before.jobRestarts !== after.jobRestarts);
-    if (!updated && !restarted) return null;
-    if (this.#parts.truth.task(before)?.isWell(before) === true) this.#down.add(before.id);
-    return before;
+  #forgetWell(): void {
+    const { ledger, truth } = this.#parts;
+    for (const id of this.#down) {
+      const copy = ledger.copies.get(id);
+      if (copy?.wanted !== 'run' || truth.task(copy)?.isWell(copy) === true) this.#down.delete(id);
+    }
+  }
+
+  /** It was well for so long that the cluster sitter must have known. */
+  #wasWell(copy: CopyRecord, by: SitterProcess): boolean {
+    const { truth, world } = this.#parts;
+    const now = world.clock.now();
+    const task = truth.task(copy);
+    if (task?.isWell(copy) !== true) return false;
+    return now - task.changedAt > SURELY_KNOWN_MS && now - (by.heardAt.get(copy.machine) ?? 0) < HEARD_MS;
   }
 
   #standsStill(copy: CopyRecord, jobs: readonly Changed<JobRecord>[]): void {
@@ -45,21 +63,19 @@ export class RollOutLaws implements Law {
     }
   }
 
-  #pace(jobs: ReadonlySet<string>): void {
-    const { ledger, truth, world } = this.#parts;
-    for (const id of this.#down) {
-      const copy = ledger.copies.get(id);
-      if (copy?.wanted !== 'run' || truth.task(copy)?.isWell(copy) === true) this.#down.delete(id);
-    }
-    for (const name of jobs) {
-      const job = ledger.jobs.get(name);
-      if (!job || job.rollout?.promoted) continue;
-      const allowed = job.spec.update.max_parallel;
-      const down = [...this.#down].filter((id) => ledger.copies.get(id)?.job === name);
-      if (down.length <= allowed) continue;
-      const sentence = `"${name}" has ${down.join(', ')} down for an update, and max_parallel is ${allowed}`;
-      world.violate('never more than max_parallel down by our own hand', sentence);
-    }
+  #serves(machine: string): boolean {
+    return ['ready', 'draining'].includes(this.#parts.ledger.machines.get(machine)?.state ?? 'lost');
+  }
+
+  #pace(name: string): void {
+    const { ledger, world } = this.#parts;
+    const job = ledger.jobs.get(name);
+    if (!job || job.rollout?.promoted) return;
+    const allowed = job.spec.update.max_parallel;
+    const down = [...this.#down].filter((id) => ledger.copies.get(id)?.job === name);
+    if (down.length <= allowed) return;
+    const sentence = `"${name}" has ${down.join(', ')} down for an update, and max_parallel is ${allowed}`;
+    world.violate('never more than max_parallel down by our own hand', sentence);
   }
 
   /** What the cluster sitter does by itself with a version: it is called good only when all have it, and taken back for a good one. */
@@ -72,10 +88,20 @@ export class RollOutLaws implements Law {
     }
     if (!told('rollout-done') || runsByTurns(before)) return;
     const copies = [...ledger.copies.values()].filter(
-      ({ job, wanted, run }) => job === after.name && wanted === 'run' && run === null,
+      ({ job, wanted, run, machine }) =>
+        job === after.name && wanted === 'run' && run === null && this.#serves(machine),
     );
     const old = copies.filter(({ version }) => version !== after.goodVersion).map(({ id }) => id);
     if (old.length > 0)
       world.violate('a version is good when all have it', `${old.join(', ')} have not version ${after.goodVersion}`);
   }
+}
+
+/** The copy, as it was, where the plan gives it another version or restarts it; what a person restarts at once is theirs. */
+function takenDown({ before, after }: Changed<CopyRecord>): CopyRecord | null {
+  if (before?.wanted !== 'run' || after?.wanted !== 'run') return null;
+  const updated = before.version !== after.version;
+  const links = JSON.stringify(before.linked) !== JSON.stringify(after.linked);
+  const restarted = before.generation !== after.generation && (links || before.jobRestarts !== after.jobRestarts);
+  return updated || restarted ? before : null;
 }

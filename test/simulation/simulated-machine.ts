@@ -75,6 +75,7 @@ export class SimulatedMachine {
     this.powered = true;
     this.#heardAt = this.#world.clock.now();
     this.#world.tell(`${this.#name}: ${why}`);
+    for (const task of this.tasks.values()) task.rise();
     for (const id of this.#fallen) this.tasks.get(id)?.start('started with its machine');
     this.#fallen.clear();
   }

@@ -14,6 +14,8 @@ export class SimulatedTask {
   /** When its present run began, and when it last began to run another version than before (0: never). */
   startedAt = 0;
   updatedAt = 0;
+  /** When its phase or its health last changed. */
+  changedAt = 0;
   readonly #world: World;
   readonly #random: SeededRandom;
   readonly #onChange: (task: SimulatedTask) => void;
@@ -26,7 +28,9 @@ export class SimulatedTask {
   #inARow = 0;
   /** The definition that the present run began with. */
   #running: TaskDefinition | null = null;
-  #atRest: (() => void)[] = [];
+  /** What is to come when it has stopped; a restart comes with its machine when that goes down meanwhile. */
+  #atRest: { next(): void; restarts: boolean }[] = [];
+  #isDown = false;
 
   constructor(world: World, random: SeededRandom, definition: TaskDefinition, onChange: (task: SimulatedTask) => void) {
     this.#world = world;
@@ -49,7 +53,7 @@ export class SimulatedTask {
   }
 
   start(why: string): void {
-    if (this.runs) return;
+    if (this.runs || this.#isDown) return;
     this.#run += 1;
     if (this.#running && this.#running.version !== this.definition.version) this.updatedAt = this.#world.clock.now();
     this.#running = this.definition;
@@ -61,26 +65,27 @@ export class SimulatedTask {
   }
 
   /** The process is ended in order; then `next` tells what becomes of the task. */
-  stop(why: string, next: () => void = () => this.#become('stopped', why)): void {
+  stop(why: string, next: () => void = () => this.#become('stopped', why), restarts = false): void {
     if (this.phase === 'stopping') {
-      this.#atRest.push(next);
+      this.#atRest.push({ next, restarts });
       return;
     }
     if (!this.runs) {
       next();
       return;
     }
-    this.#atRest.push(next);
+    this.#atRest.push({ next, restarts });
     this.#become('stopping', why);
     const longest = Math.min(8000, this.definition.configuration.stop_timeout * 1000);
     this.#later(this.#random.between(20, longest), () => this.#ended());
   }
 
   restart(why: string): void {
-    this.stop(why, () => {
+    const again = (): void => {
       this.phase = 'stopped';
       this.start(why);
-    });
+    };
+    this.stop(why, again, true);
   }
 
   /** Its process ends without anybody having asked for it. */
@@ -94,14 +99,20 @@ export class SimulatedTask {
     );
   }
 
-  /** Its machine went down with everything on it. */
+  /** Its machine went down with everything on it; whether it is to start when that comes back. */
   fall(): boolean {
     const wasWanted = this.runs || this.phase === 'backoff';
     const waiting = this.#atRest.splice(0);
     if (wasWanted) this.#become('stopped', 'the machine went down');
     // A task that was being stopped or removed has got there this way too.
-    for (const next of waiting) next();
-    return wasWanted && waiting.length === 0;
+    this.#isDown = true;
+    for (const { next } of waiting) next();
+    return wasWanted && waiting.every(({ restarts }) => restarts);
+  }
+
+  /** Its machine is back. */
+  rise(): void {
+    this.#isDown = false;
   }
 
   status(): TaskStatus {
@@ -143,6 +154,7 @@ export class SimulatedTask {
 
   #judge(behaviour: string): void {
     this.health = behaviour === 'ails' ? 'unhealthy' : 'healthy';
+    this.changedAt = this.#world.clock.now();
     this.#onChange(this);
     if (this.health === 'unhealthy') this.#later(this.#random.between(500, 3000), () => this.crash('it was not well'));
   }
@@ -150,7 +162,7 @@ export class SimulatedTask {
   #ended(): void {
     const waiting = this.#atRest.splice(0);
     this.#become('stopped', this.#reason);
-    for (const next of waiting) next();
+    for (const { next } of waiting) next();
   }
 
   /** In calm times everybody behaves, but for what is meant to end. */
@@ -163,7 +175,7 @@ export class SimulatedTask {
     this.#turn += 1;
     this.phase = phase;
     this.#reason = why;
-    this.#since = this.#world.clock.now();
+    this.#since = this.changedAt = this.#world.clock.now();
     if (phase !== 'running') this.health = null;
     this.#world.tell(`    ${this.definition.id} v${this.definition.version} is ${phase}: ${why}`);
     this.#onChange(this);

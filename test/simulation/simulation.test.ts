@@ -3,7 +3,9 @@ import { brokenSitters } from './fixtures/index.ts';
 import { type Life, live } from './life.ts';
 
 /** Lives in `npm test`; `npm run simulate -- --seeds 10000` lives more of them. */
-const LIVES = 300;
+const LIVES = 150;
+/** In so many a broken cluster sitter must be found out; most are in the first ten. */
+const BROKEN_LIVES = 300;
 
 t.test(`${LIVES} lives full of faults: every law holds, and all come to rest`, async (t) => {
   for (let seed = 1; seed <= LIVES; seed++) {
@@ -14,20 +16,20 @@ t.test(`${LIVES} lives full of faults: every law holds, and all come to rest`, a
 });
 
 t.test('the same seed takes the same course', async (t) => {
-  const [one, other] = [await live(7), await live(7)];
+  const [one, other] = [await live(41), await live(41)];
   t.equal(one.timeline.join('\n'), other.timeline.join('\n'));
-  t.ok(one.timeline.length > 100, 'and something happened');
+  t.ok(one.timeline.length > 30, 'and something happened');
 });
 
 for (const broken of brokenSitters) {
   t.test(`a cluster sitter that ${broken.name} is found out`, async (t) => {
-    for (let seed = 1; seed <= LIVES; seed++) {
+    for (let seed = 1; seed <= BROKEN_LIVES; seed++) {
       const { violation } = await live(seed, broken);
       if (!violation) continue;
-      t.equal(violation.invariant, broken.breaks, `by seed ${seed}: ${violation.sentence}`);
+      t.ok(broken.breaks.includes(violation.invariant), `seed ${seed}: ${violation.invariant}: ${violation.sentence}`);
       return;
     }
-    t.fail(`in ${LIVES} lives it was not`);
+    t.fail(`in ${BROKEN_LIVES} lives it was not`);
   });
 }
 

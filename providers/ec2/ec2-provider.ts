@@ -1,0 +1,237 @@
+import { join } from 'node:path';
+import type { Instance as Ec2Instance } from '@aws-sdk/client-ec2';
+import type { Clock } from '../../core/contracts/clock.ts';
+import type { Instance, MachineOrder, MachineProvider, ProviderReport } from '../../core/contracts/machine-provider.ts';
+import type { Remote } from '../../core/contracts/remote.ts';
+import { CerebroError, messageOf } from '../../core/errors.ts';
+import type { MachineLogin } from '../../core/model/machine-login.ts';
+import type { MachineType } from '../../core/model/plan.ts';
+import { Catalogue } from './catalogue.ts';
+import { inspectEc2 } from './doctor.ts';
+import { Ec2Region } from './ec2-region.ts';
+import { Fleet } from './fleet.ts';
+import { LaunchBook } from './launch-book.ts';
+import { Launcher } from './launcher.ts';
+import { machineView } from './machine-view.ts';
+import { pause } from './pause.ts';
+import { Preparations } from './preparations.ts';
+import type { PriceTable } from './price-table.ts';
+import type { Config } from './schema.ts';
+import { type Site, sitesOf } from './site.ts';
+import { SitterBringer, type SitterServices } from './sitter-bringer.ts';
+
+const NAME = 'aws';
+
+export interface Ec2Services extends SitterServices {
+  clock: Clock;
+  dataDir: string;
+  prices(): PriceTable;
+  /** The public halves of private keys, by path, as in authorized_keys. Throws `invalid` for what is no key. */
+  publicKeys(paths: readonly string[]): string[];
+}
+
+/** Machines of Amazon EC2, or of what speaks its API, in zones called `aws-` and the availability zone. */
+export class Ec2Provider implements MachineProvider {
+  readonly name = NAME;
+  readonly #services: Ec2Services;
+  readonly #config: Config;
+  readonly #sites: ReadonlyMap<string, Site>;
+  readonly #regions: ReadonlyMap<string, Ec2Region>;
+  readonly #catalogue: Catalogue;
+  readonly #book: LaunchBook;
+  readonly #launcher: Launcher;
+  readonly #fleet: Fleet;
+  readonly #sitters: SitterBringer;
+  readonly #preparations: Preparations;
+  readonly #listeners = new Set<() => void>();
+  readonly #creating = new Map<string, { intent: string; made: Promise<Instance> }>();
+  #life = new AbortController();
+  #watching: Promise<void> | null = null;
+
+  constructor(services: Ec2Services, config: Config) {
+    this.#services = services;
+    this.#config = config;
+    const { clock, logger, dataDir, prices } = services;
+    this.#sites = sitesOf(config, NAME);
+    this.#regions = new Map(
+      Object.keys(config.regions).map((region) => [region, new Ec2Region(region, config, clock)]),
+    );
+    const [sites, regions, onChange] = [this.#sites, this.#regions, () => this.#tell()];
+    this.#catalogue = new Catalogue({ clock, logger, config, prices, regions, sites, onChange });
+    this.#book = new LaunchBook(join(dataDir, 'ec2'), logger);
+    this.#launcher = new Launcher({
+      clock,
+      api: config.api,
+      catalogue: this.#catalogue,
+      book: this.#book,
+      authorizedKeys: (site) => services.publicKeys(site.ssh.keys),
+      signal: () => this.#life.signal,
+    });
+    this.#fleet = new Fleet({ clock, logger, config, regions, sites, book: this.#book, onChange });
+    this.#sitters = new SitterBringer({ ...services, fleet: this.#fleet, settings: config.sitter });
+    this.#preparations = new Preparations({
+      clock,
+      logger,
+      prepare: ({ machineId }, { endpoint }, signal) => this.#sitters.prepare(machineId, endpoint, signal),
+      onChange: (machineId, ready) => {
+        if (ready) this.#book.remove(machineId);
+        this.#tell();
+      },
+    });
+  }
+
+  async start(): Promise<void> {
+    this.#life = new AbortController();
+    for (const region of this.#regions.values()) region.open();
+    this.#preparations.start();
+    this.#book.open();
+    await this.#catalogue.start();
+    this.#watch();
+  }
+
+  async stop(): Promise<void> {
+    this.#life.abort();
+    this.#catalogue.stop();
+    for (const region of this.#regions.values()) region.close();
+    await this.#preparations.stop();
+    await this.#watching;
+    await Promise.allSettled([...this.#creating.values()].map(({ made }) => made));
+    this.#services.ssh.close();
+    this.#book.close();
+  }
+
+  types(zone: string): readonly MachineType[] {
+    return this.#catalogue.types(zone);
+  }
+
+  complaint(zone: string): string | null {
+    return this.#catalogue.complaint(zone);
+  }
+
+  /** One machine for one intent, by whoever and however often it is asked for. */
+  create(order: MachineOrder): Promise<Instance> {
+    const { machineId, intent } = order;
+    const running = this.#creating.get(machineId);
+    if (running?.intent === intent) return running.made;
+    const made = (running?.made.catch(() => undefined) ?? Promise.resolve())
+      .then(() => this.#create(order))
+      .finally(() => {
+        if (this.#creating.get(machineId)?.made === made) this.#creating.delete(machineId);
+      });
+    this.#creating.set(machineId, { intent, made });
+    return made;
+  }
+
+  describe(clusterId: string): Promise<Instance[]> {
+    return this.#describe(clusterId);
+  }
+
+  async destroy(clusterId: string, machineId: string): Promise<void> {
+    await this.#preparations.drop(machineId);
+    await this.#creating.get(machineId)?.made.catch(() => undefined);
+    await this.#launcher.end(this.#fleet.regionsOf(machineId), clusterId, machineId);
+    this.#fleet.forget(clusterId, machineId);
+    this.#tell();
+  }
+
+  async remote({ machineId, address }: { machineId: string; address: string | null }): Promise<Remote> {
+    return this.#services.ssh.remote(this.#fleet.target(machineId, address));
+  }
+
+  async login({ machineId, address }: { machineId: string; address: string | null }): Promise<MachineLogin> {
+    return this.#services.ssh.login(machineId, this.#fleet.target(machineId, address));
+  }
+
+  /** A deployment brings a new certificate, and starts nothing again where all else is there. */
+  renewIdentity(machineId: string): Promise<void> {
+    return this.#sitters.deploy(machineId, this.#life.signal);
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.add(listener);
+  }
+
+  doctor(): Promise<ProviderReport> {
+    return inspectEc2({
+      sites: this.#sites,
+      regions: this.#regions,
+      catalogue: this.#catalogue,
+      publicKeys: this.#services.publicKeys,
+    });
+  }
+
+  async #create(order: MachineOrder): Promise<Instance> {
+    const site = this.#sites.get(order.zone);
+    const region = site && this.#regions.get(site.region);
+    if (!site || !region) throw new CerebroError('invalid', `${order.zone} is not in the settings of provider-ec2`);
+    let made: Ec2Instance;
+    try {
+      made = await this.#launcher.launch(region, site, order);
+    } catch (error) {
+      throw region.explain(error, { zone: order.zone, type: order.type.name });
+    }
+    const instance = machineView(made, site);
+    if (!instance) throw new CerebroError('internal', `EC2 has made ${made.InstanceId} without its tags`);
+    this.#fleet.made(region.name, made);
+    this.#watch();
+    this.#tell();
+    return instance;
+  }
+
+  async #describe(clusterId: string): Promise<Instance[]> {
+    const instances = await this.#fleet.describe(clusterId);
+    for (const instance of instances) this.#follow(instance);
+    return instances.map((instance) => {
+      const trouble = this.#preparations.trouble(instance.machineId);
+      return trouble === null || instance.state !== 'running' ? instance : { ...instance, trouble };
+    });
+  }
+
+  /** Takes a machine that is on its way a step further, or out of the book. */
+  #follow(instance: Instance): void {
+    const launch = this.#book.get(instance.machineId);
+    if (launch?.order.intent !== instance.intent) return;
+    if (instance.state === 'gone') this.#book.remove(instance.machineId);
+    else if (instance.state === 'running' && instance.address !== null) this.#preparations.want(launch.order, instance);
+  }
+
+  /** While machines are on their way, looks more often than anybody asks. */
+  #watch(): void {
+    if (this.#watching || this.#life.signal.aborted || this.#book.all().length === 0) return;
+    this.#watching = this.#lookOn(this.#life.signal).finally(() => {
+      this.#watching = null;
+    });
+  }
+
+  async #lookOn(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#services;
+    while (!signal.aborted && this.#book.all().length > 0) {
+      await pause(clock, this.#config.api.poll * 1000, signal);
+      if (signal.aborted) return;
+      const clusters = new Set(this.#book.all().map(({ order }) => order.clusterId));
+      let isTold = true;
+      for (const clusterId of clusters) {
+        try {
+          await this.#describe(clusterId);
+        } catch (error) {
+          isTold = false;
+          logger.debug({ reason: messageOf(error) }, 'EC2 does not answer; it is asked again');
+        }
+      }
+      if (isTold) this.#dropForgotten();
+    }
+  }
+
+  /** An order that made nothing, and that nobody repeats or ends, is not looked for any more. */
+  #dropForgotten(): void {
+    const now = this.#services.clock.now();
+    for (const { order, hiddenUntil } of this.#book.all()) {
+      if (hiddenUntil < now && !this.#fleet.knows(order.machineId)) this.#book.remove(order.machineId);
+    }
+  }
+
+  #tell(): void {
+    if (this.#life.signal.aborted) return;
+    for (const listener of this.#listeners) listener();
+  }
+}
