@@ -144,6 +144,7 @@ export function stateStoreSuite(make: () => Promise<StateStore>): Suite {
           await first.release();
           const second = await store.lead('two', AbortSignal.timeout(10_000));
           t.ok(second.epoch > first.epoch);
+          t.ok(first.epoch >= Date.now() / 1000 - 86_400, 'no less than the seconds since 1970');
           await second.release();
         })(),
     },
