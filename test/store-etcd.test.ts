@@ -12,7 +12,9 @@ import { eventually } from './suites/eventually.ts';
 import { stateStoreSuite } from './suites/index.ts';
 
 const services = { clock: new SystemClock(), logger: silentLogger };
-const storeWith = (options: z.input<typeof config>): EtcdStore => new EtcdStore(services, config.parse(options));
+/** `lease`: shorter than the configuration allows. */
+const storeWith = ({ lease = 10, ...options }: z.input<typeof config>): EtcdStore =>
+  new EtcdStore(services, { ...config.parse(options), lease });
 
 async function serverOf(t: Test, flags?: string[]): Promise<EtcdServer> {
   const server = await EtcdServer.start(flags);

@@ -45,12 +45,14 @@ export class CommitChain {
   }
 
   commit(transaction: Transaction): Promise<CommitResult> {
-    const turn = this.#turn.then(() => this.#commit(transaction));
+    // Of the lead under which it was made, also when its turn comes after another lead was had.
+    const fence = this.#fence();
+    const turn = this.#turn.then(() => this.#commit(transaction, fence));
     this.#turn = turn.catch(() => undefined); // whose commit it was is told; the next one's turn comes all the same
     return turn;
   }
 
-  async #commit({ when = [], write }: Transaction): Promise<CommitResult> {
+  async #commit({ when = [], write }: Transaction, fence: Fence | null): Promise<CommitResult> {
     const id = randomUUID();
     // As in the other stores, of two operations on one key the later counts; etcd would refuse both.
     const writes = [...new Map(write.map((operation) => [keyOf(operation), operation])).values()];
@@ -63,7 +65,6 @@ export class CommitChain {
         const failed = await this.#failedOf(when);
         if (failed.length > 0) return { ok: false, failed };
       }
-      const fence = this.#fence();
       if (fence && fence.remainingMs() <= 0) throw noLongerLeads();
       const answer = await this.#send({ id, follows, fence, when: large ? [] : when, writes });
       if (answer.succeeded) return this.#done(answer.header.revision);

@@ -28,12 +28,12 @@ export class EtcdElection {
     this.#parts = parts;
   }
 
-  /** Waits until the lead is free and takes it. Throws `unavailable` when `signal` aborts, and says what stood in the way. */
-  async win(holder: string, signal: AbortSignal): Promise<EtcdLease> {
+  /** Waits until the lead is free and takes it; `before`: the one that we had, and lost. Throws `unavailable` when `signal` aborts, and says what stood in the way. */
+  async win(holder: string, signal: AbortSignal, before: EtcdLease | null): Promise<EtcdLease> {
     let obstacle = 'it was not asked for';
     while (!signal.aborted) {
       try {
-        const outcome = await this.#attempt(holder, signal);
+        const outcome = await this.#attempt(holder, signal, before);
         if (typeof outcome !== 'string') {
           if (!signal.aborted) return outcome;
           await outcome.release();
@@ -49,12 +49,16 @@ export class EtcdElection {
   }
 
   /** The lead, or who has it. */
-  async #attempt(holder: string, signal: AbortSignal): Promise<EtcdLease | string> {
+  async #attempt(holder: string, signal: AbortSignal, own: EtcdLease | null): Promise<EtcdLease | string> {
     const { client, keys, clock, logger, leaseSeconds } = this.#parts;
     const look = { success: [keys.lead, keys.epoch].map((key) => ({ requestRange: { key: toBase64(key) } })) };
     const found = foundIn(await client.call('/v3/kv/txn', look, txnAnswer, { signal }));
     const leader = found.get(keys.lead);
-    if (leader) return `${leader.value} has it`;
+    if (leader) {
+      // Over by our count, and not by etcd's, which may have been away: nobody has to wait for its end.
+      if (leader.lease === own?.id) await client.call('/v3/lease/revoke', { ID: leader.lease }, anyAnswer);
+      return `${leader.value} has it`;
+    }
     const before = found.get(keys.epoch);
     const since = momentOf(clock);
     const grant = await client.call('/v3/lease/grant', { TTL: String(leaseSeconds) }, grantAnswer);

@@ -39,6 +39,7 @@ export interface EtcdLeaseParts {
  * we think. Once it is over it stays over: whoever slept through its end has to ask for a new one.
  */
 export class EtcdLease implements Lease, Fence {
+  readonly id: string;
   readonly epoch: number;
   readonly revision: number;
   readonly #parts: EtcdLeaseParts;
@@ -50,6 +51,7 @@ export class EtcdLease implements Lease, Fence {
 
   constructor(parts: EtcdLeaseParts) {
     this.#parts = parts;
+    this.id = parts.id;
     this.epoch = parts.epoch;
     this.revision = parts.revision;
     this.#since = parts.since;

@@ -101,7 +101,7 @@ export class EtcdStore implements StateStore {
 
   async lead(holder: string, signal: AbortSignal): Promise<Lease> {
     this.#lease?.close();
-    const lease = await this.#election.win(holder, signal);
+    const lease = await this.#election.win(holder, signal, this.#lease);
     this.#lease = lease;
     return lease;
   }

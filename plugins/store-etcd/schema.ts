@@ -43,8 +43,11 @@ export const config = z
       .string()
       .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of an environment variable')
       .optional(),
-    /** Seconds that the lead is held without a word to etcd; another cluster sitter takes over after that. */
-    lease: z.number().int().min(2).max(600).default(10),
+    /**
+     * Seconds that the lead is held without a word to etcd; another cluster sitter takes over after that. It is prolonged after a
+     * third of it, and 5 s have to be left for what costs money.
+     */
+    lease: z.number().int().min(8).max(600).default(10),
     /** Seconds for one call, with the tries at all endpoints. */
     timeout: z.number().min(1).max(120).default(10),
   })

@@ -144,7 +144,8 @@ export function stateStoreSuite(make: () => Promise<StateStore>): Suite {
           await first.release();
           const second = await store.lead('two', AbortSignal.timeout(10_000));
           t.ok(second.epoch > first.epoch);
-          t.ok(first.epoch >= Date.now() / 1000 - 86_400, 'no less than the seconds since 1970');
+          // A day of difference between two clocks is no matter here.
+          t.ok(first.epoch >= Date.now() / 1000 - 86_400);
           await second.release();
         })(),
     },
