@@ -296,13 +296,14 @@ export class ClusterSitter implements ClusterApi {
 
   /** Stops everything that runs on this host's own machines, to be taken up by the next start. */
   async suspend(by: string): Promise<void> {
-    await this.#dns.stop();
-    await this.#reconciler.stop();
+    await this.#leadership.stop();
     await this.#observer.stop();
-    await this.#records.transact(() => ({
-      write: [],
-      events: [{ level: 'info', kind: 'cluster-down', message: 'everything is stopped, until the next start', by }],
-    }));
+    // Who does not lead writes nothing, and can stop what runs here all the same.
+    if (this.#leadership.leads())
+      await this.#records.transact(() => ({
+        write: [],
+        events: [{ level: 'info', kind: 'cluster-down', message: 'everything is stopped, until the next start', by }],
+      }));
     for (const provider of this.#deps.providers) await provider.suspend?.(this.#records.clusterId);
   }
 
