@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Change, Condition, Operation, StateStore, Watch } from '../contracts/state-store.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import { type AlertRecord, alertRecord } from '../model/alert.ts';
+import { checkStore, storeKeys } from '../model/backup.ts';
 import { type CopyRecord, copyRecord } from '../model/copy.ts';
 import { type DnsRecord, dnsRecord } from '../model/dns.ts';
 import { type ClusterEvent, clusterEvent, type NewEvent } from '../model/event.ts';
@@ -65,6 +66,8 @@ export class ClusterRecords {
   readonly dns = new Map<string, DnsRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
   clusterId = '';
+  /** The store's own name; empty: it has none yet. */
+  storeId = '';
   /** Oldest first. */
   events: ClusterEvent[] = [];
   readonly #store: StateStore;
@@ -103,6 +106,7 @@ export class ClusterRecords {
     this.#watch = null;
     const { entries, revision } = await this.#store.list('');
     if (this.#closed) return;
+    checkStore(entries);
     this.#forget();
     for (const entry of entries) this.#take(entry.key, entry.value, entry.revision);
     this.#revision = revision;
@@ -216,6 +220,7 @@ export class ClusterRecords {
     this.#revisions.clear();
     this.runtime = { maxIdlePerZone: {} };
     this.clusterId = '';
+    this.storeId = '';
     this.events = [];
     this.#nextEvent = 1;
   }
@@ -289,6 +294,7 @@ export class ClusterRecords {
         return;
       case 'meta':
         if (key === keys.cluster) this.clusterId = String(value ?? '');
+        if (key === storeKeys.id) this.storeId = String(value ?? '');
         return;
       case 'event':
         if (value !== null) this.#takeEvent(clusterEvent.parse(value));

@@ -26,6 +26,7 @@ import { didYouMean } from '../decide/nearest-names.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
 import { CerebroError } from '../errors.ts';
 import type { AlertView } from '../model/alert.ts';
+import { SCHEMA_VERSION, storeKeys } from '../model/backup.ts';
 import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
@@ -57,6 +58,7 @@ import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
 import { WorkCounter } from './work-counter.ts';
+import { backupLines, readStore } from './write-backup.ts';
 
 const STOP_MS = 5000;
 
@@ -404,6 +406,11 @@ export class ClusterSitter implements ClusterApi {
     return this.#dns.check();
   }
 
+  async backup(): Promise<Iterable<string>> {
+    const { head, entries } = await readStore(this.#deps.store, this.#deps.clock.now());
+    return backupLines(head, entries);
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -572,6 +579,14 @@ export class ClusterSitter implements ClusterApi {
         write: [{ put: keys.cluster, value: randomUUID() }],
         events: [{ level: 'info', kind: 'cluster-created', message: 'this cluster begins' }],
       };
+    });
+    await this.#records.transact(() => {
+      if (this.#records.storeId !== '') return null;
+      const write = [
+        { put: storeKeys.id, value: randomUUID() },
+        { put: storeKeys.schema, value: SCHEMA_VERSION },
+      ];
+      return { write, events: [] };
     });
     if (!fresh) return;
     await this.#records.transact(() => {
