@@ -10,12 +10,12 @@ export function backup(program: Command, context: CliContext): void {
     .description('write everything that the cluster knows into a file; it holds secrets')
     .argument('<file>', 'is put in place when it is whole, readable by its owner alone')
     .action(async (file: string, flags: ClusterFlags) => {
-      const { readBackup } = await import('../cluster/read-backup.ts');
+      const { checkBackup } = await import('../engine/move-records.ts');
       const fresh = `${file}.new`;
       try {
         await receive(fresh, clientFor(flags).stream('/api/v1/backup'));
         // Read as a restore would: an answer that was cut off is no backup.
-        const { head, entries } = readBackup(readFileSync(fresh, 'utf8'), fresh);
+        const { head, entries } = checkBackup(read(fresh), fresh);
         renameSync(fresh, file);
         const told = { file, takenAt: head.takenAt, clusterId: head.clusterId, entries: entries.length };
         if (flags.json) return printJson(context, told);
@@ -31,14 +31,9 @@ export function backup(program: Command, context: CliContext): void {
     .argument('<file>')
     .option('--replace', 'also when something is in the store; it is gone then')
     .action(async (file: string, flags: { replace?: boolean }) => {
-      const { readBackup } = await import('../cluster/read-backup.ts');
-      const { restoreBackup } = await import('../cluster/restore-backup.ts');
-      const { withDataFolder, withStore } = await import('../engine/open-store.ts');
-      const found = readBackup(read(file), file);
-      const place = await placeOf(program);
-      await withDataFolder(place.dataDir, () =>
-        withStore(place, (store) => restoreBackup(store, found, { replace: flags.replace ?? false, now: Date.now() })),
-      );
+      const { checkBackup, restoreRecords } = await import('../engine/move-records.ts');
+      const found = checkBackup(read(file), file);
+      await restoreRecords(found, await placeOf(program), { replace: flags.replace ?? false, now: Date.now() });
       context.out(`${found.entries.length} entries as of ${found.head.takenAt} are in the store`);
     });
 
@@ -50,20 +45,9 @@ export function backup(program: Command, context: CliContext): void {
     .requiredOption('--to <plugins.json>', 'the list of plugins to go on with')
     .option('--replace', 'also when something is in that store; it is gone then')
     .action(async (flags: { to: string; replace?: boolean }) => {
-      const { readStore } = await import('../cluster/write-backup.ts');
-      const { restoreBackup } = await import('../cluster/restore-backup.ts');
-      const { checkTwoStores, withDataFolder, withStore } = await import('../engine/open-store.ts');
-      const from = await placeOf(program);
-      const to = { dataDir: from.dataDir, pluginsFile: flags.to };
-      await checkTwoStores(from, to);
-      const now = Date.now();
-      const moved = await withDataFolder(from.dataDir, () =>
-        withStore(from, async (source) => {
-          const found = await readStore(source, now);
-          await withStore(to, (target) => restoreBackup(target, found, { replace: flags.replace ?? false, now }));
-          return found.entries.length;
-        }),
-      );
+      const { migrateRecords } = await import('../engine/move-records.ts');
+      const options = { replace: flags.replace ?? false, now: Date.now() };
+      const moved = await migrateRecords(await placeOf(program), flags.to, options);
       context.out(
         `${moved} entries are in the store of ${flags.to}; start the cluster sitter with --plugins ${flags.to}`,
       );
