@@ -168,6 +168,45 @@ t.test('etcd killed and back: nothing that was acknowledged is lost, and a watch
   t.equal((await store.list('k/')).entries.length, 6);
 });
 
+t.test('three members: whichever of them is away, commits, the watch and the lead go on', async (t) => {
+  if (skipWithoutEtcd(t)) return;
+  const members = await EtcdServer.startCluster(3);
+  t.teardown(() => Promise.all(members.map((member) => member.remove())));
+  const store = storeWith({ endpoints: members.map(({ url }) => url), lease: 30 });
+  await store.start();
+  t.teardown(() => store.stop());
+  const heard: Change[] = [];
+  store.watch('', (await store.list('')).revision, (changes) => heard.push(...changes), t.fail);
+  const lease = await store.lead('one', AbortSignal.timeout(60_000));
+  let n = 0;
+  for (const member of members) {
+    await member.kill();
+    // In an election nobody answers for a while; whether it was recorded, the condition says.
+    await eventually(async () => {
+      const result = await store
+        .commit({ when: [{ key: `k/${n}`, revision: 0 }], write: [{ put: `k/${n}`, value: n }] })
+        .then(
+          (result) => result.ok,
+          () => false,
+        );
+      return result || (await store.get(`k/${n}`).catch(() => undefined)) !== undefined;
+    }, 'a commit without one of the members');
+    n += 1;
+    await eventually(() => heard.length === n, 'it is heard');
+    await member.start();
+  }
+  t.same(
+    heard.map(({ key }) => key),
+    ['k/0', 'k/1', 'k/2'],
+  );
+  t.ok(lease.remainingMs() > 0);
+  await Promise.all([members[0]?.kill(), members[1]?.kill()]);
+  await t.rejects(store.commit({ write: [{ put: 'k/none', value: 0 }] }), { code: 'unavailable' }, 'without a quorum');
+  await Promise.all([members[0]?.start(), members[1]?.start()]);
+  await eventually(async () => (await store.list('k/')).entries.length >= 3, 'with a quorum it answers again');
+  await lease.release();
+});
+
 t.test('with certificates of both sides', async (t) => {
   if (skipWithoutEtcd(t) || skipWithoutOpenssl(t)) return;
   const server = await EtcdServer.make([], 'https');

@@ -29,7 +29,7 @@ export class EtcdClient {
   readonly #clock: Clock;
   readonly #config: Config;
   #agents: { calls: Agent; streams: Agent } | null = null;
-  #stopping = new AbortController();
+  readonly #underWay = new Set<AbortController>();
   /** The endpoint that answered last. */
   #at = 0;
   #token: { text: string; until: number } | null = null;
@@ -48,7 +48,6 @@ export class EtcdClient {
       ...(tls?.cert_file !== undefined && { cert: read('tls.cert_file', tls.cert_file) }),
       ...(tls?.key_file !== undefined && { key: read('tls.key_file', tls.key_file) }),
     };
-    this.#stopping = new AbortController();
     this.#agents = {
       calls: new Agent({ connect, maxResponseSize: MAX_ANSWER_BYTES }),
       streams: new Agent({ connect, bodyTimeout: 0 }),
@@ -62,9 +61,9 @@ export class EtcdClient {
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort();
     const agents = this.#agents;
     this.#agents = null;
+    for (const call of this.#underWay) call.abort(new Error('the store is being closed'));
     this.#token = null;
     await Promise.all([agents?.calls.destroy(), agents?.streams.destroy()]);
   }
@@ -84,14 +83,13 @@ export class EtcdClient {
   async stream(path: string, body: object, signal: AbortSignal): Promise<Dispatcher.ResponseData['body']> {
     const agents = this.#open();
     const endpoint = this.#endpoint();
-    const all = AbortSignal.any([signal, this.#stopping.signal]);
     const answer = await request(new URL(path, endpoint), {
       method: 'POST',
       dispatcher: agents.streams,
       headersTimeout: this.timeoutMs,
-      signal: all,
+      signal,
       // Else a member without a quorum keeps the stream open and says nothing.
-      headers: { 'grpc-metadata-hasleader': 'true', ...(await this.#authorization(endpoint, all)) },
+      headers: { 'grpc-metadata-hasleader': 'true', ...(await this.#authorization(endpoint, signal)) },
       body: JSON.stringify(body),
     });
     if (answer.statusCode === 200) return answer.body;
@@ -117,14 +115,12 @@ export class EtcdClient {
       const leftMs = deadline - this.#clock.monotonic();
       if (leftMs <= 0) break;
       this.#open();
-      const own = AbortSignal.timeout(Math.ceil(Math.min(leftMs, eachMs)));
-      const signal = AbortSignal.any([own, this.#stopping.signal, ...(options.signal ? [options.signal] : [])]);
       const endpoint = this.#endpoint();
       try {
-        return await ask(endpoint, signal);
+        return await this.#within(Math.min(leftMs, eachMs), options.signal, (signal) => ask(endpoint, signal));
       } catch (error) {
         if (error instanceof CerebroError) throw error;
-        if (options.signal?.aborted || this.#stopping.signal.aborted)
+        if (options.signal?.aborted || this.#agents === null)
           throw new CerebroError('unavailable', 'the request to etcd was given up');
         words = error instanceof TryAgain ? error.message : `${endpoint}: ${connectionWords(error)}`;
         if (error instanceof TokenOver) this.#token = null;
@@ -132,6 +128,23 @@ export class EtcdClient {
       }
     }
     throw new CerebroError('unavailable', `etcd does not answer (${words || 'no time was left'})`);
+  }
+
+  /** With listeners of its own, taken away afterwards: `AbortSignal.any` would leave some on signals that live as long as we do. */
+  async #within<T>(ms: number, outer: AbortSignal | undefined, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const own = new AbortController();
+    const abort = (): void => own.abort(new Error('given up'));
+    const timer = this.#clock.timer(ms, () => own.abort(new Error('no answer in time')));
+    this.#underWay.add(own);
+    outer?.addEventListener('abort', abort);
+    if (outer?.aborted) abort();
+    try {
+      return await ask(own.signal);
+    } finally {
+      timer.cancel();
+      this.#underWay.delete(own);
+      outer?.removeEventListener('abort', abort);
+    }
   }
 
   async #authorization(endpoint: string, signal: AbortSignal): Promise<Record<string, string>> {

@@ -39,7 +39,6 @@ export function refusalOf(status: number, text: string, where: string): Error {
 /** The words of a connection that failed; undici puts the reason below. */
 export function connectionWords(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0]);
-  if (error instanceof Error && error.name === 'TimeoutError') return 'no answer in time';
   return messageOf(error);
 }
 

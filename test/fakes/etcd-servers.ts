@@ -30,7 +30,7 @@ export function skipWithoutOpenssl(t: Test): boolean {
   return skipUnless(t, isThere('openssl'), 'there is no openssl: apt-get install openssl');
 }
 
-/** A real etcd of one member, in a folder of its own under /tmp, on free ports of loopback. Whoever makes it removes it. */
+/** A member of a real etcd, mostly its only one, in a folder of its own under /tmp, on free ports of loopback. Whoever makes it removes it. */
 export class EtcdServer {
   readonly folder = mkdtempSync(join(tmpdir(), 'cerebro-etcd-'));
   readonly url: string;
@@ -38,7 +38,14 @@ export class EtcdServer {
   readonly #flags: readonly string[];
   #child: ChildProcess | null = null;
 
-  private constructor(url: string, peer: string, flags: readonly string[]) {
+  /** As members know it. */
+  readonly #name: string;
+  /** Every member, as `--initial-cluster` has it. */
+  #cluster: string;
+
+  private constructor(url: string, peer: string, flags: readonly string[], name = 'one') {
+    this.#name = name;
+    this.#cluster = `${name}=${peer}`;
     this.url = url;
     this.#peer = peer;
     this.#flags = flags;
@@ -49,6 +56,19 @@ export class EtcdServer {
     return new EtcdServer(`${scheme}://127.0.0.1:${port}`, `http://127.0.0.1:${peerPort}`, flags);
   }
 
+  /** Several members of one cluster, started. */
+  static async startCluster(size: number): Promise<EtcdServer[]> {
+    const members: EtcdServer[] = [];
+    for (let n = 0; n < size; n++) {
+      const urls = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`] as const;
+      members.push(new EtcdServer(urls[0], urls[1], [], `member-${n}`));
+    }
+    const cluster = members.map((member) => member.#cluster).join(',');
+    for (const member of members) member.#cluster = cluster;
+    await Promise.all(members.map((member) => member.start()));
+    return members;
+  }
+
   static async start(flags: readonly string[] = []): Promise<EtcdServer> {
     const server = await EtcdServer.make(flags);
     await server.start();
@@ -57,13 +77,13 @@ export class EtcdServer {
 
   async start(): Promise<void> {
     const flags = [
-      ['--name', 'one'],
+      ['--name', this.#name],
       ['--data-dir', join(this.folder, 'data')],
       ['--listen-client-urls', this.url],
       ['--advertise-client-urls', this.url],
       ['--listen-peer-urls', this.#peer],
       ['--initial-advertise-peer-urls', this.#peer],
-      ['--initial-cluster', `one=${this.#peer}`],
+      ['--initial-cluster', this.#cluster],
     ].flat();
     const child = spawn('etcd', [...flags, ...this.#flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
