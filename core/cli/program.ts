@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { packageVersion } from '../engine/package-root.ts';
+import { backup } from './backup.ts';
 import type { CliContext } from './context.ts';
 import { type DaemonFlags, modeCommand } from './daemon.ts';
 import { dns } from './dns.ts';
@@ -79,6 +80,7 @@ export function program(context: CliContext): Command {
   plugins(root, context);
   jobCommands(root, context);
   machineCommands(root, context);
+  backup(root, context);
   smallCommands(root, context);
   // commander hands exitOverride and output to commands that are made after it, but not to those of a nested command.
   for (const command of root.commands) {

@@ -44,6 +44,7 @@ export class Alerts {
 
   start(): void {
     this.#stopped = false;
+    for (const post of this.#posts) post.start();
     this.#arm(GATHER_MS);
   }
 
@@ -160,9 +161,15 @@ class Post {
     this.#logger = logger;
   }
 
+  start(): void {
+    this.#stopped = false;
+    if (this.#waiting.size > 0 && !this.#sending) void this.#go();
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#timer = null;
   }
 
   send(notices: readonly Notice[]): void {

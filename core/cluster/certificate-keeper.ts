@@ -54,6 +54,7 @@ export class CertificateKeeper {
   }
 
   start(): void {
+    this.#stopped = false;
     this.#arm();
   }
 

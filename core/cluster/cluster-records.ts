@@ -1,8 +1,9 @@
 import type { z } from 'zod';
-import type { Clock } from '../contracts/clock.ts';
+import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Change, Condition, Operation, StateStore, Watch } from '../contracts/state-store.ts';
-import { CerebroError } from '../errors.ts';
+import { CerebroError, messageOf } from '../errors.ts';
 import { type AlertRecord, alertRecord } from '../model/alert.ts';
+import { checkStore, storeKeys } from '../model/backup.ts';
 import { type CopyRecord, copyRecord } from '../model/copy.ts';
 import { type DnsRecord, dnsRecord } from '../model/dns.ts';
 import { type ClusterEvent, clusterEvent, type NewEvent } from '../model/event.ts';
@@ -12,6 +13,9 @@ import { type RuntimeSettings, runtimeSettings } from '../model/settings.ts';
 
 /** Events that the timeline keeps; with each new one the oldest goes. */
 const KEPT_EVENTS = 10_000;
+/** Our own commit comes back by the watch within this, or whoever made it is told that it did not. */
+const HEARD_MS = 15_000;
+const RELOAD_MS = 1000;
 
 export const keys = {
   job: (name: string): string => `job/${name}`,
@@ -31,6 +35,13 @@ export const keys = {
   alert: (key: string): string => `alert/${key}`,
   event: (seq: number): string => `event/${String(seq).padStart(12, '0')}`,
 };
+
+export interface RecordHooks {
+  /** Throws when nothing may be written now. */
+  mayWrite?(): void;
+  /** The records were read anew, all of them: what came between is not known one by one. */
+  onReload?(): void;
+}
 
 export interface RecordChange {
   write: Operation[];
@@ -55,6 +66,8 @@ export class ClusterRecords {
   readonly dns = new Map<string, DnsRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
   clusterId = '';
+  /** The store's own name; empty: it has none yet. */
+  storeId = '';
   /** Oldest first. */
   events: ClusterEvent[] = [];
   readonly #store: StateStore;
@@ -70,26 +83,47 @@ export class ClusterRecords {
   #revision = 0;
   readonly #awaiting = new Set<{ revision: number; resolve: () => void; reject: (error: Error) => void }>();
   #failure: Error | null = null;
+  readonly #hooks: RecordHooks;
+  #reload: Timer | null = null;
+  #loading: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
-  constructor(store: StateStore, clock: Clock) {
+  constructor(store: StateStore, clock: Clock, hooks: RecordHooks = {}) {
     this.#store = store;
     this.#clock = clock;
+    this.#hooks = hooks;
   }
 
-  async load(): Promise<void> {
+  /** Reads everything, also anew: what was known before is forgotten when the store has answered. */
+  load(): Promise<void> {
+    const turn = this.#loading.then(() => this.#load());
+    this.#loading = turn.catch(() => undefined); // who asked is told; the next one reads all the same
+    return turn;
+  }
+
+  async #load(): Promise<void> {
+    this.#watch?.close();
+    this.#watch = null;
     const { entries, revision } = await this.#store.list('');
+    if (this.#closed) return;
+    checkStore(entries);
+    this.#forget();
     for (const entry of entries) this.#take(entry.key, entry.value, entry.revision);
     this.#revision = revision;
+    this.#failure = null;
+    this.#settle();
     // The one way in, for our own commits and for what others write: so everything is taken in the order of its revisions.
     this.#watch = this.#store.watch(
       '',
       revision,
       (changes) => this.#adopt(changes),
-      (error) => this.#fail(error),
+      (error) => this.#stale(error),
     );
   }
 
   close(): void {
+    this.#closed = true;
+    this.#reload?.cancel();
     this.#watch?.close();
     this.#fail(new CerebroError('unavailable', 'the records are closed; the daemon is stopping'));
   }
@@ -122,6 +156,7 @@ export class ClusterRecords {
 
   async #commit(build: () => RecordChange | null): Promise<void> {
     if (this.#failure) throw this.#failure;
+    this.#hooks.mayWrite?.();
     const change = build();
     if (change === null || (change.write.length === 0 && change.events.length === 0)) return;
     const write = [...change.write, ...this.#eventWrites(change.events)];
@@ -143,7 +178,52 @@ export class ClusterRecords {
 
   async #takenIn(revision: number): Promise<void> {
     if (this.#revision >= revision) return;
-    await new Promise<void>((resolve, reject) => this.#awaiting.add({ revision, resolve, reject }));
+    await new Promise<void>((resolve, reject) => {
+      const waiter = { revision, resolve, reject };
+      this.#awaiting.add(waiter);
+      const late = this.#clock.timer(HEARD_MS, () => {
+        this.#awaiting.delete(waiter);
+        reject(new CerebroError('unavailable', 'a change was recorded, but the store does not tell of it'));
+      });
+      waiter.resolve = () => {
+        late.cancel();
+        resolve();
+      };
+      waiter.reject = (error) => {
+        late.cancel();
+        reject(error);
+      };
+    });
+  }
+
+  /** The watch is over: nothing is built on what may be old, and everything is read anew until that works. */
+  #stale(error: Error): void {
+    if (this.#closed) return;
+    this.#fail(error);
+    this.#reload?.cancel();
+    this.#reload = this.#clock.timer(0, () => {
+      this.load().then(
+        () => this.#hooks.onReload?.(),
+        (trouble: unknown) => {
+          if (this.#closed) return;
+          this.#reload = this.#clock.timer(RELOAD_MS, () =>
+            this.#stale(new CerebroError('unavailable', `the records cannot be read: ${messageOf(trouble)}`)),
+          );
+        },
+      );
+    });
+  }
+
+  #forget(): void {
+    const { jobs, versions, machines, copies, serials, cursors, alerts, dns } = this;
+    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, dns]) map.clear();
+    this.#byMachine.clear();
+    this.#revisions.clear();
+    this.runtime = { maxIdlePerZone: {} };
+    this.clusterId = '';
+    this.storeId = '';
+    this.events = [];
+    this.#nextEvent = 1;
   }
 
   #fail(error: Error): void {
@@ -166,6 +246,10 @@ export class ClusterRecords {
     for (const change of changes) this.#take(change.key, change.value, change.revision);
     this.#revision = changes.at(-1)?.revision ?? this.#revision;
     for (const listener of this.#listeners) listener(changes);
+    this.#settle();
+  }
+
+  #settle(): void {
     for (const waiter of this.#awaiting) {
       if (waiter.revision > this.#revision) continue;
       this.#awaiting.delete(waiter);
@@ -211,6 +295,7 @@ export class ClusterRecords {
         return;
       case 'meta':
         if (key === keys.cluster) this.clusterId = String(value ?? '');
+        if (key === storeKeys.id) this.storeId = String(value ?? '');
         return;
       case 'event':
         if (value !== null) this.#takeEvent(clusterEvent.parse(value));

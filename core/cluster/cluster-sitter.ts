@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type {
   ApplyOptions,
@@ -20,11 +21,12 @@ import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { Notifier } from '../contracts/notifier.ts';
 import type { RecipeLoader } from '../contracts/recipe.ts';
-import type { Lease, StateStore } from '../contracts/state-store.ts';
+import type { StateStore } from '../contracts/state-store.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
 import { CerebroError } from '../errors.ts';
 import type { AlertView } from '../model/alert.ts';
+import { SCHEMA_VERSION, storeKeys } from '../model/backup.ts';
 import type { DnsView } from '../model/dns.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
@@ -44,6 +46,7 @@ import { DnsPublisher } from './dns-publisher.ts';
 import { Executor } from './executor.ts';
 import { Intake } from './intake.ts';
 import { JobOrders } from './job-orders.ts';
+import { Leadership } from './leadership.ts';
 import { MachineAgents } from './machine-agents.ts';
 import { MachineClient } from './machine-client.ts';
 import type { MachineLink } from './machine-link.ts';
@@ -55,6 +58,7 @@ import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
 import { WorkCounter } from './work-counter.ts';
+import { backupLines, readStore } from './write-backup.ts';
 
 const STOP_MS = 5000;
 
@@ -99,7 +103,8 @@ export class ClusterSitter implements ClusterApi {
   readonly #empty = new EmptyMachines();
   readonly #providers: ReadonlyMap<string, MachineProvider>;
   readonly #listeners = new Set<() => void>();
-  #lease: Lease | null = null;
+  readonly #leadership: Leadership;
+  #observes = false;
   #startedAt = 0;
   /** Since when this process has run without a pause: one that was frozen (a suspended host, SIGSTOP) has heard nobody meanwhile. */
   #awakeSince = 0;
@@ -113,13 +118,24 @@ export class ClusterSitter implements ClusterApi {
     this.#authority = authority;
     this.#deps = deps;
     this.#providers = new Map(deps.providers.map((provider) => [provider.name, provider]));
-    this.#records = new ClusterRecords(store, clock);
+    this.#leadership = new Leadership({
+      store,
+      holder: `${hostname()}:${process.pid}`,
+      clock,
+      logger,
+      begin: (fresh) => this.#begin(fresh),
+      end: () => this.#end(),
+    });
+    this.#records = new ClusterRecords(store, clock, {
+      mayWrite: () => this.#leadership.demand(),
+      onReload: () => this.#reloaded(),
+    });
     const agents = new MachineAgents({
       issue: () => authority.issueForClusterSitter(),
       lifetimeMs: authority.lifetimeMs,
       clock,
     });
-    const epoch = (): number => this.#lease?.epoch ?? 0;
+    const epoch = (): number => this.#leadership.epoch;
     this.#client = deps.link?.(epoch) ?? new MachineClient(epoch, agents);
     this.#certificates = new CertificateKeeper({
       records: this.#records,
@@ -150,6 +166,7 @@ export class ClusterSitter implements ClusterApi {
         this.#changed();
       },
       onVitals: () => this.#changed(),
+      leads: () => this.#leadership.leads(),
     });
     this.#executor = new Executor({
       records: this.#records,
@@ -158,6 +175,7 @@ export class ClusterSitter implements ClusterApi {
       recipes: this.#recipes,
       identities: authority,
       work: this.#work,
+      lead: this.#leadership,
       clock,
       logger,
       leashSeconds: settings.lost_after,
@@ -217,53 +235,79 @@ export class ClusterSitter implements ClusterApi {
     });
   }
 
-  /** Leads from here on: reads the records, finds out what is, and begins to act. */
+  /** Leads from here on, or stands by while another does: then it shows what is, and takes over. */
   async start(): Promise<void> {
-    const { store, clock, logger } = this.#deps;
-    this.#lease = await store.lead(`${process.pid}`, AbortSignal.timeout(60_000));
-    this.#startedAt = clock.now();
+    this.#startedAt = this.#deps.clock.now();
     this.#awakeSince = this.#lastTick = this.#startedAt;
     this.#beat();
-    await this.#records.load();
-    await this.#prepareRecords();
     this.#records.onChange(() => {
       this.#changed();
       this.#alerts.poke();
     });
-    await this.#observer.start();
-    this.#reconciler.start();
-    this.#alerts.start();
-    this.#certificates.start();
-    this.#dns.start();
-    logger.info(
-      { epoch: this.#lease.epoch, jobs: this.#records.jobs.size, machines: this.#records.machines.size },
-      'the cluster sitter leads',
-    );
+    if (await this.#leadership.start()) return;
+    await this.#records.load();
+    await this.#observe();
   }
 
   async stop(): Promise<void> {
     this.#tick?.cancel();
-    await this.#alerts.stop();
-    await this.#certificates.stop();
-    await this.#dns.stop();
-    await this.#reconciler.stop();
+    await this.#leadership.stop();
     await this.#observer.stop();
     await this.#executor.stop(STOP_MS);
     this.#records.close();
     await this.#client.close();
-    await this.#lease?.release();
-    this.#lease = null;
+    await this.#leadership.release();
+  }
+
+  /** The lead is ours: everything is read anew, for what we knew may be old. */
+  async #begin(fresh: boolean): Promise<void> {
+    await this.#records.load();
+    await this.#prepareRecords(fresh);
+    this.#awakeSince = this.#deps.clock.now();
+    await this.#observe();
+    this.#executor.resume();
+    this.#reconciler.start();
+    this.#alerts.start();
+    this.#certificates.start();
+    this.#dns.start();
+    this.#changed();
+  }
+
+  /** The lead is not ours any more, or we stop: nothing is begun, and what waits is given up. Pages and streams go on. */
+  async #end(): Promise<void> {
+    this.#executor.halt();
+    this.#changed();
+    await Promise.all([this.#alerts.stop(), this.#certificates.stop(), this.#dns.stop(), this.#reconciler.stop()]);
+  }
+
+  async #observe(): Promise<void> {
+    if (this.#observes) {
+      await this.#observer.describe();
+      this.#observer.follow();
+      return;
+    }
+    this.#observes = true;
+    await this.#observer.start();
+  }
+
+  #reloaded(): void {
+    this.#observer.follow();
+    this.#reconciler.poke();
+    this.#dns.poke();
+    this.#alerts.poke();
+    this.#changed();
   }
 
   /** Stops everything that runs on this host's own machines, to be taken up by the next start. */
   async suspend(by: string): Promise<void> {
-    await this.#dns.stop();
-    await this.#reconciler.stop();
+    await this.#leadership.stop();
     await this.#observer.stop();
-    await this.#records.transact(() => ({
-      write: [],
-      events: [{ level: 'info', kind: 'cluster-down', message: 'everything is stopped, until the next start', by }],
-    }));
+    // Who does not lead writes nothing, and can stop what runs here all the same.
+    if (this.#leadership.leads())
+      await this.#records.transact(() => ({
+        write: [],
+        events: [{ level: 'info', kind: 'cluster-down', message: 'everything is stopped, until the next start', by }],
+      }));
     for (const provider of this.#deps.providers) await provider.suspend?.(this.#records.clusterId);
   }
 
@@ -279,14 +323,15 @@ export class ClusterSitter implements ClusterApi {
 
   status(): ClusterStatus {
     const summary = this.#views.summary();
+    const { sentence } = this.#leadership;
     const names = this.#dns.conditions().map(({ sentence }) => sentence);
     return {
       clusterId: this.#records.clusterId,
       version: this.#deps.version,
       startedAt: new Date(this.#startedAt).toISOString(),
-      epoch: this.#lease?.epoch ?? 0,
+      epoch: this.#leadership.epoch,
       ...summary,
-      attention: [...summary.attention, ...names],
+      attention: [...(sentence === null ? [] : [sentence]), ...summary.attention, ...names],
       maxIdlePerZone: { '*': this.#deps.settings.max_idle_per_zone, ...this.#records.runtime.maxIdlePerZone },
     };
   }
@@ -361,6 +406,11 @@ export class ClusterSitter implements ClusterApi {
 
   async checkDns(): Promise<DnsView> {
     return this.#dns.check();
+  }
+
+  async backup(): Promise<Iterable<string>> {
+    const { head, entries } = await readStore(this.#deps.store, this.#deps.clock.now());
+    return backupLines(head, entries);
   }
 
   onChange(listener: () => void): () => void {
@@ -456,6 +506,7 @@ export class ClusterSitter implements ClusterApi {
   }
 
   async providerAction(machine: string, action: string, by: string): Promise<string> {
+    this.#leadership.demand();
     return this.#machineOrders.providerAction(machine, action, by);
   }
 
@@ -522,8 +573,8 @@ export class ClusterSitter implements ClusterApi {
     return { plan: [...sentences, ...(await this.#dns.forecast(specs))], price };
   }
 
-  /** First start: the cluster gets its name. Every start: jobs that are not persistent are forgotten, their copies stopped. */
-  async #prepareRecords(): Promise<void> {
+  /** First start: the cluster gets its name. A fresh start, and no take-over: jobs that are not persistent are forgotten, their copies stopped. */
+  async #prepareRecords(fresh: boolean): Promise<void> {
     await this.#records.transact(() => {
       if (this.#records.clusterId !== '') return null;
       return {
@@ -531,6 +582,15 @@ export class ClusterSitter implements ClusterApi {
         events: [{ level: 'info', kind: 'cluster-created', message: 'this cluster begins' }],
       };
     });
+    await this.#records.transact(() => {
+      if (this.#records.storeId !== '') return null;
+      const write = [
+        { put: storeKeys.id, value: randomUUID() },
+        { put: storeKeys.schema, value: SCHEMA_VERSION },
+      ];
+      return { write, events: [] };
+    });
+    if (!fresh) return;
     await this.#records.transact(() => {
       const passing = [...this.#records.jobs.values()].filter((job) => !job.spec.persistent && job.state === 'active');
       return {

@@ -10,6 +10,7 @@ import { type MachineRecord, sizeOf } from '../model/machine.ts';
 import { type Orphan, sizeKey } from '../model/plan.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
+import type { Lead } from './leadership.ts';
 import type { MachineLink } from './machine-link.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
 import { retryDelayMs } from './retry-delay.ts';
@@ -19,6 +20,8 @@ import type { WorkCounter } from './work-counter.ts';
 const CONCURRENT = 64;
 /** A machine that took a task has so long to report it before it is told again. */
 const REPORT_MS = 2000;
+/** What costs money or destroys is begun only while the lead is sure for so long. */
+const SURE_MS = 5000;
 /** A size that a zone has none of is left alone for this long. */
 const SOLD_OUT_MS = 300_000;
 
@@ -29,6 +32,7 @@ export interface ExecutorDeps {
   recipes: RecipeRunner;
   identities: IdentityIssuer;
   work: WorkCounter;
+  lead: Lead;
   clock: Clock;
   logger: Logger;
   /** For tasks of jobs that may not run twice. */
@@ -102,6 +106,16 @@ export class Executor {
     deadline?.cancel();
   }
 
+  /** Gives up what is under way and begins nothing, until `resume`. */
+  halt(): void {
+    this.#stopped = true;
+    for (const { abort } of this.#running.values()) abort.abort();
+  }
+
+  resume(): void {
+    this.#stopped = false;
+  }
+
   async #carryOut(effect: Effect, signal: AbortSignal): Promise<void> {
     try {
       await this.#act(effect, signal);
@@ -140,6 +154,7 @@ export class Executor {
   }
 
   async #act(effect: Effect, signal: AbortSignal): Promise<void> {
+    this.#deps.lead.demand();
     switch (effect.kind) {
       case 'create-machine':
         return await this.#createMachine(effect.machine);
@@ -155,7 +170,9 @@ export class Executor {
   }
 
   async #createMachine(machine: MachineRecord): Promise<void> {
-    const { records, identities } = this.#deps;
+    const { records, identities, lead } = this.#deps;
+    const identity = await identities.issue(machine.id);
+    lead.demand(SURE_MS);
     const instance = await this.#provider(machine).create({
       clusterId: records.clusterId,
       machineId: machine.id,
@@ -163,7 +180,7 @@ export class Executor {
       type: { name: machine.type, cpu: machine.cpu, mem: machine.mem, labels: machine.labels },
       intent: machine.intent,
       token: machine.token,
-      identity: await identities.issue(machine.id),
+      identity,
     });
     await this.#changeMachine(machine.id, (now) =>
       now.state === 'requested'
@@ -182,7 +199,8 @@ export class Executor {
   }
 
   async #destroyMachine(machine: MachineRecord): Promise<void> {
-    const { records } = this.#deps;
+    const { records, lead } = this.#deps;
+    lead.demand(SURE_MS);
     await this.#provider(machine).destroy(records.clusterId, machine.id);
     await records.transact(() => {
       const now = records.machines.get(machine.id);
@@ -199,8 +217,9 @@ export class Executor {
   }
 
   async #endOrphan(orphan: Orphan): Promise<void> {
-    const { records, providers, onOrphanEnded } = this.#deps;
+    const { records, providers, lead, onOrphanEnded } = this.#deps;
     if (records.machines.has(orphan.machineId)) return;
+    lead.demand(SURE_MS);
     await providers.get(orphan.provider)?.destroy(records.clusterId, orphan.machineId);
     onOrphanEnded(orphan.machineId);
     const message = `${orphan.ref} in ${orphan.zone} bore this cluster's tag as ${orphan.machineId}, which no record knows: it was ended`;
@@ -225,6 +244,7 @@ export class Executor {
     const now = records.copies.get(copy.id);
     if (now?.wanted !== 'run' || now.version !== copy.version || signal.aborted) return;
     const { generation, version } = now;
+    this.#deps.lead.demand();
     await client.putTask(machine, {
       id: copy.id,
       job: copy.job,

@@ -39,6 +39,8 @@ export interface ObserverDeps {
   onNews(): void;
   /** Something changed that only a page shows. */
   onVitals(): void;
+  /** Whether our word keeps tasks going that may not run twice: a successor may have begun them elsewhere. */
+  leads(): boolean;
 }
 
 interface Contact extends MachineContact {
@@ -333,7 +335,7 @@ export class Observer {
    */
   #leash(id: string, contact: Contact): void {
     const { records, client, logger } = this.#deps;
-    if (contact.heardAt - contact.leashedAt < LEASH_MS) return;
+    if (contact.heardAt - contact.leashedAt < LEASH_MS || !this.#deps.leads()) return;
     const machine = records.machines.get(id);
     if (!machine || machine.state === 'lost' || !records.singletonsOn(id)) return;
     contact.leashedAt = contact.heardAt;
@@ -363,6 +365,11 @@ export class Observer {
 
   async #writeEvents(): Promise<void> {
     const { records, logger } = this.#deps;
+    if (!this.#deps.leads()) {
+      this.#dropRecorded();
+      this.#armEvents(EVENTS_RETRY_MS);
+      return;
+    }
     const queued = new Map(this.#queued);
     this.#queued.clear();
     try {
@@ -388,6 +395,14 @@ export class Observer {
         this.#queued.set(id, [...events, ...(this.#queued.get(id) ?? [])].slice(-MAX_QUEUED));
       this.#armEvents(EVENTS_RETRY_MS);
       logger.warn({ err: error }, 'events of machines could not be recorded');
+    }
+  }
+
+  /** While another leads, it is the one that writes: what it has written need not wait here. */
+  #dropRecorded(): void {
+    for (const [id, events] of this.#queued) {
+      const read = this.#deps.records.cursors.get(id) ?? 0;
+      this.#queued.set(id, events.filter((event) => event.seq > read).slice(-MAX_QUEUED));
     }
   }
 

@@ -33,9 +33,12 @@ export interface Watch {
 
 /** The right to lead, for as long as it holds. */
 export interface Lease {
-  /** Grows with every lease ever given by this store; commands carry it, and machines refuse an older one. */
+  /**
+   * Grows with every lease ever given by this store, and is never less than the seconds since 1970 (`model/next-epoch.ts`);
+   * commands carry it, and machines refuse an older one.
+   */
   readonly epoch: number;
-  /** Milliseconds for which it certainly still holds. */
+  /** Milliseconds for which it certainly still holds. 0 is for ever: who slept through the end asks for a new one. */
   remainingMs(): number;
   release(): Promise<void>;
 }
@@ -46,6 +49,7 @@ export interface Lease {
  * - `commit` is atomic and durable when its promise resolves; revisions are one sequence over the whole store.
  * - A failed condition changes nothing and names the keys that failed.
  * - An error (`no_space`, `unavailable`) changes nothing either; what was acknowledged before stays.
+ * - Who has been given the lead by this very store and has lost it is refused (`conflict`): its successor may have begun.
  * - `watch` delivers the changes after `revision`, each once, in order, commit by commit.
  */
 export interface StateStore {

@@ -7,6 +7,7 @@ import type { Logger } from '../contracts/logger.ts';
 import type { Mode, PluginServices } from '../define-plugin.ts';
 import { CerebroError } from '../errors.ts';
 import { Auth } from '../http/auth.ts';
+import { backupRoute } from '../http/backup-route.ts';
 import { clusterMetricsRoute } from '../http/cluster-metrics.ts';
 import { clusterRoutes } from '../http/cluster-routes.ts';
 import { daemonApp } from '../http/daemon-app.ts';
@@ -288,6 +289,7 @@ function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness
     routes: [
       ...clusterRoutes(clusterSitter, { down }),
       ...dnsRoutes(clusterSitter),
+      backupRoute(clusterSitter),
       clusterLogRoute(clusterSitter),
       ...historyRoutes(clusterSitter),
       clusterMetricsRoute(clusterSitter),

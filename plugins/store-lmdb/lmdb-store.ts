@@ -14,6 +14,7 @@ import type {
 } from '../../core/contracts/state-store.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import { ChangeHistory } from '../../core/model/change-history.ts';
+import { nextEpoch } from '../../core/model/next-epoch.ts';
 import type { Config } from './schema.ts';
 
 /** Less room than this, and a write that failed is taken to have failed for it. */
@@ -33,6 +34,7 @@ interface Stored {
  */
 export class LmdbStore implements StateStore {
   readonly #path: string;
+  readonly #clock: Clock;
   readonly #logger: Logger;
   #root: RootDatabase | null = null;
   #data: Database<Stored, string> | null = null;
@@ -41,6 +43,7 @@ export class LmdbStore implements StateStore {
 
   constructor(services: { dataDir: string; clock: Clock; logger: Logger }, config: Config) {
     this.#path = join(services.dataDir, config.folder);
+    this.#clock = services.clock;
     this.#logger = services.logger;
   }
 
@@ -134,7 +137,7 @@ export class LmdbStore implements StateStore {
     let epoch = 0;
     try {
       root.transactionSync(() => {
-        epoch = (meta.get('epoch') ?? 0) + 1;
+        epoch = nextEpoch(meta.get('epoch') ?? 0, this.#clock.now());
         meta.putSync('epoch', epoch);
       });
     } catch (error) {

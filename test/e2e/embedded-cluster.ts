@@ -51,6 +51,8 @@ export class EmbeddedCluster {
   port = 0;
   output = '';
   #child: ChildProcess | null = null;
+  /** What it was last started with: whoever stops it needs the same plugins. */
+  #flags: string[] = [];
 
   constructor() {
     const { PATH = '', HOME = '' } = process.env;
@@ -74,7 +76,8 @@ export class EmbeddedCluster {
   async up(settings: Record<string, string> = {}): Promise<void> {
     if (this.port === 0) this.port = await freePort();
     this.output = '';
-    const flags = ['--data-dir', this.dataDir, '--port', String(this.port), ...Object.entries(settings).flat()];
+    this.#flags = ['--data-dir', this.dataDir, ...Object.entries(settings).flat()];
+    const flags = [...this.#flags, '--port', String(this.port)];
     const child = spawn(PLAIN_NODE[0], [...PLAIN_NODE.slice(1), BIN, ...flags, 'up'], {
       cwd: this.folder,
       env: this.env,
@@ -107,7 +110,8 @@ export class EmbeddedCluster {
   /** Stops everything that was started, and removes its folder. */
   async remove(): Promise<void> {
     if (this.#child && this.#child.exitCode === null) await this.end('SIGKILL');
-    if (existsSync(this.dataDir)) await this.cli(['--data-dir', this.dataDir, 'down']);
+    if (existsSync(this.dataDir))
+      await this.cli([...(this.#flags.length > 0 ? this.#flags : ['--data-dir', this.dataDir]), 'down']);
     rmSync(this.folder, { recursive: true, force: true });
   }
 

@@ -9,6 +9,7 @@ import type {
 } from '../../core/contracts/state-store.ts';
 import { CerebroError } from '../../core/errors.ts';
 import { ChangeHistory } from '../../core/model/change-history.ts';
+import { nextEpoch } from '../../core/model/next-epoch.ts';
 
 /** A store without a disk, for tests; it passes the same suite as the real ones. `failNext` makes the next commit fail as a full disk would. */
 export class MemoryStore implements StateStore {
@@ -17,6 +18,12 @@ export class MemoryStore implements StateStore {
   readonly #history = new ChangeHistory(0);
   #revision = 0;
   #epoch = 0;
+  readonly #now: () => number;
+
+  /** `now`: milliseconds since the epoch, for simulations. */
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+  }
 
   async start(): Promise<void> {
     await Promise.resolve();
@@ -79,7 +86,7 @@ export class MemoryStore implements StateStore {
 
   async lead(_holder: string, signal: AbortSignal): Promise<Lease> {
     signal.throwIfAborted();
-    this.#epoch += 1;
+    this.#epoch = nextEpoch(this.#epoch, this.#now());
     return { epoch: this.#epoch, remainingMs: () => Number.POSITIVE_INFINITY, release: async () => undefined };
   }
 }

@@ -9,12 +9,13 @@ const TIMEOUT_MS = 4000;
 
 /** The store itself, which outlives every cluster sitter. `onCommit` sees each commit that took effect, at once. */
 export class SimulatedStore {
-  readonly memory = new MemoryStore();
+  readonly memory: MemoryStore;
   readonly #world: World;
   readonly #onCommit: (by: SitterProcess, transaction: Transaction) => void;
 
   constructor(world: World, onCommit: (by: SitterProcess, transaction: Transaction) => void) {
     this.#world = world;
+    this.memory = new MemoryStore(() => world.clock.now());
     this.#onCommit = onCommit;
   }
 
