@@ -83,6 +83,13 @@ t.test('the dashboard of a real cluster in a real browser', async (t) => {
     await tab.waitForSelector('#layout-local-a >> text=2 of 2 wanted');
     t.equal(await tab.inputValue('#count-local-a'), '9');
     t.equal(await tab.evaluate('document.activeElement.id'), 'count-local-a', 'the focus stays');
+    await tab.goto(`${cluster.url}/copies/${first.copy}`);
+    await tab.waitForSelector('.row >> text=served');
+    const log = await tab.locator('.row').first();
+    await log.evaluate('(row) => { row.id = "kept"; }');
+    t.equal((await cluster.fetch(`/api/v1/copies/${first.copy}/restart`, { method: 'POST' })).status, 200);
+    await tab.waitForSelector('#run-1', { state: 'attached' });
+    t.equal(await tab.locator('#kept').count(), 1, 'the log beside it goes on');
     t.strictSame(complaints, []);
     await context.close();
   });
@@ -136,6 +143,28 @@ t.test('the dashboard of a real cluster in a real browser', async (t) => {
     const held = await rows();
     await tab.click('[data-do=pause]');
     await eventually(async () => (await rows()) > held, 'it goes on');
+    const odd = [
+      '<img src=x onerror=alert(1)>',
+      '\\x1b[1;38;5;196mred\\x1b[0m \\x1b[38;2;0;0;255mblue\\x1b[39m plain \\x1b[48;5;1mno background',
+      '\\x1b]8;;javascript:alert(1)\\x07link\\x1b]8;;\\x07 \\x1b]0;title',
+      'cut \\x1b[31',
+      'a\\u202eb\\u2066c\\x00d',
+      'progress\\r100%',
+    ];
+    const drawn =
+      await tab.evaluate(`import('/assets/ansi.js').then(({ ansiNodes }) => [${odd.map((line) => `'${line}'`)}].map((line) => {
+      const row = document.createElement('p');
+      row.append(...ansiNodes(line));
+      return row.innerHTML;
+    }))`);
+    t.strictSame(drawn, [
+      '&lt;img src=x onerror=alert(1)&gt;',
+      '<span class="a-red a-bold">red</span> <span class="a-blue">blue</span> plain no background',
+      'link ',
+      'cut [31',
+      'abcd',
+      'progress100%',
+    ]);
     t.strictSame(complaints, []);
     await context.close();
   });

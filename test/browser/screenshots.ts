@@ -18,6 +18,7 @@ try {
     ['dashboard-dark', '/', { ...WIDE, colorScheme: 'dark' }, false],
     ['dashboard-narrow', '/', { ...NARROW, colorScheme: 'light' }, false],
     ['dashboard-job', '/jobs/web', { ...WIDE, colorScheme: 'light' }, true],
+    ['dashboard-copy', `/copies/${copy.copy}`, { ...NARROW, colorScheme: 'dark' }, true],
     ['dashboard-logs', '/jobs/web/logs', { ...WIDE, colorScheme: 'dark' }, false],
     ['dashboard-machine', `/machines/${copy.machine}`, { ...WIDE, colorScheme: 'light' }, false],
     ['dashboard-plan', `/machines/${copy.machine}/drain`, { ...WIDE, colorScheme: 'light' }, false],
@@ -26,6 +27,7 @@ try {
     const { context, tab } = await dashboard.window(options);
     await tab.goto(dashboard.cluster.url + path, { waitUntil: 'load' });
     if (path.endsWith('/logs')) await tab.waitForSelector('.row:nth-child(12)');
+    if (path.startsWith('/copies')) await tab.waitForSelector('.row:nth-child(4)');
     await tab.screenshot({ path: join(folder, `${name}.png`), fullPage });
     await context.close();
     console.log(join(folder, `${name}.png`));
