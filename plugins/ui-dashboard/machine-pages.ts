@@ -41,7 +41,7 @@ export const machinePages: readonly Page[] = [
       const { id, type, zone } = api.machine(idOf(request));
       return confirmPage({
         title: `Replace ${id}?`,
-        lead: `A new ${type} would be ordered in ${zone}. When it is ready, ${id} is drained and ended. Were it drained alone, Cerebro would:`,
+        lead: `A new ${type} would be ordered in ${zone}. When it is ready, ${id} is drained and ended. Below is what the drain would do, were no other machine there for it.`,
         plan: await planFor({ drained: [id] }, api),
         action: `${pathOf(id)}/replace`,
         button: 'Replace the machine',
