@@ -6,8 +6,8 @@ import type { Effect } from '../decide/due-effects.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { CopyRecord } from '../model/copy.ts';
 import type { NewEvent } from '../model/event.ts';
-import type { MachineRecord } from '../model/machine.ts';
-import type { Orphan } from '../model/plan.ts';
+import { type MachineRecord, sizeOf } from '../model/machine.ts';
+import { type Orphan, sizeKey } from '../model/plan.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
 import type { MachineLink } from './machine-link.ts';
@@ -108,7 +108,7 @@ export class Executor {
         'an effect failed; it is tried again',
       );
       if (effect.kind === 'create-machine' && error instanceof CerebroError && error.code === 'no_capacity')
-        this.soldOut.set(`${effect.machine.zone}/${effect.machine.type}`, this.#deps.clock.now() + SOLD_OUT_MS);
+        this.soldOut.set(sizeKey(effect.machine.zone, sizeOf(effect.machine)), this.#deps.clock.now() + SOLD_OUT_MS);
       await this.#recordFailure(effect, messageOf(error));
     }
   }

@@ -33,6 +33,9 @@ export interface ProcessTable {
   pids(): number[];
   /** The pid that was given last, also to what has ended and to threads: when it stays the same, nobody was born. */
   lastPid(): number;
-  /** The value that a variable had when the process last called exec; undefined where there is none, or no such process. */
-  environment(pid: number, name: string): string | undefined;
+  /**
+   * The value that a variable had when the process last called exec; undefined where there is none, or no such process. null: it has
+   * no environment at all: a kernel's own, a zombie, or one that is in the middle of exec.
+   */
+  environment(pid: number, name: string): string | null | undefined;
 }

@@ -83,25 +83,28 @@ export function linkedVersions(
 
 /**
  * The linked jobs that were updated beside a copy since it was last started: their copies there are ready with a version that it
- * has not been started with. `known` is what is to stand in its record when nothing needs a restart.
+ * has not been started with. `known` is what is to stand in its record when nothing needs a restart. `mayRun`: it was never
+ * confirmed that it was started, but an order may have come through whose answer was lost.
  */
 export function updatedBeside(
   work: WorkingState,
   links: LinkedJobs,
   job: JobRecord,
   copy: CopyRecord,
-): { updated: JobRecord[]; known: Record<string, number> | null } {
+): { updated: JobRecord[]; known: Record<string, number> | null; mayRun: boolean } {
   const updated: JobRecord[] = [];
   let known: Record<string, number> | null = null;
+  let mayRun = false;
   for (const partner of links.partnersOf(job)) {
     const beside = work.copiesOn(copy.machine, partner.name);
     const settled =
       beside.length > 0 && beside.every((other) => other.version === partner.version && isReady(work.snapshot, other));
     if (!settled || copy.linked[partner.name] === partner.version) continue;
     // Before its first start, and where nothing was known of the other, there is nothing that it would have to be started with anew.
-    if (copy.taskVersion === null || copy.linked[partner.name] === undefined)
+    if (copy.taskVersion === null || copy.linked[partner.name] === undefined) {
       known = { ...(known ?? copy.linked), [partner.name]: partner.version };
-    else updated.push(partner);
+      if (copy.linked[partner.name] !== undefined) mayRun = true;
+    } else updated.push(partner);
   }
-  return { updated, known };
+  return { updated, known, mayRun };
 }

@@ -1,5 +1,5 @@
-import type { MachineRecord } from '../model/machine.ts';
-import type { ClusterSnapshot, MachineContact } from '../model/plan.ts';
+import { type MachineRecord, sizeOf } from '../model/machine.ts';
+import { type ClusterSnapshot, type MachineContact, sizeKey } from '../model/plan.ts';
 import type { WorkingState } from './working-state.ts';
 
 const NEVER_HEARD: MachineContact = {
@@ -97,9 +97,10 @@ function emptyIfIll(work: WorkingState, machine: MachineRecord, contact: Machine
 /** An order for a size that the zone has none of is withdrawn where another size may do; its copies are placed anew. */
 function giveUpSize(work: WorkingState, machine: MachineRecord): boolean {
   const { snapshot } = work;
-  const isSoldOut = (type: string): boolean => (snapshot.soldOut.get(`${machine.zone}/${type}`) ?? 0) > snapshot.now;
-  if (!isSoldOut(machine.type) || machine.ref !== null) return false;
-  if (!snapshot.types(machine.zone).some((type) => !isSoldOut(type.name))) return false;
+  const isSoldOut = (size: Parameters<typeof sizeKey>[1]): boolean =>
+    (snapshot.soldOut.get(sizeKey(machine.zone, size)) ?? 0) > snapshot.now;
+  if (!isSoldOut(sizeOf(machine)) || machine.ref !== null) return false;
+  if (!snapshot.types(machine.zone).some((type) => !isSoldOut(type))) return false;
   const reason = `${machine.zone} has no ${machine.type} just now`;
   work.actions.push({ kind: 'machine-state', machine: machine.id, to: 'terminating', reason });
   work.withdrawn.add(machine.id);

@@ -1,6 +1,6 @@
 import type { JobRecord } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
-import type { MachineType } from '../model/plan.ts';
+import { type MachineType, sizeKey } from '../model/plan.ts';
 import type { Seat, WorkingState } from './working-state.ts';
 
 /** A copy that is wanted and has no machine yet. */
@@ -104,7 +104,7 @@ function place(work: WorkingState, item: Pending, seat: Seat): void {
 function orderFor(work: WorkingState, zone: string, items: Pending[]): void {
   const types = work.snapshot
     .types(zone)
-    .filter((type) => (work.snapshot.soldOut.get(`${zone}/${type.name}`) ?? 0) <= work.snapshot.now);
+    .filter((type) => (work.snapshot.soldOut.get(sizeKey(zone, type)) ?? 0) <= work.snapshot.now);
   const budget = new ZoneBudget(work, zone);
   const lost = work.lost.filter((machine) => machine.zone === zone);
   let rest = items;
@@ -146,7 +146,7 @@ function tellOfKind(work: WorkingState, zone: string, item: Pending): boolean {
   const all = work.snapshot.types(zone);
   const fitting = all.filter((type) => pack(type, [item]).length > 0);
   if (fitting.length > 0) {
-    const until = Math.min(...fitting.map(({ name }) => work.snapshot.soldOut.get(`${zone}/${name}`) ?? 0));
+    const until = Math.min(...fitting.map((type) => work.snapshot.soldOut.get(sizeKey(zone, type)) ?? 0));
     work.wake(until);
     const names = fitting.map((type) => type.name).join(', ');
     work.complain(
@@ -227,16 +227,23 @@ function cheapest(types: readonly MachineType[], items: readonly Pending[]): Mac
     const worth = packed / (type.price ?? weigh(type.cpu, type.mem));
     const better = best === undefined || worth > best.worth + SLACK;
     const equal = best !== undefined && Math.abs(worth - best.worth) <= SLACK;
-    if (better || (equal && best !== undefined && weigh(type.cpu, type.mem) > weigh(best.type.cpu, best.type.mem)))
-      best = { type, worth };
+    if (better || (equal && best !== undefined && isPreferred(type, best.type))) best = { type, worth };
   }
   return best?.type;
+}
+
+/** Of sizes that are worth the same the larger, which makes fewer machines; then the one that bears less, which others may need. */
+function isPreferred(type: MachineType, best: MachineType): boolean {
+  const larger = weigh(type.cpu, type.mem) - weigh(best.cpu, best.mem);
+  if (Math.abs(larger) > SLACK) return larger > 0;
+  return Object.keys(type.labels ?? {}).length < Object.keys(best.labels ?? {}).length;
 }
 
 /** The size of a machine that is lost, as it is on sale now, or as it was where it is no longer. */
 function likeOf(lost: MachineRecord, types: readonly MachineType[]): MachineType {
   const { type: name, cpu, mem, labels, price } = lost;
-  return types.find((type) => type.name === name) ?? { name, cpu, mem, labels, ...(price !== null && { price }) };
+  const same = types.find((type) => sizeKey('', type) === sizeKey('', { name, labels }));
+  return same ?? { name, cpu, mem, labels, ...(price !== null && { price }) };
 }
 
 /** What of `items`, largest first, goes into one machine of this size. */

@@ -35,12 +35,18 @@ function dueFor(work: WorkingState, links: LinkedJobs, job: JobRecord, copy: Cop
     return { copy, kind: 'update', reason: `"${job.name}" goes from version ${copy.version} to ${job.version}` };
   }
   if (copy.jobRestarts < job.restarts) return { copy, kind: 'restart', reason: `"${job.name}" is being restarted` };
-  const { updated, known } = updatedBeside(work, links, job, copy);
+  const { updated, known, mayRun } = updatedBeside(work, links, job, copy);
   if (updated.length > 0) {
     const names = updated.map(({ name, version }) => `"${name}" was updated to version ${version}`).join(', ');
     return { copy, kind: 'restart', reason: `${names} beside it` };
   }
-  if (known) work.actions.push({ kind: 'note-links', copy: copy.id, linked: known });
+  if (known && mayRun) {
+    // What was not started costs nothing; what was, unknown to us, is started anew.
+    const reason = 'its leader was updated before it was known to run';
+    work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: copy.jobRestarts, linked: known, reason });
+  } else if (known) {
+    work.actions.push({ kind: 'note-links', copy: copy.id, linked: known });
+  }
   return null;
 }
 

@@ -24,7 +24,6 @@ export interface LogForwarder {
 /** What a reader says in headers, and what a machine answers in them, is passed on. */
 const ASKED = ['range', 'accept', 'last-event-id'] as const;
 const ANSWERED = [
-  'content-type',
   'content-length',
   'content-range',
   'content-disposition',
@@ -54,7 +53,10 @@ export function clusterLogRoute(cluster: LogForwarder): ApiRoute {
       // The reader went away, or the machine did: either way the other side is let go.
       answer.body.on('error', () => ctx.res.destroy());
       ctx.status = answer.status;
-      ctx.type = 'text/plain; charset=utf-8';
+      // A machine's word is not believed about what a browser is to make of it: text is text, whatever is in it.
+      const live = answer.headers['content-type']?.startsWith('text/event-stream') ?? false;
+      ctx.type = live ? 'text/event-stream' : 'text/plain; charset=utf-8';
+      ctx.set('Content-Security-Policy', "sandbox; default-src 'none'");
       for (const name of ANSWERED) {
         const value = answer.headers[name];
         if (value !== undefined) ctx.set(name, value);

@@ -40,9 +40,10 @@ export class ProcTable implements ProcessTable {
     return Number(text.slice(text.lastIndexOf(' ') + 1));
   }
 
-  environment(pid: number, name: string): string | undefined {
+  environment(pid: number, name: string): string | null | undefined {
     const text = readProc(`/proc/${pid}/environ`);
     if (text === undefined) return undefined;
+    if (text === '') return null;
     const needle = `${name}=`;
     const start = text.startsWith(needle) ? 0 : text.indexOf(`\0${needle}`) + 1;
     if (start === 0 && !text.startsWith(needle)) return undefined;

@@ -44,5 +44,13 @@ export const machineRecord = z.object({
 });
 export type MachineRecord = z.infer<typeof machineRecord>;
 
+/** The size that it was ordered as. */
+export function sizeOf({ type, labels }: Pick<MachineRecord, 'type' | 'labels'>): {
+  name: string;
+  labels: Record<string, string>;
+} {
+  return { name: type, labels };
+}
+
 /** States in which a machine may be given copies: it serves, or will. */
 export const HOSTING_STATES: ReadonlySet<MachineState> = new Set(['requested', 'booting', 'deploying', 'ready']);

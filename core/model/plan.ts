@@ -15,6 +15,17 @@ export interface MachineType {
   labels?: Record<string, string>;
 }
 
+/** What a size is known by in a zone: its name, and what it bears. */
+export function sizeKey(
+  zone: string,
+  size: { name: string; labels?: Readonly<Record<string, string>> | undefined },
+): string {
+  const labels = Object.entries(size.labels ?? {})
+    .map(([label, value]) => `${label}=${value}`)
+    .sort();
+  return [`${zone}/${size.name}`, ...labels].join(' ');
+}
+
 /** What is known of a machine beside its record: the observer's last word, in milliseconds since the epoch. */
 export interface MachineContact {
   /** When its stream last said anything; 0: never since this cluster sitter started. */

@@ -68,7 +68,7 @@ function isTimeZone(name: string): boolean {
 export function nextTime(schedule: Schedule, after: number): number | null {
   let first: number | null = null;
   for (const cron of schedule.cron) {
-    const time = nextOfOne(cron, schedule.time_zone, after);
+    const time = knownNext(cron, schedule.time_zone, after);
     if (time !== null && (first === null || time < first)) first = time;
   }
   return first;
@@ -85,6 +85,23 @@ export function lastTime(schedule: Schedule, after: number, until: number): numb
     if (last !== null || from <= after) return last;
     span *= 8;
   }
+}
+
+/** Stretches without a time of an expression, ended by its next one: plans ask the same again and again, and cron takes long to answer. */
+const stretches = new Map<string, { from: number; next: number }[]>();
+const STRETCHES = 4;
+const EXPRESSIONS = 10_000;
+
+function knownNext(cron: string, zone: string, after: number): number | null {
+  const key = `${zone} ${cron}`;
+  const known = stretches.get(key) ?? [];
+  const stretch = known.find(({ from, next }) => from <= after && after < next);
+  if (stretch) return stretch.next;
+  const next = nextOfOne(cron, zone, after);
+  if (next === null) return null;
+  if (!stretches.has(key) && stretches.size >= EXPRESSIONS) stretches.clear();
+  stretches.set(key, [{ from: after, next }, ...known.slice(0, STRETCHES - 1)]);
+  return next;
 }
 
 /**

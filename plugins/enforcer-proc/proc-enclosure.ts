@@ -15,6 +15,9 @@ import type { LimitHolds, TaskUsage } from '../../core/model/task.ts';
 import type { IndexedRun, ProcessIndex } from './process-index.ts';
 import { type DiskBytes, diskBytesOf } from './process-io.ts';
 
+/** So often nobody must be found, with so long between, before a run counts as ended. */
+const EMPTY_LOOKS = 2;
+const LOOK_AGAIN_MS = 3;
 const MB = 1024 * 1024;
 /** The kernel counts a process's memory with a little delay; so much may be missing from the count. */
 const COUNT_SLACK_BYTES = MB;
@@ -218,10 +221,17 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
   async kill(deadlineMs: number): Promise<void> {
     const { clock, index } = this.#options;
     const deadline = clock.monotonic() + deadlineMs;
-    for (;;) {
+    // One empty look proves nothing: a child that calls setsid and exec, whose parent has gone, bears no mark for a moment.
+    for (let emptyLooks = 0; ; ) {
       index.refresh();
       const members = this.#living();
-      if (members.length === 0) return;
+      if (members.length === 0) {
+        const certainty = clock.monotonic() < deadline ? index.certainty() : 'sure';
+        if (certainty === 'sure' || (certainty === 'soon' && ++emptyLooks >= EMPTY_LOOKS)) return;
+        await new Promise<void>((resolve) => clock.timer(LOOK_AGAIN_MS, resolve));
+        continue;
+      }
+      emptyLooks = 0;
       // Stopped first, so that a fork bomb cannot outrun the list; then killed.
       if (members.length > 1) for (const info of members) send(info.pid, 'SIGSTOP');
       for (const info of members) send(info.pid, 'SIGKILL');

@@ -3,6 +3,10 @@ import type { ProcessId, ProcessInfo, ProcessTable } from '../../core/contracts/
 
 /** Younger than this (clock ticks, 1/100 s), a process may still be between fork and exec, and not bear its mark yet. */
 const YOUNG_TICKS = 500;
+/** Clock ticks in a second. */
+const TICKS = 100;
+/** The parent of the kernel's own threads. */
+const KERNEL = 2;
 
 /** A run as the index knows it. */
 export interface IndexedRun {
@@ -15,8 +19,10 @@ export interface IndexedRun {
 interface Known {
   info: ProcessInfo;
   run: IndexedRun | null;
-  /** undefined: not looked at yet. */
+  /** undefined: it bears none as yet, and may still get one. */
   marker: string | null | undefined;
+  /** Until when (clock ticks since boot) it is not asked again. */
+  askAt: number;
 }
 
 /**
@@ -33,6 +39,8 @@ export class ProcessIndex {
   readonly #runs = new Set<IndexedRun>();
   readonly #members = new Map<IndexedRun, Set<number>>();
   #lastPid = Number.POSITIVE_INFINITY;
+  /** When the first of those that may still get a mark is to be asked (clock ticks since boot). */
+  #askAt = Number.POSITIVE_INFINITY;
   /** A run came or learnt its leader: strangers may be its own. */
   #runsChanged = false;
 
@@ -66,8 +74,27 @@ export class ProcessIndex {
     // First the number, then the list: who is born between is read now, and once more next time.
     const last = this.#table.lastPid();
     if (last !== this.#lastPid) this.#readBorn(last);
-    else if (!this.#runsChanged) return;
+    else if (!this.#runsChanged && this.#table.uptime() * TICKS < this.#askAt) return;
     this.#attribute();
+  }
+
+  /**
+   * How sure it is that all of a run are known. `sure`: nobody is young who might still get a mark. `soon`: somebody is, and is asked
+   * again by the next refresh. `doubt`: somebody is in the middle of exec, and bears no mark for a moment whosever he is.
+   */
+  certainty(): 'sure' | 'soon' | 'doubt' {
+    let found: 'sure' | 'soon' | 'doubt' = 'sure';
+    const now = this.#table.uptime() * TICKS;
+    for (const known of this.#known.values()) {
+      if (known.run !== null || known.marker !== undefined || now - known.info.startTime > YOUNG_TICKS) continue;
+      if (known.info.ppid === KERNEL) continue;
+      known.askAt = 0;
+      if (found === 'sure') found = 'soon';
+      const inExec = this.#table.environment(known.info.pid, RUN_MARKER) === null;
+      if (inExec && this.#table.read(known.info.pid)?.state.match(/[ZX]/) === null) found = 'doubt';
+    }
+    if (found !== 'sure') this.#runsChanged = true;
+    return found;
   }
 
   /** The living processes of a run, as they are at this moment; refresh first to have those that are new. */
@@ -100,7 +127,7 @@ export class ProcessIndex {
     const info = this.#table.read(pid);
     if (info && this.#known.get(pid)?.info.startTime === info.startTime) return;
     this.#forget(pid);
-    if (info) this.#known.set(pid, { info, run: null, marker: undefined });
+    if (info) this.#known.set(pid, { info, run: null, marker: undefined, askAt: 0 });
   }
 
   #forget(pid: number): void {
@@ -121,14 +148,15 @@ export class ProcessIndex {
     if (byMarker.size === 0) return;
     const strangers = [...this.#known.values()].filter((known) => known.run === null);
     strangers.sort((a, b) => a.info.startTime - b.info.startTime || a.info.pid - b.info.pid);
-    const newest = strangers.at(-1)?.info.startTime ?? 0;
+    const now = this.#table.uptime() * TICKS;
+    this.#askAt = Number.POSITIVE_INFINITY;
     const grown = new Set<IndexedRun>();
     // Start times have a grain of 10 ms and pids come round: a second look finds a child that was sorted before its parent.
     for (let more = true; more; ) {
       more = false;
       for (const known of strangers) {
         if (known.run !== null) continue;
-        known.run = this.#ownerOf(known, byMarker, byLeader, newest);
+        known.run = this.#ownerOf(known, byMarker, byLeader, now);
         if (known.run === null) continue;
         this.#members.get(known.run)?.add(known.info.pid);
         grown.add(known.run);
@@ -142,7 +170,7 @@ export class ProcessIndex {
     known: Known,
     byMarker: ReadonlyMap<string, IndexedRun>,
     byLeader: ReadonlyMap<number, IndexedRun>,
-    newest: number,
+    now: number,
   ): IndexedRun | null {
     const { info } = known;
     const parent = this.#known.get(info.ppid);
@@ -154,12 +182,14 @@ export class ProcessIndex {
       const bearer = this.#known.get(id);
       if (!bearer || bearer.info.startTime === run.leader.startTime) return run;
     }
-    // A young process may not have its mark yet: it is asked again next time.
-    if (known.marker === undefined) {
+    // A young process may not have its mark yet: it is asked again whenever its age has doubled.
+    if (known.marker === undefined && known.askAt <= now) {
       const marker = this.#table.environment(info.pid, RUN_MARKER) ?? null;
-      if (marker !== null || newest - info.startTime > YOUNG_TICKS) known.marker = marker;
-      return marker === null ? null : (byMarker.get(marker) ?? null);
+      const age = Math.max(0, now - info.startTime);
+      if (marker !== null || age > YOUNG_TICKS) known.marker = marker;
+      else known.askAt = now + Math.max(1, age);
     }
-    return known.marker === null ? null : (byMarker.get(known.marker) ?? null);
+    if (known.marker === undefined) this.#askAt = Math.min(this.#askAt, known.askAt);
+    return known.marker ? (byMarker.get(known.marker) ?? null) : null;
   }
 }

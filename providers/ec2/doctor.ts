@@ -11,8 +11,8 @@ import type { ProviderReport } from '../../core/contracts/machine-provider.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { Finding } from '../../core/model/finding.ts';
 import type { Catalogue } from './catalogue.ts';
-import { isUnknownInstance } from './ec2-errors.ts';
-import type { Ec2Region } from './ec2-region.ts';
+import { codeOf, isUnknownInstance } from './ec2-errors.ts';
+import type { Ask, Ec2Region } from './ec2-region.ts';
 import { hostKeyOf } from './host-key.ts';
 import { launchRequest } from './launch-request.ts';
 import { leastPolicy } from './policy.ts';
@@ -53,7 +53,7 @@ export async function inspectEc2(inspection: Ec2Inspection): Promise<ProviderRep
 /** Credentials, and the rights that every zone of the region needs. */
 async function inspectRegion(region: Ec2Region, sites: readonly Site[]): Promise<Finding[]> {
   const { name } = region;
-  const looks: [action: string, call: Parameters<Ec2Region['wouldAllow']>[1]][] = [
+  const looks: [action: string, call: Ask<unknown>][] = [
     ['DescribeInstances', (client, o) => client.send(new DescribeInstancesCommand({ DryRun: true }), o)],
     ['DescribeInstanceStatus', (client, o) => client.send(new DescribeInstanceStatusCommand({ DryRun: true }), o)],
     [
@@ -69,7 +69,7 @@ async function inspectRegion(region: Ec2Region, sites: readonly Site[]): Promise
   const findings: Finding[] = [];
   for (const [action, call] of looks) {
     try {
-      await region.wouldAllow(action, call);
+      await dryRun(region, action, call);
       findings.push(good(`${name}: ec2:${action}`, 'allowed'));
     } catch (error) {
       // Whoever has no right to end it is told so, and not that it does not exist.
@@ -170,10 +170,19 @@ async function dryLaunch(site: Site, region: Ec2Region, size: string, inspection
     userData: userData({ hostKey, authorizedKeys, script: site.user_data }),
     hostKey: hostKey.publicKey,
   });
-  await region.wouldAllow('RunInstances', (client, options) =>
+  await dryRun(region, 'RunInstances', (client, options) =>
     client.send(new RunInstancesCommand({ ...request, DryRun: true }), options),
   );
   return `${size} of ${image.id} in ${subnet} would be made`;
+}
+
+/** Resolves when EC2 would do it; throws what it says otherwise. */
+async function dryRun(region: Ec2Region, action: string, ask: Ask<unknown>): Promise<void> {
+  try {
+    await region.call(action, ask);
+  } catch (error) {
+    if (codeOf(error) !== 'DryRunOperation') throw error;
+  }
 }
 
 function good(about: string, found: string): Finding {

@@ -20,9 +20,12 @@ import type { Clock } from '../../core/contracts/clock.ts';
 import { CerebroError } from '../../core/errors.ts';
 import { CallBudget } from './call-budget.ts';
 import { ec2Client, orAborted } from './ec2-client.ts';
-import { codeOf, type Doing, explain, isThrottling } from './ec2-errors.ts';
+import { type Doing, explain, isThrottling } from './ec2-errors.ts';
 import type { Config } from './schema.ts';
 import { TAG, tagOf } from './tags.ts';
+
+/** One call to EC2, by its own client and under its deadline. */
+export type Ask<T> = (client: EC2Client, options: { abortSignal: AbortSignal }) => Promise<T>;
 
 /** More pages than this are no answer but a fault. */
 const MAX_PAGES = 1000;
@@ -58,10 +61,7 @@ export class Ec2Region {
   }
 
   /** Makes one call in its turn, with all of its tries under one deadline. */
-  async call<T>(
-    action: string,
-    ask: (client: EC2Client, options: { abortSignal: AbortSignal }) => Promise<T>,
-  ): Promise<T> {
+  async call<T>(action: string, ask: Ask<T>): Promise<T> {
     const { timeout, attempts } = this.#config.api;
     const abortSignal = AbortSignal.any([this.#ended.signal, AbortSignal.timeout(timeout * attempts * 1000)]);
     try {
@@ -204,20 +204,6 @@ export class Ec2Region {
       ),
     );
     return answer.Subnets?.[0]?.SubnetId;
-  }
-
-  /** true: EC2 would do it. Throws what it says otherwise. */
-  async wouldAllow(
-    action: string,
-    ask: (client: EC2Client, options: { abortSignal: AbortSignal }) => Promise<unknown>,
-  ): Promise<boolean> {
-    try {
-      await this.call(action, ask);
-      return true;
-    } catch (error) {
-      if (codeOf(error) === 'DryRunOperation') return true;
-      throw error;
-    }
   }
 
   /** The error of a call as a sentence; `more` is what an order adds to it. */

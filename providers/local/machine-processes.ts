@@ -14,9 +14,10 @@ export async function killMarked(
   isOurs: (marker: string) => boolean,
 ): Promise<void> {
   const deadline = clock.monotonic() + KILL_DEADLINE_MS;
-  for (;;) {
+  // One empty look proves nothing: in the middle of exec a process bears no mark for a moment.
+  for (let emptyLooks = 0; emptyLooks < 3; ) {
     const found = markedProcesses(processes, isOurs);
-    if (found.length === 0) return;
+    emptyLooks = found.length === 0 ? emptyLooks + 1 : 0;
     for (const { pid } of found) kill(pid);
     if (clock.monotonic() > deadline) {
       throw new CerebroError('timeout', `processes survive SIGKILL: ${found.map(({ pid }) => pid).join(', ')}`);
@@ -30,7 +31,7 @@ function markedProcesses(processes: ProcessTable, isOurs: (marker: string) => bo
   const all = processes.scan().filter((info) => info.state !== 'Z' && info.pid !== process.pid);
   const marked = all.filter((info) => {
     const marker = processes.environment(info.pid, MACHINE_MARKER);
-    return marker !== undefined && isOurs(marker);
+    return typeof marker === 'string' && isOurs(marker);
   });
   const members = new Set(marked.map((info) => info.pid));
   const sessions = new Set(marked.filter((info) => members.has(info.session)).map((info) => info.session));

@@ -7,10 +7,11 @@ import type { PutFolderOptions, PutOptions, Remote, RunOptions, RunResult } from
 import { CerebroError } from '../../core/errors.ts';
 import { lastWords } from './command-output.ts';
 import { counted } from './counted.ts';
+import { endCommand } from './end-command.ts';
 import { checkedOwner, ownerMatches, sha256Of, sha256OfFile } from './file-facts.ts';
 import { shellExports, shellQuote, shellWords } from './shell-quote.ts';
 import { RunningCommand, type SshCommand, type SshResult } from './ssh-command.ts';
-import { type SshConnection, where } from './ssh-connection.ts';
+import { where } from './ssh-connection.ts';
 import type { SshConnections } from './ssh-connections.ts';
 import { putFolderOverSsh } from './ssh-folder.ts';
 import type { SshTarget } from './ssh-target.ts';
@@ -18,7 +19,6 @@ import type { SshTarget } from './ssh-target.ts';
 const DEFAULT_TIMEOUT_S = 600;
 /** A transfer that is slower than this is broken off. */
 const SLOWEST_BYTES_PER_S = 50_000;
-const KILL_MS = 5000;
 const NO_PROGRAM = 'cerebro-no-such-program';
 
 export interface SshRemoteOptions {
@@ -162,6 +162,8 @@ export class SshRemote implements Remote {
       `mkdir -p -- ${shellQuote(posix.dirname(path))}`,
       `drop() { rm -f -- ${part}; }`,
       'trap drop EXIT',
+      // When the connection breaks, nobody hears our words: that must not end us before the half of it is taken away.
+      "trap '' PIPE HUP",
       `(umask 077; cat >${part})`,
       `[ "$(sha256sum <${part})" = "${source.hash}  -" ] || { echo 'what arrived is not what was sent; it was thrown away' >&2; exit 1; }`,
       `${dress(part)}mv -f -- ${part} ${target}`,
@@ -220,38 +222,5 @@ export class SshRemote implements Remote {
         this.#aborts.delete(abort);
       }
     });
-  }
-}
-
-/** Kills what a command left running, by its process group, and lets go of it. What cannot be reached is left. */
-async function endCommand(
-  connection: SshConnection,
-  starting: Promise<RunningCommand>,
-  asRoot: boolean,
-): Promise<void> {
-  let deadline: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    deadline = setTimeout(() => resolve(undefined), KILL_MS);
-  });
-  const end = async (): Promise<void> => {
-    const running = await starting;
-    running.done.catch(() => undefined); // it is being ended: how is no news
-    if (running.pid !== null && connection.alive) {
-      // Without `--`: dash takes that for a pid.
-      const script = `p=${running.pid}; g=$(sed 's/.*) //' /proc/$p/stat 2>/dev/null | cut -d ' ' -f 3); kill -KILL -\${g:-$p} 2>/dev/null`;
-      const killer = await RunningCommand.start(connection, { script, asRoot, name: 'kill' });
-      await killer.done;
-    }
-  };
-  try {
-    await Promise.race([end(), late]);
-  } catch {
-    // The connection is gone, and with it the way to the command: its output is closed, which ends most.
-  } finally {
-    clearTimeout(deadline);
-    starting.then(
-      (running) => running.drop(),
-      () => undefined, // it never began
-    );
   }
 }

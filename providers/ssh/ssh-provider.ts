@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
-import type { Instance, MachineOrder, MachineProvider } from '../../core/contracts/machine-provider.ts';
+import type { Instance, MachineOrder, MachineProvider, NoCapacity } from '../../core/contracts/machine-provider.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
@@ -10,7 +10,7 @@ import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import type { SshConnections } from '../remotes/ssh-connections.ts';
 import { sshLogin } from '../remotes/ssh-login.ts';
 import { ClaimedHost, MACHINE_MARKER } from './claimed-host.ts';
-import { type InventoryHost, inventoryOf, typesOf } from './inventory.ts';
+import { hostsFor, type InventoryHost, inventoryOf, typesOf } from './inventory.ts';
 import { type MachineNote, MachineNotes } from './machine-notes.ts';
 import type { Config } from './schema.ts';
 import type { HostHands, Sitters } from './sitters.ts';
@@ -141,20 +141,24 @@ export class SshProvider implements MachineProvider {
     const running = this.#machines.get(order.machineId);
     if (running) return running.instance();
     const note = this.#notes.get(order.machineId);
-    const candidates = this.#hosts.filter((host) =>
-      note ? host.id === note.host : host.zone === order.zone && host.type.name === order.type.name,
-    );
+    const candidates = note ? this.#hosts.filter((host) => host.id === note.host) : hostsFor(this.#hosts, order);
     const refusals: string[] = [];
+    let taken = 0;
     for (const host of candidates) {
       const other = this.#notes
         .all()
         .find(({ host: id, machineId }) => id === host.id && machineId !== order.machineId);
+      if (other) taken += 1;
       const refusal = other ? `${host.id} is ${other.machineId}` : await this.#tryHost(order, host);
       if (typeof refusal !== 'string') return refusal;
       refusals.push(refusal);
     }
     const why = refusals.length > 0 ? refusals.join('; ') : 'the inventory has none';
-    throw new CerebroError('unavailable', `no host of the size ${order.type.name} is free in ${order.zone}: ${why}`);
+    const sentence = `no host of the size ${order.type.name} is free in ${order.zone}: ${why}`;
+    // Only where none could be free: one that does not answer may do so soon.
+    if (taken < candidates.length || candidates.length === 0) throw new CerebroError('unavailable', sentence);
+    const details: NoCapacity = { zone: order.zone, type: order.type.name, why: 'sold_out' };
+    throw new CerebroError('no_capacity', sentence, { details });
   }
 
   /** The machine, or why this host cannot be it. What goes wrong after the claim is thrown: the host is the order's then. */

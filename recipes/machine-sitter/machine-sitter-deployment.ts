@@ -1,26 +1,24 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { MachineIdentities } from '../../core/contracts/identity-issuer.ts';
-import type { Remote, RunResult } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import { IDENTITY_FILE } from '../../core/model/tls-identity.ts';
 import type { Packed, SitterPackage } from './sitter-package.ts';
-import { checkSpace, judgeTarget, megabytes, readFacts, type TargetFacts } from './target-facts.ts';
+import { checkSpace, judgeTarget, type TargetFacts } from './target-facts.ts';
+import { type SitterTarget, TargetHands } from './target-hands.ts';
 import {
   KEEPER,
-  LAST_WORDS,
-  PROBE,
   REMOVE_SYSTEMD,
   START_PLAIN,
   START_SYSTEMD,
   STAY_DOWN_SYSTEMD,
   SUSPEND,
   SWITCH,
-  UNPACK,
 } from './target-scripts.ts';
 
+export type { SitterTarget } from './target-hands.ts';
+
 const SCRIPT_S = 60;
-const UNPACK_S = 300;
 /** Ending tasks in order takes as long as their own stop_timeouts. */
 const WIPE_S = 300;
 const ANSWER_MS = 90_000;
@@ -28,28 +26,6 @@ const ASK_AGAIN_MS = 250;
 const LOOK_MS = 2000;
 /** As many ends of a sitter that was just started are no accident. */
 const HOPELESS_ENDS = 3;
-
-export interface SitterTarget {
-  remote: Remote;
-  machineId: string;
-  /** Where the cluster sitter reaches the machine: a host name or an IP address. */
-  address: string;
-  /** The sitter's, default 40000. */
-  port?: number;
-  /** Where everything is put; default /opt/cerebro for root, `cerebro` in the remote's folder for others. */
-  folder?: string;
-  /** false: the sitter runs as the remote's own user, and can give tasks no other. Default true; takes sudo where that user is not root. */
-  asRoot?: boolean;
-  /** The address that it listens on; others than the machine itself are served over mutual TLS alone. Default 0.0.0.0. */
-  host?: string;
-  /** More keys of its cerebro.yaml. */
-  settings?: Readonly<Record<string, unknown>>;
-  /** auto: systemd where it runs and we are root, else a daemon that a small shell keeps alive. */
-  service?: 'auto' | 'plain';
-  signal?: AbortSignal;
-  /** Each step, in a sentence, for the timeline. */
-  onStep?: (sentence: string) => void;
-}
 
 export interface DeployedSitter {
   /** https://ADDRESS:PORT, where it has answered. */
@@ -82,7 +58,7 @@ export class MachineSitterDeployment {
 
   /** Resolves when the sitter has answered over mutual TLS. Throws one sentence that says what is wrong with the target. */
   async deploy(target: SitterTarget): Promise<DeployedSitter> {
-    const hands = new Hands(target);
+    const hands = new TargetHands(target);
     const { identities, package: pack } = this.#deps;
     const identity = await identities.issue(target.machineId);
     const facts = await hands.facts();
@@ -114,7 +90,7 @@ export class MachineSitterDeployment {
 
   /** Ends the sitter and its tasks in order, and removes everything that `deploy` has put there. Fine twice, and where nothing is. */
   async wipe(target: SitterTarget): Promise<void> {
-    const hands = new Hands(target);
+    const hands = new TargetHands(target);
     const facts = await hands.facts();
     if (!facts.folder.startsWith('/') || facts.has.size === 0) return;
     hands.tell('the machine sitter and its tasks are ended');
@@ -130,7 +106,7 @@ export class MachineSitterDeployment {
   }
 
   /** Settings, service, and the links that name program and runtime. true: the sitter was started, or started again. */
-  async #putInForce(hands: Hands, facts: TargetFacts, program: Packed, runtime: Packed): Promise<boolean> {
+  async #putInForce(hands: TargetHands, facts: TargetFacts, program: Packed, runtime: Packed): Promise<boolean> {
     const { folder } = facts;
     const settings = JSON.stringify(
       { ...hands.target.settings, data_dir: `${folder}/data`, host: hands.target.host ?? '0.0.0.0', port: hands.port },
@@ -154,7 +130,7 @@ export class MachineSitterDeployment {
     return true;
   }
 
-  async #checkRuntime(hands: Hands, folder: string, runtime: Packed): Promise<void> {
+  async #checkRuntime(hands: TargetHands, folder: string, runtime: Packed): Promise<void> {
     const result = await hands.run([`${folder}/runtime/bin/node`, '--version'], '', SCRIPT_S, true);
     if (result.code === 0) return;
     const words = result.stderr.trim().split('\n').at(-1) ?? '';
@@ -164,7 +140,7 @@ export class MachineSitterDeployment {
     );
   }
 
-  async #untilItAnswers(hands: Hands, folder: string, endpoint: string): Promise<void> {
+  async #untilItAnswers(hands: TargetHands, folder: string, endpoint: string): Promise<void> {
     const { clock, identities } = this.#deps;
     const deadline = clock.monotonic() + this.#answerMs;
     let look = clock.monotonic() + LOOK_MS;
@@ -185,84 +161,20 @@ export class MachineSitterDeployment {
   }
 
   /** One that ends again and again need not be waited for. */
-  async #checkThatItStays(hands: Hands, folder: string): Promise<void> {
+  async #checkThatItStays(hands: TargetHands, folder: string): Promise<void> {
     if ((await hands.facts()).ends < HOPELESS_ENDS) return;
     const words = await hands.lastWords(folder);
     throw new CerebroError('unavailable', `the machine sitter ends whenever it is started; its last words: ${words}`);
   }
 
   /** Why it does not answer, as far as it can be found out from the inside. */
-  async #silence(hands: Hands, folder: string, endpoint: string, error: unknown): Promise<CerebroError> {
+  async #silence(hands: TargetHands, folder: string, endpoint: string, error: unknown): Promise<CerebroError> {
     const seconds = this.#answerMs / 1000;
     const { listening } = await hands.facts();
     const sentence = listening
       ? `the machine sitter listens on port ${hands.port} there, but ${endpoint} was not reached from here within ${seconds} s; is there a firewall or a security group in between? (${messageOf(error)})`
       : `the machine sitter did not start within ${seconds} s; its last words: ${await hands.lastWords(folder)}`;
     return new CerebroError('unavailable', sentence);
-  }
-}
-
-/** What is done on one target, as the right user. */
-class Hands {
-  readonly target: SitterTarget;
-  readonly port: number;
-  readonly #asRoot: boolean;
-
-  constructor(target: SitterTarget) {
-    this.target = target;
-    this.port = target.port ?? 40_000;
-    this.#asRoot = target.asRoot ?? true;
-  }
-
-  tell(sentence: string): void {
-    this.target.onStep?.(sentence);
-  }
-
-  checkSignal(): void {
-    if (this.target.signal?.aborted) throw new CerebroError('unavailable', 'it was broken off');
-  }
-
-  usesSystemd(facts: TargetFacts): boolean {
-    return facts.systemd && this.#asRoot && this.target.service !== 'plain';
-  }
-
-  async facts(): Promise<TargetFacts> {
-    const folder = this.target.folder ?? (this.#asRoot ? '/opt/cerebro' : 'cerebro');
-    return readFacts((await this.shell(PROBE, [folder, String(this.port)])).stdout);
-  }
-
-  run(argv: readonly string[], input: string, timeout: number, allowFailure = false): Promise<RunResult> {
-    this.checkSignal();
-    const options = { input, timeout, allowFailure };
-    return this.#asRoot ? this.target.remote.sudo(argv, options) : this.target.remote.run(argv, options);
-  }
-
-  shell(script: string, args: readonly string[], timeout = SCRIPT_S): Promise<RunResult> {
-    return this.run(['/bin/sh', '-s', '--', ...args], script, timeout);
-  }
-
-  async lastWords(folder: string): Promise<string> {
-    return (await this.shell(LAST_WORDS, [folder])).stdout.trim().slice(-500) || 'none';
-  }
-
-  write(text: string, path: string, mode: number): Promise<void> {
-    this.checkSignal();
-    return this.target.remote.write(text, path, { mode, sudo: this.#asRoot });
-  }
-
-  async bring(folder: string, kind: string, packed: Packed): Promise<void> {
-    this.checkSignal();
-    this.tell(`${packed.name} is brought there, ${megabytes(packed.bytes)}`);
-    const tarball = `${folder}/incoming/${packed.name}.tar.gz`;
-    await this.target.remote.put(packed.path, tarball, { mode: 0o600, sudo: this.#asRoot });
-    try {
-      await this.shell(UNPACK, [folder, kind, packed.name, tarball], UNPACK_S);
-    } catch (error) {
-      if (!/No space left/i.test(messageOf(error))) throw error;
-      throw new CerebroError('no_space', `there is no space left under ${folder} while ${packed.name} is unpacked`, {
-        cause: error,
-      });
-    }
   }
 }
 

@@ -15,11 +15,16 @@ export class LineSplitter {
   take(chunk: Buffer): void {
     const lines = (this.#rest + this.#decoder.write(chunk)).split('\n');
     this.#rest = lines.pop() ?? '';
-    for (const line of lines) this.#onLine(line);
-    while (this.#rest.length > this.#maxChars) {
-      this.#onLine(this.#rest.slice(0, this.#maxChars));
-      this.#rest = this.#rest.slice(this.#maxChars);
-    }
+    for (const line of lines) this.#onLine(this.#withoutHead(line));
+    this.#rest = this.#withoutHead(this.#rest);
+  }
+
+  /** Hands on what a line has too much at its beginning; returns its last piece. */
+  #withoutHead(line: string): string {
+    let from = 0;
+    for (; line.length - from > this.#maxChars; from += this.#maxChars)
+      this.#onLine(line.slice(from, from + this.#maxChars));
+    return line.slice(from);
   }
 
   end(): void {

@@ -110,3 +110,13 @@ t.test('a follower that runs already is not held back by a leader that fails', a
   fixture.copy('log.1', 'local-a-1', { generation: 1 });
   t.same(effects(fixture), ['deploy-copy log.1']);
 });
+
+t.test(
+  'a follower whose first start nobody confirmed is started anew when its leader was updated meanwhile',
+  async (t) => {
+    const fixture = pair('both', { web: 2 });
+    fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 1 } });
+    fixture.copy('log.1', 'local-a-1', { taskVersion: null, linked: { web: 1 } }, null);
+    t.match(planCluster(fixture.snapshot()).actions, [{ kind: 'restart-copy', copy: 'log.1', linked: { web: 2 } }]);
+  },
+);

@@ -15,6 +15,9 @@ import { eventually, isAlive } from './embedded-cluster.ts';
 /** `test/vm/with-systemd` says so: this host's own systemd is nobody's to play with. */
 const INSIDE = process.env.CEREBRO_SYSTEMD === '1';
 
+/** The real runtime is packed and brought, on a host that may be slow. */
+t.setTimeout(240_000);
+
 const show = (unit: string, property: string): string =>
   execFileSync('systemctl', ['show', '-P', property, unit], { encoding: 'utf8', timeout: 120_000 }).trim();
 

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
 import type { EventQuery } from '../../core/contracts/cluster-api.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
@@ -144,4 +145,18 @@ t.test('the log of a copy, with everything that a machine can do, by way of the 
   t.equal(await cli('--both', '--grep', 't', '--since', '1h'), 'two\nthree\n0');
   t.equal(await cli('--tail', '1'), 'three\n0');
   t.match(await cli('--since', 'yesterday'), /expected a time.*1$/s);
+});
+
+t.test('what a machine says that its log is, is not believed: a browser is never given markup', async (t) => {
+  const answer = {
+    status: 200,
+    headers: { 'content-type': 'text/html' },
+    body: Readable.from(['<script>alert(1)</script>']),
+  };
+  const url = await listening(t, [clusterLogRoute({ log: async () => answer })]);
+  const response = await fetch(`${url}/logs/web`, { headers: { authorization: `Bearer ${TOKEN}` } });
+  t.match(response.headers.get('content-type'), /^text\/plain/);
+  t.equal(response.headers.get('x-content-type-options'), 'nosniff');
+  t.match(response.headers.get('content-security-policy'), /sandbox/);
+  t.equal(await response.text(), '<script>alert(1)</script>');
 });

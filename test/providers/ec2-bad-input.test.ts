@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import t from 'tap';
 import type { z } from 'zod';
 import { CerebroError } from '../../core/errors.ts';
@@ -154,4 +155,27 @@ t.test('wrong settings are refused by name', async (t) => {
     [{ regions, spot: 'maybe' }, /spot/],
   ];
   for (const [settings, says] of wrong) t.match(config.safeParse(settings).error?.message, says);
+});
+
+t.test('no credentials at all are a clear sentence, and nothing is waited for', async (t) => {
+  const under = await Ec2UnderTest.open();
+  const before = { ...process.env };
+  t.teardown(async () => {
+    process.env = before;
+    await under.close();
+  });
+  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
+  // The chain asks files, and then the instance's metadata service, which is not ours to ask here.
+  Object.assign(process.env, {
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_CONFIG_FILE: join(under.folder, 'none'),
+    AWS_SHARED_CREDENTIALS_FILE: join(under.folder, 'none'),
+  });
+  const provider = under.provider({ credentials: undefined, api: { attempts: 1 } });
+  await provider.start();
+  await t.rejects(provider.create(orderOf('m-1')), {
+    code: 'invalid',
+    message: /^no credentials for EC2 were found: set AWS_PROFILE/,
+  });
+  t.match(provider.complaint(ZONE), /^no credentials for EC2 were found/);
 });

@@ -77,7 +77,8 @@ export function changedJob(random: SeededRandom, spec: JobSpec): JobSpec {
 }
 
 function someZones(random: SeededRandom): Record<string, { count: number }> {
-  const zones = ZONES.filter(() => random.chance(0.5));
+  const some = ZONES.filter(() => random.chance(0.5));
+  const zones = some.length > 0 ? some : [random.pick(ZONES)];
   return Object.fromEntries(zones.map((zone) => [zone, { count: random.int(0, 4) }]));
 }
 

@@ -54,9 +54,9 @@ export class People {
     const next = (): void => {
       if (this.#world.calm) return;
       this.#ask(...this.#someWish());
-      this.#world.after(this.#random.between(500, 15_000), next);
+      this.#world.after(this.#random.between(500, 8000), next);
     };
-    this.#world.after(this.#random.between(10, 1000), () => this.#ask('apply', applySomething));
+    this.#world.after(this.#random.between(10, 1000), () => this.#ask('apply', applyFirst));
     this.#world.after(this.#random.between(100, 10_000), next);
   }
 
@@ -97,6 +97,15 @@ export class People {
       },
     );
   }
+}
+
+/** A life begins with something to lose: a leader and its follower, what ends, and one more. */
+async function applyFirst(api: ClusterApi, random: SeededRandom): Promise<string> {
+  const jobs = new Map<string, object>([['web', someJob(random, 'web')]]);
+  if (random.chance(0.7)) jobs.set('log', someFollower(random, 'log', 'web'));
+  for (const name of ['batch', random.pick(PLAIN)] as const)
+    if (random.chance(0.6)) jobs.set(name, someJob(random, name));
+  return send(api, random, [...jobs.values()]);
 }
 
 async function applySomething(api: ClusterApi, random: SeededRandom): Promise<string> {

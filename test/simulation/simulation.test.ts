@@ -23,7 +23,8 @@ t.test('the same seed takes the same course', async (t) => {
 
 for (const broken of brokenSitters) {
   t.test(`a cluster sitter that ${broken.name} is found out`, async (t) => {
-    for (let seed = 1; seed <= BROKEN_LIVES; seed++) {
+    const { from = 1 } = broken;
+    for (let seed = from; seed < from + BROKEN_LIVES; seed++) {
       const { violation } = await live(seed, broken);
       if (!violation) continue;
       t.ok(broken.breaks.includes(violation.invariant), `seed ${seed}: ${violation.invariant}: ${violation.sentence}`);
