@@ -19,7 +19,7 @@ const PATIENCE_MS = 120_000;
 /** A name that would be markup, were it not text. Slashes are not allowed in names. */
 export const SCRIPT_JOB = '<script>alert(1)<b>';
 
-const JOBS = `
+const jobs = (odd: string): string => `
 task_configuration:
   name: web
   command: |
@@ -37,7 +37,7 @@ task_configuration: { name: nightly report, command: 'echo done', cpu: .1, mem: 
 deployment_layout: { local-a: { count: 1 } }
 schedule: '0 3 1 1 *'
 ---
-task_configuration: { name: '${SCRIPT_JOB}', command: 'exec sleep 1000', cpu: .1, mem: 32, ensure_alive: true }
+task_configuration: { name: '${odd}', command: 'exec sleep 1000', cpu: .1, mem: 32, ensure_alive: true }
 deployment_layout: { local-a: { count: 1 } }
 update: { min_healthy: 0 }
 ---
@@ -49,7 +49,12 @@ update: { auto_revert: false }
 /** A real cluster with some jobs, and a real browser that looks at it. */
 export class DashboardInBrowser {
   readonly cluster = new EmbeddedCluster();
+  readonly #oddJob: string;
   #browser: Browser | null = null;
+
+  constructor(oddJob: string = SCRIPT_JOB) {
+    this.#oddJob = oddJob;
+  }
 
   /** true: there is no browser, and the test has been told so. */
   static missing(t: Test): boolean {
@@ -91,10 +96,10 @@ export class DashboardInBrowser {
 
   async #startCluster(): Promise<void> {
     await this.cluster.up();
-    const answer = await this.cluster.apply(JOBS);
+    const answer = await this.cluster.apply(jobs(this.#oddJob));
     if (!answer.ok) throw new Error(`the jobs were refused: ${await answer.text()}`);
     await this.cluster.ready('web', 2);
-    await this.cluster.ready(SCRIPT_JOB, 1);
+    await this.cluster.ready(this.#oddJob, 1);
     await eventually(
       async () => (await this.cluster.copies()).some(({ job, state }) => job === 'worker' && state === 'failing'),
       'one job is in trouble',

@@ -168,6 +168,25 @@ t.test('the dashboard of a real cluster in a real browser', async (t) => {
     await context.close();
   });
 
+  await t.test('a long log is read to its end, and the page keeps the newest lines of it', async (t) => {
+    const flood = `task_configuration: {name: flood, command: 'seq 30000; exec sleep 1000', cpu: .1, mem: 64}
+deployment_layout: {local-a: {count: 1}}`;
+    t.equal((await cluster.apply(flood)).status, 200);
+    await cluster.ready('flood', 1);
+    const { context, tab } = await dashboard.window();
+    await tab.goto(`${cluster.url}/jobs/flood/logs?since=1h`);
+    const last =
+      '[...document.querySelectorAll(".loglines .block:last-child .row:last-child")].map((e) => e.textContent)[0]';
+    await eventually(async () => (await tab.evaluate(last)) === '30000', 'the last line is there');
+    const kept = await tab.locator('.row').count();
+    t.ok(kept >= 19_000 && kept <= 20_200, `${kept} lines are kept`);
+    t.match(await tab.textContent('.state'), 'the newest 20000 are kept');
+    const bottom =
+      '(({ scrollTop, scrollHeight, clientHeight }) => scrollHeight - scrollTop - clientHeight)(document.querySelector(".loglines"))';
+    await eventually(async () => Number(await tab.evaluate(bottom)) < 40, 'the end is in view');
+    await context.close();
+  });
+
   await t.test('a cordon by hand, a run, and a stop that is asked first', async (t) => {
     const { context, tab } = await dashboard.window();
     await tab.goto(`${cluster.url}/machines/${machine.id}`);

@@ -8,7 +8,7 @@ const folder = process.argv[2] ?? join(packageRoot, 'docs');
 const WIDE = { viewport: { width: 1280, height: 900 } } as const;
 const NARROW = { viewport: { width: 390, height: 844 } } as const;
 
-const dashboard = new DashboardInBrowser();
+const dashboard = new DashboardInBrowser('mail queue');
 try {
   await dashboard.start();
   const [copy] = await dashboard.cluster.ready('web', 2);
