@@ -1,7 +1,7 @@
 import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
 import type { Page, PageAnswer, PageRequest } from '../../core/contracts/ui.ts';
 import { jobRunViewOf } from '../../core/model/cluster-view.ts';
-import { reservationOf } from '../../core/model/job.ts';
+import { copiesIn, reservationOf } from '../../core/model/job.ts';
 import { pageAbout, TIMELINE } from './gone-page.ts';
 import { jobCondition, zonesOf } from './job-condition.ts';
 import { emptyForm, type JobForm, takeJobForm } from './job-form.ts';
@@ -58,6 +58,8 @@ async function jobPage(
       zones: zonesOf(job).map((zone) => ({
         ...zone,
         each: reservationOf(record.spec, zone.name),
+        // What it is laid out for, also while none of it is wanted.
+        laidOut: copiesIn(record.spec.deployment_layout[zone.name] ?? { count: zone.wanted }),
         // A follower is laid out where its leader is.
         scalable: zone.name in record.spec.deployment_layout && record.spec.linked_job === undefined,
       })),

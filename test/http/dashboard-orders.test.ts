@@ -183,6 +183,7 @@ t.test('a stopped job wants nothing, and offers its start', async (t) => {
   api.copyViews = [];
   const { browser } = await dashboard(t, api);
   t.match(await browser.page('/jobs/hello'), /stopped<\/span>.*action="\/jobs\/hello\/start".*the job is stopped/s);
+  t.match(await browser.page('/jobs/hello'), /name="count"[^>]*value="1"/, 'its layout is what it was');
   t.match(await browser.page('/'), 'No copies are wanted now');
 });
 
