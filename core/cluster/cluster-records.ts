@@ -103,7 +103,8 @@ export class ClusterRecords {
 
   /** Whether a machine has copies of jobs that may not run twice. */
   singletonsOn(machine: string): boolean {
-    return this.copiesOn(machine).some((copy) => this.jobs.get(copy.job)?.spec.singleton);
+    // By the version that runs there: a job may just be becoming a singleton, or ceasing to be one.
+    return this.copiesOn(machine).some((copy) => this.spec(copy.job, copy.taskVersion ?? copy.version)?.singleton);
   }
 
   copiesOn(machine: string): CopyRecord[] {

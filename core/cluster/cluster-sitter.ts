@@ -141,6 +141,7 @@ export class ClusterSitter implements ClusterApi {
       records: this.#records,
       client: this.#client,
       providers: deps.providers,
+      unreachableAfterMs: settings.unreachable_after * 1000,
       clock,
       logger,
       onNews: () => {
@@ -160,6 +161,7 @@ export class ClusterSitter implements ClusterApi {
       clock,
       logger,
       leashSeconds: settings.lost_after,
+      onOrphanEnded: (id) => this.#observer.orphans.delete(id),
       onDone: () => {
         this.#observer.follow();
         this.#reconciler.poke();
@@ -203,7 +205,7 @@ export class ClusterSitter implements ClusterApi {
       clock,
       logger,
       snapshot: (now) => this.#snapshot(now),
-      complaints: () => this.#reconciler.complaints,
+      complaints: () => [...this.#reconciler.complaints, ...this.#certificates.complaints],
       others: () => this.#dns.conditions(),
     });
     this.#views = new ClusterViews({

@@ -188,8 +188,11 @@ export class ClusterViews {
       );
     }
     for (const copy of this.copies({ job: job.name })) if (copy.state !== 'ready') sentences.push(copySentence(copy));
-    for (const complaint of this.#deps.complaints())
-      if (complaint.about.job === job.name) sentences.push(complaint.sentence);
+    for (const { about, sentence } of this.#deps.complaints()) {
+      const ofItsZone = about.job === undefined && about.machine === undefined && about.zone !== undefined;
+      if (about.job === job.name || (ofItsZone && about.zone !== undefined && about.zone in view.zones))
+        sentences.push(sentence);
+    }
     if (job.state === 'removing') sentences.push('it is being removed');
     return { about: `job ${job.name}`, sentences, timeline: this.events({ job: job.name, limit: EXPLAINED_EVENTS }) };
   }

@@ -54,6 +54,8 @@ export class DnsPublisher {
   readonly #lanes: DnsLanes;
   readonly #rules: DnsRules;
   #timer: Timer | null = null;
+  /** When the timer is due (monotonic ms). */
+  #dueAt = 0;
   #pass: Promise<void> | null = null;
   #dirty = false;
   #stopped = true;
@@ -105,7 +107,8 @@ export class DnsPublisher {
   poke(): void {
     if (this.#stopped) return;
     this.#dirty = true;
-    if (!this.#pass) this.#arm(GATHER_MS);
+    if (!this.#pass && (this.#timer === null || this.#dueAt > this.#deps.clock.monotonic() + GATHER_MS))
+      this.#arm(GATHER_MS);
   }
 
   /** The copies whose process is not to be ended yet, and when to ask again. */
@@ -171,6 +174,7 @@ export class DnsPublisher {
 
   #arm(ms: number): void {
     this.#timer?.cancel();
+    this.#dueAt = this.#deps.clock.monotonic() + ms;
     this.#timer = this.#deps.clock.timer(ms, () => {
       this.#timer = null;
       this.#pass = this.#run().finally(() => {

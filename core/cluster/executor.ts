@@ -15,7 +15,7 @@ import type { RecipeRunner } from './recipe-runner.ts';
 import { retryDelayMs } from './retry-delay.ts';
 import type { WorkCounter } from './work-counter.ts';
 
-/** Effects under way at a time; the rest wait for the next pass. */
+/** Effects of one kind under way at a time; the rest wait for the next pass. */
 const CONCURRENT = 64;
 /** A machine that took a task has so long to report it before it is told again. */
 const REPORT_MS = 2000;
@@ -33,6 +33,8 @@ export interface ExecutorDeps {
   logger: Logger;
   /** For tasks of jobs that may not run twice. */
   leashSeconds: number;
+  /** An instance that no record knew is no more. */
+  onOrphanEnded(machineId: string): void;
   /** An effect ended, well or not: there may be more to do. */
   onDone(): void;
 }
@@ -61,9 +63,14 @@ export class Executor {
       if (running) {
         // A copy that is no longer wanted need not be deployed to its end first.
         if (effect.kind === 'remove-task' && running.effect.kind === 'deploy-copy') running.abort.abort();
+        // Nor one that is to have another version by now: a recipe that hangs must not hold up the way back.
+        if (effect.kind === 'deploy-copy' && running.effect.kind === 'deploy-copy') {
+          if (effect.copy.version !== running.effect.copy.version) running.abort.abort();
+        }
         continue;
       }
-      if (this.#running.size >= CONCURRENT) continue;
+      // Of each kind: machines that take minutes to end must not keep others from being ordered.
+      if (this.#count(effect.kind) >= CONCURRENT) continue;
       if ((this.#pauses.get(pauseKey(effect))?.until ?? 0) > this.#deps.clock.now()) continue;
       const abort = new AbortController();
       const done = this.#carryOut(effect, abort.signal).finally(() => {
@@ -74,9 +81,10 @@ export class Executor {
     }
   }
 
-  /** Whether an effect works on this just now. */
-  busy(key: string): boolean {
-    return this.#running.has(key);
+  #count(kind: Effect['kind']): number {
+    let count = 0;
+    for (const { effect } of this.#running.values()) if (effect.kind === kind) count += 1;
+    return count;
   }
 
   /** Waits for what is under way, at most `deadlineMs`; what is left is asked for again by the records at the next start. */
@@ -191,20 +199,13 @@ export class Executor {
   }
 
   async #endOrphan(orphan: Orphan): Promise<void> {
-    const { records, providers } = this.#deps;
+    const { records, providers, onOrphanEnded } = this.#deps;
     if (records.machines.has(orphan.machineId)) return;
-    await records.transact(() => ({
-      write: [],
-      events: [
-        {
-          level: 'warn',
-          kind: 'orphan-ended',
-          message: `${orphan.ref} in ${orphan.zone} bears this cluster's tag as ${orphan.machineId}, which no record knows: it is ended`,
-          machine: orphan.machineId,
-        },
-      ],
-    }));
     await providers.get(orphan.provider)?.destroy(records.clusterId, orphan.machineId);
+    onOrphanEnded(orphan.machineId);
+    const message = `${orphan.ref} in ${orphan.zone} bore this cluster's tag as ${orphan.machineId}, which no record knows: it was ended`;
+    const event: NewEvent = { level: 'warn', kind: 'orphan-ended', message, machine: orphan.machineId };
+    await records.transact(() => ({ write: [], events: [event] }));
   }
 
   async #deployCopy(copy: CopyRecord, machine: MachineRecord, signal: AbortSignal): Promise<void> {
@@ -212,6 +213,9 @@ export class Executor {
     const spec = records.spec(copy.job, copy.version);
     if (!spec) throw new CerebroError('internal', `version ${copy.version} of "${copy.job}" is not in the store`);
     if (copy.recipeVersion !== copy.version) {
+      // From here on the machine may stand between two versions: should it go back to the one before, that is deployed again.
+      if (copy.recipeVersion !== null && spec.deployment_recipe !== undefined)
+        await this.#changeCopy(copy.id, (now) => ({ ...now, recipeVersion: null }));
       await recipes.run({ copy, machine, spec, provider: this.#provider(machine), signal });
       await this.#changeCopy(copy.id, (now) =>
         now.version === copy.version ? { ...now, recipeVersion: copy.version } : null,

@@ -33,6 +33,8 @@ export interface ObserverDeps {
   providers: readonly MachineProvider[];
   clock: Clock;
   logger: Logger;
+  /** A machine that was silent for so long was away. */
+  unreachableAfterMs: number;
   /** Something was learnt that a plan may depend on. */
   onNews(): void;
   /** Something changed that only a page shows. */
@@ -41,6 +43,7 @@ export interface ObserverDeps {
 
 interface Contact extends MachineContact {
   heardAt: number;
+  backSince?: number;
   connected: boolean;
   providerSays: MachineContact['providerSays'];
   trouble: string | null;
@@ -284,7 +287,9 @@ export class Observer {
 
   #take(id: string, message: MachineMessage): void {
     const contact = this.#contact(id);
-    contact.heardAt = this.#deps.clock.now();
+    const now = this.#deps.clock.now();
+    if (contact.heardAt > 0 && now - contact.heardAt >= this.#deps.unreachableAfterMs) contact.backSince = now;
+    contact.heardAt = now;
     this.#leash(id, contact);
     switch (message.type) {
       case 'hello':

@@ -33,6 +33,8 @@ export interface ReconcilerDeps {
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
   #timer: Timer | null = null;
+  /** When the timer is due (monotonic ms). */
+  #dueAt = 0;
   #pass: Promise<void> | null = null;
   #dirty = false;
   #stopped = true;
@@ -70,11 +72,14 @@ export class Reconciler {
     if (this.#stopped) return;
     this.#dirty = true;
     this.#inARow = 0;
-    if (!this.#pass) this.#arm(GATHER_MS);
+    // Not anew with each piece of news: where they never cease there would be no pass.
+    if (!this.#pass && (this.#timer === null || this.#dueAt > this.#deps.clock.monotonic() + GATHER_MS))
+      this.#arm(GATHER_MS);
   }
 
   #arm(ms: number): void {
     this.#timer?.cancel();
+    this.#dueAt = this.#deps.clock.monotonic() + ms;
     this.#timer = this.#deps.clock.timer(ms, () => {
       this.#timer = null;
       this.#pass = this.#run().finally(() => {
@@ -98,7 +103,7 @@ export class Reconciler {
       this.#deps.work.pass('done');
       await this.#complain(plan.complaints);
       const after = dueEffects(this.#deps.snapshot(clock.now()));
-      executor.start(after.effects.filter((effect) => !executor.busy(effect.key) || effect.kind === 'remove-task'));
+      executor.start(after.effects);
       if (this.#stopped) return;
       // A plan is followed by another until one comes out empty: what it changed may make more possible.
       if (plan.actions.length > 0 && ++this.#inARow > RESTLESS) {

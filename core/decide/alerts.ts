@@ -18,6 +18,8 @@ export interface AlertInput {
 const OOM_SHOWN_MS = 600_000;
 /** What comes and goes within this time is one story, not two. */
 const CALM_MS = 15_000;
+/** A task that crashes once a minute looks well in between. */
+const COPY_CALM_MS = 90_000;
 /** People are told of the same story at most this often, unless it ends or grows worse. */
 const REPEAT_MS = 3_600_000;
 
@@ -84,8 +86,11 @@ function copyConditions(snapshot: ClusterSnapshot, add: (condition: Condition) =
     const about = { job: copy.job, machine: copy.machine, copy: copy.id };
     const task = snapshot.contacts.get(copy.machine)?.tasks?.get(copy.id);
     const end = task?.lastEnd;
-    if (task?.flapping || task?.phase === 'failed') {
-      const sentence = `${copy.id} ends again and again: ${end?.sentence ?? task.reason}`;
+    // How a run ended is the run's story.
+    const failed = task?.phase === 'failed' && copy.run === null;
+    if (task && (task.flapping || failed)) {
+      const what = task.flapping ? 'ends again and again' : 'has failed, and is not started any more';
+      const sentence = `${copy.id} ${what}: ${end?.sentence ?? task.reason}`;
       add({ key: `copy/${copy.id}`, level: 'error', sentence, ...about });
     } else if (end?.reason === 'mem' && snapshot.now - Date.parse(end.endedAt) < OOM_SHOWN_MS) {
       add({
@@ -141,14 +146,15 @@ export function stepAlerts(
 }
 
 function resolve(before: AlertRecord, now: number, changes: AlertChanges, wake: (time: number) => void): void {
+  const calm = before.key.startsWith('copy/') ? COPY_CALM_MS : CALM_MS;
   if (before.resolvedAt === null) {
     // It may come back at once: then nothing was over.
     changes.write.set(before.key, { ...before, resolvedAt: now });
-    wake(now + CALM_MS);
+    wake(now + calm);
     return;
   }
-  if (now - before.resolvedAt < CALM_MS) {
-    wake(before.resolvedAt + CALM_MS);
+  if (now - before.resolvedAt < calm) {
+    wake(before.resolvedAt + calm);
     return;
   }
   changes.write.set(before.key, null);

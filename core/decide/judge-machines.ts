@@ -66,9 +66,10 @@ function judgeBooting(work: WorkingState, machine: MachineRecord, contact: Machi
     });
     return;
   }
-  const deadline = machine.createdAt + limits.bootDeadlineMs;
+  // From when it was had: an order may have waited long for a size that was sold out.
+  const deadline = Math.max(machine.createdAt, machine.stateSince) + limits.bootDeadlineMs;
   if (now >= deadline && machine.ref !== null) {
-    lose(work, machine, `not ready ${Math.round(limits.bootDeadlineMs / 1000)} s after it was ordered`);
+    lose(work, machine, `not ready ${Math.round(limits.bootDeadlineMs / 1000)} s after it was had`);
   } else {
     work.wake(deadline);
   }
@@ -118,7 +119,8 @@ function loseTheSilent(work: WorkingState, silent: readonly MachineRecord[]): vo
   const serving = [...snapshot.machines.values()].filter((m) => m.state === 'ready' || m.state === 'draining');
   const all = countByZone(serving);
   // Beats come at different moments, so what one cut silences reaches `lostAfter` one after another: who cannot be reached by now counts.
-  const failing = countByZone(serving.filter((m) => silenceOf(m, snapshot) >= snapshot.limits.unreachableAfterMs));
+  // And when the cut heals they come back one after another: the first to be heard again do not condemn the rest.
+  const failing = countByZone(serving.filter((m) => isAway(m, snapshot)));
   const everywhere = all.size > 1 && [...all.keys()].every((zone) => failing.get(zone) === all.get(zone));
   for (const machine of silent) {
     const [down, among] = [failing.get(machine.zone) ?? 0, all.get(machine.zone) ?? 0];
@@ -127,13 +129,23 @@ function loseTheSilent(work: WorkingState, silent: readonly MachineRecord[]): vo
       lose(work, machine, `not heard for ${Math.round(silenceOf(machine, snapshot) / 1000)} s`);
       continue;
     }
-    const what = everywhere ? 'every zone is silent' : `${down} of ${among} machines of ${machine.zone} are silent`;
+    const what = everywhere
+      ? 'every zone is or was silent'
+      : `${down} of ${among} machines of ${machine.zone} are or were silent`;
+    work.wake(snapshot.now + snapshot.limits.suspectAfterMs);
     work.complain(
       { machine: machine.id, zone: machine.zone },
       `${machine.id} is not replaced: ${what} at once, which looks like the network and not like machines`,
       `brake/${everywhere ? '*' : machine.zone}`,
     );
   }
+}
+
+/** It cannot be reached, or could not be a short while ago. */
+function isAway(machine: MachineRecord, snapshot: ClusterSnapshot): boolean {
+  if (silenceOf(machine, snapshot) >= snapshot.limits.unreachableAfterMs) return true;
+  const backSince = snapshot.contacts.get(machine.id)?.backSince;
+  return backSince !== undefined && snapshot.now - backSince < snapshot.limits.lostAfterMs;
 }
 
 function lose(work: WorkingState, machine: MachineRecord, reason: string): void {

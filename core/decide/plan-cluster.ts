@@ -106,7 +106,10 @@ function holdBack(work: WorkingState, copy: CopyRecord): void {
 function freeAt(work: WorkingState, copy: CopyRecord, job: JobRecord): number {
   const machine = work.snapshot.machines.get(copy.machine);
   if (!machine || work.snapshot.contacts.get(copy.machine)?.providerSays === 'gone') return 0;
-  const since = machine.state === 'lost' ? machine.stateSince : work.snapshot.now;
+  const { contacts, limits, now } = work.snapshot;
+  const given = machine.state === 'lost' ? machine.stateSince : now;
+  // It may have been given up before its leash was over: on the provider's word that it is stopped.
+  const since = Math.max(given, (contacts.get(copy.machine)?.heardAt ?? 0) + limits.lostAfterMs);
   return since + job.spec.task_configuration.stop_timeout * 1000 + LEASH_SLACK_MS;
 }
 

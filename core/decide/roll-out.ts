@@ -26,7 +26,7 @@ export function rollJob(work: WorkingState, links: LinkedJobs, job: JobRecord): 
   if (job.stopped) return;
   const due = copies.flatMap((copy) => dueFor(work, links, job, copy) ?? []);
   if (due.length > 0) change(work, links, job, copies, due);
-  if (job.rollout) judge(work, job, job.rollout, copies);
+  if (job.rollout) judge(work, links, job, job.rollout, copies);
 }
 
 function dueFor(work: WorkingState, links: LinkedJobs, job: JobRecord, copy: CopyRecord): Due | null {
@@ -72,7 +72,7 @@ function change(
 ): void {
   const waiting = new Set(due.map(({ copy }) => copy.id));
   const budget = budgetOf(work, job, copies, waiting);
-  const missing = job.spec.linked_job === undefined ? wantedOf(job) - copies.length : 0;
+  const missing = wantedOf(work, job) - copies.length;
   const next = [...due]
     .sort(
       (a, b) =>
@@ -93,6 +93,14 @@ function change(
     const seat = work.seats.get(copy.machine);
     if (!seat) continue;
     if (cpu - copy.cpu > seat.freeCpu + 1e-6 || mem - copy.mem > seat.freeMem + 1e-6) {
+      if (job.spec.linked_job !== undefined) {
+        // There is no other place for it than beside its leader.
+        work.complain(
+          { job: job.name, machine: seat.id },
+          `version ${job.version} of "${job.name}" needs ${cpu} cores and ${mem} MB, for which ${seat.id} has no room beside "${job.spec.linked_job}"`,
+        );
+        continue;
+      }
       // Not while others are missing: it might find no place either, and so all would go, one after another.
       if (missing <= 0)
         work.stopCopy(
@@ -132,10 +140,16 @@ function budgetOf(
 }
 
 /** Done when every copy that is wanted is there and has been well for `min_healthy`; failed when one is not ready in time. */
-function judge(work: WorkingState, job: JobRecord, rollout: RollOut, copies: readonly CopyRecord[]): void {
+function judge(
+  work: WorkingState,
+  links: LinkedJobs,
+  job: JobRecord,
+  rollout: RollOut,
+  copies: readonly CopyRecord[],
+): void {
   const { snapshot } = work;
   const settleMs = job.spec.update.min_healthy * 1000;
-  const complete = job.spec.linked_job !== undefined || copies.length >= wantedOf(job);
+  const complete = copies.length >= wantedOf(work, job) && (copies.length > 0 || !awaitsLeader(work, links, job));
   const settled = copies.every((copy) => {
     if (copy.version !== rollout.to) return false;
     const since = readySince(snapshot, copy);
@@ -192,6 +206,19 @@ function failureIn(work: WorkingState, job: JobRecord, rollout: RollOut, copies:
   return null;
 }
 
-function wantedOf(job: JobRecord): number {
-  return Object.values(job.spec.deployment_layout).reduce((sum, entry) => sum + copiesIn(entry), 0);
+/** Copies that there should be: by its layout, or one on each machine that its leader is on. */
+function wantedOf(work: WorkingState, job: JobRecord): number {
+  const leader = job.spec.linked_job;
+  if (leader === undefined)
+    return Object.values(job.spec.deployment_layout).reduce((sum, entry) => sum + copiesIn(entry), 0);
+  let seats = 0;
+  for (const seat of work.seats.values()) if ((seat.jobs.get(leader) ?? 0) > 0) seats += 1;
+  return seats;
+}
+
+/** A follower without copies, whose leader is still to come: its version was not tried yet. */
+function awaitsLeader(work: WorkingState, links: LinkedJobs, job: JobRecord): boolean {
+  if (job.spec.linked_job === undefined) return false;
+  const root = links.rootOf(job);
+  return !root.stopped && wantedOf(work, root) > 0;
 }

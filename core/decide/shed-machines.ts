@@ -14,7 +14,7 @@ export function shedMachines(work: WorkingState): void {
         to: 'terminating',
         reason: `${machine.reason}; it is empty now`,
       });
-    } else if (machine.state === 'requested' && machine.lastError !== null) {
+    } else if (machine.state === 'requested' && machine.lastError !== null && !isAwaited(work, machine)) {
       const reason = `it could not be had (${machine.lastError}), and nobody waits for it any more`;
       work.actions.push({ kind: 'machine-state', machine: machine.id, to: 'terminating', reason });
     } else if (isIdle(work, machine)) {
@@ -36,6 +36,11 @@ export function shedMachines(work: WorkingState): void {
       });
     }
   }
+}
+
+/** Somebody wants it in the place of another that is still there. */
+function isAwaited(work: WorkingState, { replaces }: MachineRecord): boolean {
+  return replaces !== null && work.snapshot.machines.get(replaces)?.state === 'ready';
 }
 
 function isIdle(work: WorkingState, machine: MachineRecord): boolean {

@@ -80,8 +80,10 @@ export interface Reservation {
 }
 
 /** Whether it runs in runs that end, not all the time. */
-export function runsByTurns(job: Pick<JobRecord, 'spec' | 'runs'>): boolean {
-  return job.spec.schedule !== undefined || job.runs.some((run) => run.state === 'running');
+export function runsByTurns(job: Pick<JobRecord, 'spec' | 'runs' | 'version'>): boolean {
+  if (job.spec.schedule !== undefined) return true;
+  // What was run by hand is not run once more when that run is over; a new version is begun like any other.
+  return job.runs.some(({ state, version }) => state === 'running' || (state !== 'skipped' && version === job.version));
 }
 
 /** What one copy reserves on its machine: cpu = the task's or 1; mem = the larger of layout and task, or 128. */
@@ -172,8 +174,8 @@ export type JobVersion = z.infer<typeof jobVersion>;
  * when only layout, dns, update, place or persistence differ, nothing restarts.
  */
 export function runKey(spec: JobSpec): string {
-  const { task_configuration, deployment_recipe, recipe_options, version } = spec;
-  return canonical({ task_configuration, deployment_recipe, recipe_options, version });
+  const { task_configuration, deployment_recipe, recipe_options, version, singleton } = spec;
+  return canonical({ task_configuration, deployment_recipe, recipe_options, version, singleton });
 }
 
 /** JSON with sorted keys and without `undefined`, so that equal documents give equal text. */

@@ -30,6 +30,8 @@ export function sizeKey(
 export interface MachineContact {
   /** When its stream last said anything; 0: never since this cluster sitter started. */
   heardAt: number;
+  /** When it was heard again after it could not be reached (ms since the epoch); absent: it never was away. */
+  backSince?: number;
   /** A stream is open now. */
   connected: boolean;
   /** What the provider last said of the instance. `unknown` is no evidence of anything. */

@@ -120,3 +120,24 @@ t.test(
     t.match(planCluster(fixture.snapshot()).actions, [{ kind: 'restart-copy', copy: 'log.1', linked: { web: 2 } }]);
   },
 );
+
+t.test('a follower that has grown is not stopped for want of room: there is no other place for it', async (t) => {
+  const fixture = new ClusterFixture()
+    .job('web', { 'local-a': 1 }, { task: { cpu: 1.5 } })
+    .job('log', {}, { version: 2, task: { cpu: 1 }, spec: { linked_job: 'web' } })
+    .rolling('log', 10)
+    .machine('local-a-1')
+    .copy('web.1', 'local-a-1', { linked: { log: 1 } })
+    .copy('log.1', 'local-a-1', { version: 1, cpu: 0.1, linked: { web: 1 } });
+  t.same(plan(fixture), [
+    'cannot: version 2 of "log" needs 1 cores and 100 MB, for which local-a-1 has no room beside "web"',
+  ]);
+});
+
+t.test('the version of a follower is not good before one copy of it has run', async (t) => {
+  const fixture = new ClusterFixture()
+    .job('web', { 'local-a': 1 }, { task: { cpu: 0.5 } })
+    .job('log', {}, { task: { cpu: 0.1 }, spec: { linked_job: 'web' } })
+    .rolling('log', 10);
+  t.notMatch(plan(fixture).join('\n'), /rolled out/);
+});

@@ -133,3 +133,26 @@ t.test('a job that is stopped has no runs', async (t) => {
     .copy('report.1', 'local-a-1', { run: 1 });
   t.same(plan(fixture), ['run 1 of "report" is stopped: "report" was stopped', 'stop report.1: "report" was stopped']);
 });
+
+t.test('what was run by hand is not run once more when its run is over; a new version is', async (t) => {
+  const ran = (version: number): ClusterFixture =>
+    new ClusterFixture()
+      .job('migrate', { 'local-a': 1 }, { task: { allow_exit: true }, version })
+      .jobIs('migrate', {
+        runs: [
+          {
+            id: 1,
+            due: null,
+            by: 'a test',
+            version: 1,
+            state: 'completed',
+            startedAt: NOW - 30_000,
+            endedAt: NOW,
+            sentence: '',
+          },
+        ],
+      })
+      .machine('local-a-1');
+  t.same(plan(ran(1)), []);
+  t.same(plan(ran(2)), ['start migrate.1 on local-a-1: "migrate" wants 1 in local-a']);
+});

@@ -112,3 +112,35 @@ t.test('a machine whose replacement is ready, or that the provider warns of, is 
     'machine local-a-1 becomes draining: it is taken back at noon (spot)',
   ]);
 });
+
+t.test('the brake holds while a cut heals: those that are back first do not condemn the rest', async (t) => {
+  const fixture = new ClusterFixture().job('web', { 'local-a': 4 }, { task: { cpu: 2 } });
+  for (const n of [1, 2, 3, 4]) fixture.machine(`local-a-${n}`).copy(`web.${n}`, `local-a-${n}`);
+  fixture.silent('local-a-4', 60);
+  t.match(plan(fixture), ['machine local-a-4 becomes lost: not heard for 60 s'], 'alone it is given up');
+  const contacts = new Map(fixture.snapshot().contacts);
+  for (const id of ['local-a-1', 'local-a-2', 'local-a-3']) {
+    const contact = contacts.get(id);
+    if (contact) contacts.set(id, { ...contact, backSince: NOW - 1000 });
+  }
+  t.match(planSentences(planCluster({ ...fixture.snapshot(), contacts })), [
+    /^cannot: local-a-4 is not replaced: 4 of 4 machines of local-a are or were silent/,
+  ]);
+});
+
+t.test('a machine that was got late has its time from then on', async (t) => {
+  const late = (seconds: number): ClusterFixture =>
+    new ClusterFixture()
+      .machine('local-a-1', { state: 'booting', createdAt: NOW - 900_000, stateSince: NOW - seconds * 1000 })
+      .silent('local-a-1', 900);
+  t.same(plan(late(10)), []);
+  t.same(plan(late(300)), ['machine local-a-1 becomes lost: not ready 300 s after it was had']);
+});
+
+t.test("a person's replacement is waited for, whatever its provider says at first", async (t) => {
+  const fixture = new ClusterFixture()
+    .machine('local-a-1', { cordoned: true })
+    .machine('local-a-2', { state: 'requested', ref: null, replaces: 'local-a-1', lastError: 'try later' })
+    .silent('local-a-2', 0);
+  t.same(plan(fixture), []);
+});

@@ -190,8 +190,8 @@ golden(
     .silent('local-a-1', 31)
     .silent('local-a-2', 31),
   [
-    'cannot: local-a-1 is not replaced: 2 of 3 machines of local-a are silent at once, which looks like the network and not like machines',
-    'cannot: local-a-2 is not replaced: 2 of 3 machines of local-a are silent at once, which looks like the network and not like machines',
+    'cannot: local-a-1 is not replaced: 2 of 3 machines of local-a are or were silent at once, which looks like the network and not like machines',
+    'cannot: local-a-2 is not replaced: 2 of 3 machines of local-a are or were silent at once, which looks like the network and not like machines',
   ],
 );
 
@@ -204,7 +204,7 @@ golden(
     .silent('local-a-1', 30.2)
     .silent('local-a-2', 29.6),
   [
-    'cannot: local-a-1 is not replaced: 2 of 3 machines of local-a are silent at once, which looks like the network and not like machines',
+    'cannot: local-a-1 is not replaced: 2 of 3 machines of local-a are or were silent at once, which looks like the network and not like machines',
   ],
 );
 
@@ -212,8 +212,8 @@ golden(
   'the brake: when every zone is silent nothing is replaced',
   new ClusterFixture().machine('local-a-1').machine('local-b-1').silent('local-a-1', 31).silent('local-b-1', 31),
   [
-    'cannot: local-a-1 is not replaced: every zone is silent at once, which looks like the network and not like machines',
-    'cannot: local-b-1 is not replaced: every zone is silent at once, which looks like the network and not like machines',
+    'cannot: local-a-1 is not replaced: every zone is or was silent at once, which looks like the network and not like machines',
+    'cannot: local-b-1 is not replaced: every zone is or was silent at once, which looks like the network and not like machines',
   ],
 );
 
@@ -237,7 +237,7 @@ golden(
     .copy('web.1', 'local-a-1', { taskVersion: null }, null)
     .silent('local-a-1', 3600),
   [
-    'machine local-a-1 becomes lost: not ready 300 s after it was ordered',
+    'machine local-a-1 becomes lost: not ready 300 s after it was had',
     'forget web.1: its machine local-a-1 is gone',
     'order machine local-a-2 (small: 2 cores, 2048 MB): replaces local-a-1, which is lost',
     'start web.2 on local-a-2: "web" wants 1 in local-a',

@@ -10,10 +10,18 @@ const boss = (): ClusterFixture => new ClusterFixture().job('boss', { 'local-a':
 const lost = (seconds: number) => ({ state: 'lost' as const, stateSince: NOW - seconds * 1000 });
 
 t.test('a copy on a lost machine is replaced only when it has certainly stopped itself', async (t) => {
-  const early = boss().machine('local-a-1', lost(14)).machine('local-a-2').copy('boss.1', 'local-a-1');
+  const early = boss()
+    .machine('local-a-1', lost(14))
+    .silent('local-a-1', 44)
+    .machine('local-a-2')
+    .copy('boss.1', 'local-a-1');
   t.same(plan(early), []);
   t.equal(planCluster(early.snapshot()).wakeAt, NOW + 1000, '10 s to stop, and 5 for clocks that run apart');
-  const late = boss().machine('local-a-1', lost(16)).machine('local-a-2').copy('boss.1', 'local-a-1');
+  const late = boss()
+    .machine('local-a-1', lost(16))
+    .silent('local-a-1', 46)
+    .machine('local-a-2')
+    .copy('boss.1', 'local-a-1');
   t.same(plan(late), [
     'forget boss.1: its machine local-a-1 is gone',
     'start boss.2 on local-a-2: "boss" wants 1 in local-a',
@@ -54,4 +62,18 @@ t.test('moved to another zone: it is begun there when it is gone here', async (t
   t.same(plan(moved), [], 'not while it is being stopped');
   moved.copies.clear();
   t.same(plan(moved), ['start boss.2 on local-b-1: "boss" wants 1 in local-b']);
+});
+
+t.test('given up before its leash is over, on the word that it is stopped: the leash is waited out', async (t) => {
+  const stopped = boss()
+    .machine('local-a-1', lost(16))
+    .silent('local-a-1', 17)
+    .machine('local-a-2')
+    .copy('boss.1', 'local-a-1');
+  t.same(plan(stopped), []);
+  t.same(
+    plan(boss().machine('local-a-1', lost(30)).silent('local-a-1', 46).machine('local-a-2').copy('boss.1', 'local-a-1'))
+      .length,
+    2,
+  );
 });

@@ -1,5 +1,5 @@
 import type { CopyRecord } from '../../core/model/copy.ts';
-import { copiesIn, type JobRecord, reservationOf } from '../../core/model/job.ts';
+import { copiesIn, type JobRecord, reservationOf, runsByTurns } from '../../core/model/job.ts';
 import type { Settings } from '../../core/model/settings.ts';
 import { type Cloud, isForeign } from './cloud.ts';
 import type { Ledger } from './ledger.ts';
@@ -69,14 +69,23 @@ function jobsAtOdds(ledger: Ledger, cloud: Cloud): string[] {
     if (job.state === 'removing') found.push(`"${job.name}" is being removed`);
     else if (job.spec.linked_job === undefined) found.push(...layoutAtOdds(job, copies));
     else found.push(...linkAtOdds(job, job.spec.linked_job, byJob, ledger, cloud));
-    if (job.rollout && !job.stopped) found.push(`"${job.name}" is still on its way to version ${job.rollout.to}`);
+    // A follower for which there is no room beside its leader stays on its way, and says so.
+    const seated =
+      job.spec.linked_job === undefined || copies.length >= machinesOf(byJob.get(job.spec.linked_job) ?? []);
+    if (job.rollout && !job.stopped && seated)
+      found.push(`"${job.name}" is still on its way to version ${job.rollout.to}`);
     for (const run of job.runs) if (run.state === 'running') found.push(`run ${run.id} of "${job.name}" still goes on`);
   }
   return found;
 }
 
+function machinesOf(copies: readonly CopyRecord[]): number {
+  return new Set(copies.map(({ machine }) => machine)).size;
+}
+
 function layoutAtOdds(job: JobRecord, copies: readonly CopyRecord[]): string[] {
-  const layout = job.stopped ? {} : job.spec.deployment_layout;
+  // What was run by hand is not run once more.
+  const layout = job.stopped || runsByTurns(job) ? {} : job.spec.deployment_layout;
   const zones = new Set([...Object.keys(layout), ...copies.map(({ zone }) => zone)]);
   return [...zones].flatMap((zone) => {
     const entry = layout[zone];
