@@ -232,6 +232,9 @@ function assets(): PagesParts<PagedApi>['assets'] {
     'app.css': { path: join(folder, 'app.css'), type: 'text/css' },
     'app.js': { path: join(folder, 'app.js'), type: 'text/javascript' },
     'log.js': { path: join(folder, 'log.js'), type: 'text/javascript' },
+    'logs.js': { path: join(folder, 'logs.js'), type: 'text/javascript' },
+    'log-stream.js': { path: join(folder, 'log-stream.js'), type: 'text/javascript' },
+    'ansi.js': { path: join(folder, 'ansi.js'), type: 'text/javascript' },
     'icon.svg': { path: join(folder, 'icon.svg'), type: 'image/svg+xml' },
     'htmx.min.js': { path: find('htmx.org/dist/htmx.min.js'), type: 'text/javascript' },
   };

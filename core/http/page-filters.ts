@@ -7,6 +7,8 @@ export const pageFilters: Record<string, (value: never, ...rest: never[]) => str
   /** "3 s", "5 min", "2 h", "4 d" since an ISO time or milliseconds. */
   ago: (value: string | number, now: number) =>
     span((now - (typeof value === 'number' ? value : Date.parse(value))) / 1000),
+  /** "3 s" from one ISO time to another. */
+  took: (from: string, until: string) => span((Date.parse(until) - Date.parse(from)) / 1000),
   /** "14:05:09" of an ISO time, in UTC. */
   clock: (value: string) => value.slice(11, 19),
   mb: (bytes: number) => String(Math.round(bytes / MB)),

@@ -1,10 +1,11 @@
-import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
+import type { ApplyResult, ClusterApi } from '../../core/contracts/cluster-api.ts';
 import type { PageAnswer, PageRequest } from '../../core/contracts/ui.ts';
 import { CerebroError } from '../../core/errors.ts';
 import { changeSentence } from './words.ts';
 
 /** What messages call the text; they begin with it and the number of a line. */
 const SOURCE = 'the form';
+const STATUS: Record<string, number> = { invalid: 400, conflict: 409 };
 /** More sentences than that are counted, not shown. */
 const SHOWN_PLAN = 200;
 /** Lines of the text box: as many as the text has, within reason. */
@@ -18,7 +19,7 @@ export interface JobForm {
   /** When the job that is shown was last changed; empty for a new one. */
   basis: string;
   problems: readonly string[];
-  plan: { changes: string[]; sentences: string[]; more: number } | null;
+  plan: { changes: string[]; sentences: string[]; more: number; price: ApplyResult['price'] } | null;
 }
 
 export function emptyForm(text: string, basis: string): JobForm {
@@ -43,7 +44,9 @@ export async function takeJobForm(request: PageRequest, api: ClusterApi, basis: 
     return { form: { ...form, problems: [problem] }, status: 409 };
   }
   try {
-    const result = await api.apply(text, { source: SOURCE, dryRun, by: request.by });
+    // Whoever changes it between this look and the change is not overwritten either.
+    const ifUpdatedAt = dryRun || basis === '' ? undefined : basis;
+    const result = await api.apply(text, { source: SOURCE, dryRun, by: request.by, ifUpdatedAt });
     if (!dryRun) {
       const [only, ...others] = result.changes;
       const redirect = only && others.length === 0 ? `/jobs/${encodeURIComponent(only.job)}` : '/';
@@ -53,12 +56,13 @@ export async function takeJobForm(request: PageRequest, api: ClusterApi, basis: 
       changes: result.changes.map((change) => changeSentence(change, false)),
       sentences: result.plan.slice(0, SHOWN_PLAN),
       more: Math.max(0, result.plan.length - SHOWN_PLAN),
+      price: result.price,
     };
     return { form: { ...form, plan }, status: 200 };
   } catch (error) {
     // What was typed is worth more than a page of its own for the error: whatever Cerebro says is shown beside the text.
     if (!(error instanceof CerebroError) || error.code === 'internal') throw error;
-    return { form: { ...form, problems: problemsOf(error) }, status: error.code === 'invalid' ? 400 : 503 };
+    return { form: { ...form, problems: problemsOf(error) }, status: STATUS[error.code] ?? 503 };
   }
 }
 

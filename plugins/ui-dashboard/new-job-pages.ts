@@ -16,7 +16,6 @@ export const newJobPages: readonly Page[] = [
   {
     method: 'GET',
     path: '/new',
-    nav: { title: 'Add a job', order: 20 },
     answer: async () => page(emptyForm(EXAMPLE, ''), 200),
   },
   {
@@ -26,12 +25,6 @@ export const newJobPages: readonly Page[] = [
       const outcome = await takeJobForm(request, api, '');
       return 'answer' in outcome ? outcome.answer : page(outcome.form, outcome.status);
     },
-  },
-  {
-    // Where a browser lands that asks again for the address of the form's answer.
-    method: 'GET',
-    path: '/jobs',
-    answer: async () => ({ redirect: '/' }),
   },
 ];
 

@@ -1,5 +1,6 @@
 import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
 import type { Page, PageAnswer } from '../../core/contracts/ui.ts';
+import { CerebroError } from '../../core/errors.ts';
 import { zoneName } from '../../core/model/zone.ts';
 
 interface IdleForm {
@@ -7,6 +8,8 @@ interface IdleForm {
   zone: string;
   problem: string | null;
 }
+
+const LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 
 export const settingsPages: readonly Page[] = [
   {
@@ -27,6 +30,16 @@ export const settingsPages: readonly Page[] = [
       return { redirect: '/settings', notice: `The idle limit of ${zone === '' ? 'each zone' : zone} was changed.` };
     },
   },
+  {
+    method: 'POST',
+    path: '/settings/log-level',
+    answer: async ({ form, by }, api) => {
+      const level = LEVELS.find((one) => one === form.get('level'));
+      if (!level) throw new CerebroError('invalid', `level: expected one of ${LEVELS.join(', ')}`);
+      api.setLogLevel(level, by);
+      return { redirect: '/settings', notice: `The log level is ${level} until the next start.` };
+    },
+  },
 ];
 
 async function settingsPage(api: ClusterApi, form: IdleForm, status: number): Promise<PageAnswer> {
@@ -41,6 +54,7 @@ async function settingsPage(api: ClusterApi, form: IdleForm, status: number): Pr
         .map(([zone, limit]) => ({ zone, limit }))
         .sort((a, b) => a.zone.localeCompare(b.zone)),
       zones: zonesOf(api),
+      levels: LEVELS,
       plugins: api.plugins(),
       form,
       live: form.problem === null,

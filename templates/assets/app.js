@@ -119,7 +119,19 @@ function forgetNotice() {
   history.replaceState(null, '', url);
 }
 
+/** `/` leads to the search field, from anywhere but a field. */
+function searchByKey(event) {
+  if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target instanceof Element && event.target.closest('input, textarea, select, [contenteditable]')) return;
+  const field = document.getElementById('search');
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
+  field.select();
+}
+
 forgetNotice();
+document.addEventListener('keydown', searchByKey);
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) disconnect();
   else connect();

@@ -42,6 +42,10 @@ export class FakeClusterApi implements ClusterApi {
   historyError: CerebroError | null = null;
   past: History = { of: 'machine', span: 'hour', from: AT, stepSeconds: 5, series: {} };
   result: Omit<ApplyResult, 'dryRun'> = { changes: [], plan: [], price: null };
+  /** What plans were asked for, and what asking throws. */
+  readonly planned: { text: string; drained: string[] }[] = [];
+  planError: CerebroError | null = null;
+  versionList: JobVersion[] | null = null;
   readonly #listeners = new Set<() => void>();
 
   /** Tells whoever listens that something changed. */
@@ -166,8 +170,9 @@ export class FakeClusterApi implements ClusterApi {
     return this.copies(filter.job === undefined ? {} : { job: filter.job }).map((copy) => copy.copy);
   }
 
-  async drainMachine(id: string, by: string): Promise<void> {
-    this.calls.push(`drain ${id} by ${by}`);
+  async drainMachine(id: string, by: string, deadlineSeconds?: number): Promise<void> {
+    const within = deadlineSeconds === undefined ? '' : ` within ${deadlineSeconds} s`;
+    this.calls.push(`drain ${id}${within} by ${by}`);
   }
 
   async login(what: string): Promise<MachineLogin> {
@@ -184,7 +189,9 @@ export class FakeClusterApi implements ClusterApi {
     this.calls.push(`idle limit ${limit} in ${zone ?? 'each zone'} by ${by}`);
   }
 
-  async plan(): Promise<Forecast> {
+  async plan({ text, drained }: { text: string; drained: string[] }): Promise<Forecast> {
+    this.planned.push({ text, drained });
+    if (this.planError) throw this.planError;
     return { plan: this.result.plan, price: this.result.price };
   }
 
@@ -206,6 +213,7 @@ export class FakeClusterApi implements ClusterApi {
 
   versions(name: string): JobVersion[] {
     const { record } = this.job(name);
+    if (this.versionList) return this.versionList;
     const { version, spec, createdAt } = record;
     return [{ job: name, version, spec, createdAt, by: 'browser', outcome: 'good', sentence: null }];
   }

@@ -1,90 +1,36 @@
-import { randomBytes } from 'node:crypto';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { CerebroError } from '../../core/errors.ts';
-import { Auth } from '../../core/http/auth.ts';
-import { daemonApp } from '../../core/http/daemon-app.ts';
-import { HttpServer } from '../../core/http/http-server.ts';
-import { Pages } from '../../core/http/pages.ts';
-import { UiDashboard } from '../../plugins/ui-dashboard/ui-dashboard.ts';
 import { FakeClusterApi, smallCluster } from '../fakes/fake-cluster-api.ts';
-import { silentLogger } from '../fakes/silent-logger.ts';
+import { dashboard } from './dashboard-under-test.ts';
 
-const TOKEN = 'the-admin-token';
 const SCRIPT = '<script>alert(1)</script>';
-const templates = join(import.meta.dirname, '..', '..', 'templates');
-
-class Browser {
-  readonly #base: string;
-  #cookie = '';
-  #csrf = '';
-
-  constructor(base: string) {
-    this.#base = base;
-  }
-
-  async signIn(): Promise<this> {
-    const answer = await this.send('/signin', { token: TOKEN }, false);
-    this.#cookie = (answer.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
-    const page = await this.page('/new');
-    this.#csrf = /name="_csrf" value="([^"]+)"/.exec(page)?.[1] ?? '';
-    return this;
-  }
-
-  get(path: string): Promise<Response> {
-    return fetch(this.#base + path, { headers: { cookie: this.#cookie }, redirect: 'manual' });
-  }
-
-  async page(path: string): Promise<string> {
-    return (await this.get(path)).text();
-  }
-
-  send(path: string, fields: Record<string, string>, withCsrf = true): Promise<Response> {
-    const body = new URLSearchParams(withCsrf ? { ...fields, _csrf: this.#csrf } : fields);
-    return fetch(this.#base + path, { method: 'POST', body, headers: { cookie: this.#cookie }, redirect: 'manual' });
-  }
-}
-
-/** The dashboard over a fake cluster: the real app, pages, sign-in, templates and HTTP. */
-async function dashboard(t: Test, api: FakeClusterApi): Promise<{ base: string; browser: Browser }> {
-  const auth = new Auth({ token: TOKEN, sessionKey: randomBytes(32), name: 'test' });
-  const pages = new Pages({
-    plugins: [new UiDashboard()],
-    api,
-    auth,
-    logger: silentLogger,
-    templates,
-    assets: {
-      'app.js': { path: join(templates, 'assets', 'app.js'), type: 'text/javascript' },
-      'app.css': { path: join(templates, 'assets', 'app.css'), type: 'text/css' },
-      'htmx.min.js': {
-        path: createRequire(import.meta.url).resolve('htmx.org/dist/htmx.min.js'),
-        type: 'text/javascript',
-      },
-    },
-  });
-  const app = daemonApp({
-    title: 'test',
-    version: '0',
-    auth,
-    logger: silentLogger,
-    routes: [],
-    ready: () => true,
-    before: [pages.middleware()],
-  });
-  const server = new HttpServer(app);
-  const base = await server.listen('127.0.0.1', 0);
-  await pages.start();
-  t.teardown(async () => {
-    await pages.stop();
-    await server.close();
-  });
-  return { base, browser: await new Browser(base).signIn() };
-}
-
 const hello = (): FakeClusterApi => smallCluster({ job: 'hello', slug: 'hello', machine: 'local-a-1' });
-const PAGES = ['/', '/new', '/jobs/hello', '/copies/hello.1', '/machines/local-a-1', '/events', '/settings'];
+const PAGES = [
+  '/',
+  '/new',
+  '/jobs',
+  '/jobs?q=hel&state=ready&zone=local-a',
+  '/jobs/hello',
+  '/jobs/hello/stop',
+  '/jobs/hello/remove',
+  '/jobs/hello/scale?zone=local-a&count=3',
+  '/jobs/hello/versions/2',
+  '/jobs/hello/charts',
+  '/jobs/hello/logs',
+  '/copies/hello.1',
+  '/copies/hello.1/logs',
+  '/machines',
+  '/machines?q=127&state=ready',
+  '/machines/local-a-1',
+  '/machines/local-a-1/drain',
+  '/machines/local-a-1/replace',
+  '/alerts',
+  '/events',
+  '/events?level=warn&q=x',
+  '/search',
+  '/search?q=hello',
+  '/settings',
+];
 
 t.test('every page is there for who is signed in, and sends everybody else to the sign-in page', async (t) => {
   const { base, browser } = await dashboard(t, hello());

@@ -1,0 +1,229 @@
+import t from 'tap';
+import { eventually } from '../suites/eventually.ts';
+import { barriers, DashboardInBrowser, SCRIPT_JOB } from './dashboard-in-browser.ts';
+
+t.test('the dashboard of a real cluster in a real browser', async (t) => {
+  if (DashboardInBrowser.missing(t)) return;
+  const dashboard = new DashboardInBrowser();
+  const { cluster } = dashboard;
+  t.teardown(() => dashboard.stop());
+  await dashboard.start();
+  const [first] = await cluster.ready('web', 2);
+  const [machine] = (await cluster.machines()).filter(({ copies }) => copies.some(({ job }) => job === 'web'));
+  if (!first || !machine) throw new Error('web runs');
+  const odd = encodeURIComponent(SCRIPT_JOB);
+  const pages = [
+    '/',
+    '/new',
+    '/jobs',
+    '/jobs/web',
+    `/jobs/${odd}`,
+    `/jobs/${encodeURIComponent('nightly report')}`,
+    '/jobs/web/stop',
+    '/jobs/web/remove',
+    '/jobs/web/versions/1',
+    '/jobs/web/charts',
+    '/jobs/web/logs',
+    `/copies/${first.copy}`,
+    '/machines',
+    `/machines/${machine.id}`,
+    `/machines/${machine.id}/drain`,
+    '/alerts',
+    '/dns',
+    '/events',
+    '/settings',
+    '/search?q=web',
+  ];
+
+  for (const [look, options] of [
+    ['light', { colorScheme: 'light', viewport: { width: 1280, height: 900 } }],
+    ['dark and narrow', { colorScheme: 'dark', viewport: { width: 390, height: 800 } }],
+  ] as const) {
+    await t.test(`no barrier that axe finds, and nothing sticks out: ${look}`, async (t) => {
+      const { context, tab, complaints } = await dashboard.window({ ...options, bypassCSP: true });
+      for (const path of pages) {
+        const answer = await tab.goto(cluster.url + path, { waitUntil: 'load' });
+        t.equal(answer?.status(), 200, path);
+        t.equal(await tab.evaluate('document.documentElement.scrollWidth <= innerWidth'), true, `${path} fits`);
+        t.strictSame(await barriers(tab), [], path);
+      }
+      t.strictSame(complaints, []);
+      await context.close();
+    });
+  }
+
+  await t.test('without JavaScript everything can be read, searched and done', async (t) => {
+    const { context, tab } = await dashboard.window({ javaScriptEnabled: false });
+    t.match(await tab.textContent('main'), SCRIPT_JOB, 'a name is text, whatever is in it');
+    t.equal(await tab.locator('main script').count(), 0);
+    await tab.fill('#search', 'web');
+    await tab.press('#search', 'Enter');
+    await tab.click('main tbody th a:text-is("web")');
+    await tab.fill('#count-local-a', '3');
+    await tab.click('text=Scale…');
+    t.match(await tab.textContent('.plan'), /start web\.\d+ on /, 'what it would do stands there first');
+    await tab.click('text="Scale to 3"');
+    t.match(await tab.textContent('.notice'), '"web" is to have 3 copies in local-a');
+    await cluster.ready('web', 3);
+    await tab.goto(`${cluster.url}/copies/${first.copy}`);
+    await tab.click('text=as text');
+    t.match(await tab.textContent('body'), /request 1 <i>as text<\/i>/);
+    await context.close();
+  });
+
+  await t.test('an open page follows, and leaves alone what somebody is typing', async (t) => {
+    const { context, tab, complaints } = await dashboard.window();
+    await tab.goto(`${cluster.url}/jobs/web`);
+    await tab.keyboard.press('/');
+    t.equal(await tab.evaluate('document.activeElement.id'), 'search', '/ leads to the search field');
+    await tab.fill('#count-local-a', '9');
+    await tab.focus('#count-local-a');
+    const scale = { method: 'POST', body: '{"count":2}', headers: { 'content-type': 'application/json' } };
+    t.equal((await cluster.fetch('/api/v1/jobs/web/scale', scale)).status, 200);
+    await tab.waitForSelector('#layout-local-a >> text=2 of 2 wanted');
+    t.equal(await tab.inputValue('#count-local-a'), '9');
+    t.equal(await tab.evaluate('document.activeElement.id'), 'count-local-a', 'the focus stays');
+    await tab.goto(`${cluster.url}/copies/${first.copy}`);
+    await tab.waitForSelector('.row >> text=served');
+    await tab.evaluate('document.querySelector(".row").id = "kept"');
+    t.equal((await cluster.fetch(`/api/v1/copies/${first.copy}/restart`, { method: 'POST' })).status, 200);
+    await tab.waitForSelector('#run-1', { state: 'attached' });
+    t.equal(await tab.locator('#kept').count(), 1, 'the log beside it goes on');
+    t.strictSame(complaints, []);
+    await context.close();
+  });
+
+  await t.test('an update in place: the plan, the roll-out, the difference, and the way back', async (t) => {
+    const { context, tab, complaints } = await dashboard.window();
+    await tab.goto(`${cluster.url}/jobs/web`);
+    await tab.click('summary:has-text("Show and change it")');
+    const text = await tab.inputValue('#text');
+    await tab.fill('#text', text.replace('sleep 1;', 'sleep 2;').replace('mem: 64', 'mme: 64'));
+    await tab.click('text="Show the plan"');
+    t.match(await tab.textContent('#problems'), /line \d+: .*mme/, 'what is wrong stands beside the text');
+    await tab.fill('#text', text.replace('sleep 1;', 'sleep 2;'));
+    await tab.click('text="Show the plan"');
+    t.match(await tab.textContent('.plan'), /restart web\.\d+ with version 2/);
+    await tab.click('text="Apply"');
+    await tab.waitForSelector('#rollout');
+    await tab.click('.panel >> text="Pause"');
+    await tab.waitForSelector('.panel >> text=paused');
+    await tab.click('.panel >> text="Resume"');
+    await tab.waitForSelector('#version-2 >> text=good');
+    await tab.click('#version-1 th a');
+    t.match(await tab.textContent('.diff .removed'), 'sleep 2;');
+    t.match(await tab.textContent('.diff .added'), 'sleep 1;');
+    await tab.click('button:has-text("Go back to version 1")');
+    await tab.waitForSelector('.lead:has-text("version 1,")');
+    await eventually(async () => (await cluster.ready('web', 2)).every(({ version }) => version === 1), 'it is back');
+    t.strictSame(complaints, []);
+    await context.close();
+  });
+
+  await t.test('a live log: lines of several copies, colours, filter, pause', async (t) => {
+    const { context, tab, complaints } = await dashboard.window();
+    await tab.goto(`${cluster.url}/jobs/web/logs`);
+    const rows = (): Promise<number> => tab.locator('.row').count();
+    await tab.waitForSelector('.row .a-green >> text=served');
+    await tab.waitForSelector('.row.stderr >> text=slow');
+    const names = await tab.evaluate(
+      '[...new Set([...document.querySelectorAll(".row .name")].map((e) => e.className))].length',
+    );
+    t.equal(names, 2, 'two copies, told apart');
+    t.equal(await tab.locator('.row i').count(), 0, 'what a task writes is never markup');
+    await tab.fill('[data-do=filter]', 'slow');
+    const shown = '[...document.querySelectorAll(".row:not([hidden])")].map((e) => e.textContent)';
+    const fitting = async (): Promise<boolean> =>
+      ((await tab.evaluate(shown)) as string[]).every((text) => text.includes('slow'));
+    await eventually(fitting, 'only lines that fit are shown');
+    await tab.fill('[data-do=filter]', '');
+    await tab.click('[data-do=pause]');
+    await tab.waitForSelector('.state:text-matches("Paused; [1-9][0-9]* new lines? wait")');
+    const held = await rows();
+    await tab.click('[data-do=pause]');
+    await eventually(async () => (await rows()) > held, 'it goes on');
+    const odd = [
+      '<img src=x onerror=alert(1)>',
+      '\\x1b[1;38;5;196mred\\x1b[0m \\x1b[38;2;0;0;255mblue\\x1b[39m plain \\x1b[48;5;1mno background',
+      '\\x1b]8;;javascript:alert(1)\\x07link\\x1b]8;;\\x07 \\x1b]0;title',
+      'cut \\x1b[31',
+      'a\\u202eb\\u2066c\\x00d',
+      'progress\\r100%',
+    ];
+    const drawn =
+      await tab.evaluate(`import('/assets/ansi.js').then(({ ansiNodes }) => [${odd.map((line) => `'${line}'`)}].map((line) => {
+      const row = document.createElement('p');
+      row.append(...ansiNodes(line));
+      return row.innerHTML;
+    }))`);
+    t.strictSame(drawn, [
+      '&lt;img src=x onerror=alert(1)&gt;',
+      '<span class="a-red a-bold">red</span> <span class="a-blue">blue</span> plain no background',
+      'link ',
+      'cut [31',
+      'abcd',
+      'progress100%',
+    ]);
+    t.strictSame(complaints, []);
+    await context.close();
+  });
+
+  await t.test('a long log is read to its end, and the page keeps the newest lines of it', async (t) => {
+    const flood = `task_configuration: {name: flood, command: 'seq 30000; exec sleep 1000', cpu: .1, mem: 64}
+deployment_layout: {local-a: {count: 1}}`;
+    t.equal((await cluster.apply(flood)).status, 200);
+    await cluster.ready('flood', 1);
+    const { context, tab } = await dashboard.window();
+    await tab.goto(`${cluster.url}/jobs/flood/logs?since=1h`);
+    const last =
+      '[...document.querySelectorAll(".loglines .block:last-child .row:last-child")].map((e) => e.textContent)[0]';
+    await eventually(async () => (await tab.evaluate(last)) === '30000', 'the last line is there');
+    const kept = await tab.locator('.row').count();
+    t.ok(kept >= 19_000 && kept <= 20_200, `${kept} lines are kept`);
+    t.match(await tab.textContent('.state'), 'the newest 20000 are kept');
+    const bottom =
+      '(({ scrollTop, scrollHeight, clientHeight }) => scrollHeight - scrollTop - clientHeight)(document.querySelector(".loglines"))';
+    await eventually(async () => Number(await tab.evaluate(bottom)) < 40, 'the end is in view');
+    await context.close();
+  });
+
+  await t.test('a cordon by hand, a run, and a stop that is asked first', async (t) => {
+    const { context, tab } = await dashboard.window();
+    await tab.goto(`${cluster.url}/machines/${machine.id}`);
+    await tab.click('text="Cordon: no more copies"');
+    await tab.waitForSelector('text="Let it have copies again"');
+    await tab.click('text="Let it have copies again"');
+    await tab.goto(`${cluster.url}/jobs/${encodeURIComponent('nightly report')}`);
+    await tab.click('text="Run it now"');
+    await tab.waitForSelector('#run-1 >> text=completed');
+    const [copy] = await cluster.ready(SCRIPT_JOB, 1);
+    const other = await context.newPage();
+    other.setDefaultTimeout(120_000);
+    await other.goto(`${cluster.url}/copies/${copy?.copy}`);
+    await tab.goto(`${cluster.url}/jobs/${odd}`);
+    await tab.click('a:has-text("Stop…")');
+    t.match(await tab.textContent('.plan'), /stop script/);
+    await tab.click('text="Stop the job"');
+    await tab.waitForSelector('.lead:has-text("stopped")');
+    await eventually(async () => (await cluster.copies()).every(({ job }) => job !== SCRIPT_JOB), 'it is stopped');
+    await other.bringToFront();
+    await other.waitForSelector('text=It is no longer there.');
+    t.match(await tab.textContent('main'), SCRIPT_JOB);
+    await context.close();
+  });
+
+  await t.test('a cluster sitter that restarts under an open page is told of, and the page comes back', async (t) => {
+    const { context, tab } = await dashboard.window();
+    await tab.waitForSelector('#recent');
+    await cluster.end('SIGKILL');
+    await tab.waitForSelector('#connection:has-text("Connection lost")');
+    await cluster.up();
+    await eventually(async () => (await tab.textContent('#connection')) === '', 'it comes back by itself');
+    t.match(await tab.textContent('main'), 'web');
+    await context.clearCookies();
+    const change = { method: 'PUT', body: '{"limit":3}', headers: { 'content-type': 'application/json' } };
+    t.equal((await cluster.fetch('/api/v1/settings/idle-limit', change)).status, 200);
+    await tab.waitForURL(`${cluster.url}/signin`);
+    await context.close();
+  });
+});

@@ -1,0 +1,83 @@
+import { randomBytes } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { Auth } from '../../core/http/auth.ts';
+import { daemonApp } from '../../core/http/daemon-app.ts';
+import { HttpServer } from '../../core/http/http-server.ts';
+import { Pages } from '../../core/http/pages.ts';
+import { UiDashboard } from '../../plugins/ui-dashboard/ui-dashboard.ts';
+import type { FakeClusterApi } from '../fakes/fake-cluster-api.ts';
+import { silentLogger } from '../fakes/silent-logger.ts';
+
+const TOKEN = 'the-admin-token';
+const templates = join(import.meta.dirname, '..', '..', 'templates');
+
+/** What a browser without JavaScript does. */
+export class Browser {
+  readonly #base: string;
+  #cookie = '';
+  #csrf = '';
+
+  constructor(base: string) {
+    this.#base = base;
+  }
+
+  async signIn(): Promise<this> {
+    const answer = await this.send('/signin', { token: TOKEN }, false);
+    this.#cookie = (answer.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+    const page = await this.page('/new');
+    this.#csrf = /name="_csrf" value="([^"]+)"/.exec(page)?.[1] ?? '';
+    return this;
+  }
+
+  get(path: string): Promise<Response> {
+    return fetch(this.#base + path, { headers: { cookie: this.#cookie }, redirect: 'manual' });
+  }
+
+  async page(path: string): Promise<string> {
+    return (await this.get(path)).text();
+  }
+
+  send(path: string, fields: Record<string, string>, withCsrf = true): Promise<Response> {
+    const body = new URLSearchParams(withCsrf ? { ...fields, _csrf: this.#csrf } : fields);
+    return fetch(this.#base + path, { method: 'POST', body, headers: { cookie: this.#cookie }, redirect: 'manual' });
+  }
+}
+
+/** The dashboard over a fake cluster: the real app, pages, sign-in, templates and HTTP. */
+export async function dashboard(t: Test, api: FakeClusterApi): Promise<{ base: string; browser: Browser }> {
+  const auth = new Auth({ token: TOKEN, sessionKey: randomBytes(32), name: 'test' });
+  const pages = new Pages({
+    plugins: [new UiDashboard()],
+    api,
+    auth,
+    logger: silentLogger,
+    templates,
+    assets: {
+      'app.js': { path: join(templates, 'assets', 'app.js'), type: 'text/javascript' },
+      'app.css': { path: join(templates, 'assets', 'app.css'), type: 'text/css' },
+      'htmx.min.js': {
+        path: createRequire(import.meta.url).resolve('htmx.org/dist/htmx.min.js'),
+        type: 'text/javascript',
+      },
+    },
+  });
+  const app = daemonApp({
+    title: 'test',
+    version: '0',
+    auth,
+    logger: silentLogger,
+    routes: [],
+    ready: () => true,
+    before: [pages.middleware()],
+  });
+  const server = new HttpServer(app);
+  const base = await server.listen('127.0.0.1', 0);
+  await pages.start();
+  t.teardown(async () => {
+    await pages.stop();
+    await server.close();
+  });
+  return { base, browser: await new Browser(base).signIn() };
+}
