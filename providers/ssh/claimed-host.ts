@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { CerebroError } from '../../core/errors.ts';
+import { KILL_MARKED } from '../../recipes/machine-sitter/kill-marked.ts';
+import { lostContact } from '../../recipes/machine-sitter/lost-contact.ts';
 import { shellQuote } from '../remotes/shell-quote.ts';
 import type { SshRemote } from '../remotes/ssh-remote.ts';
-import { KILL_MARKED } from './kill-marked.ts';
 
 /** The variable that marks every process of a machine: its sitter, shims, tasks and recipes. Its value: CLUSTER/MACHINE. */
 export const MACHINE_MARKER = 'CEREBRO_MACHINE';
@@ -46,12 +47,23 @@ export class ClaimedHost {
 
   /**
    * Ends what runs in order, as far as `endInOrder` does that, then everything that bears the machine's mark; deletes the folder, and
-   * gives the host back. Nothing is done to another's host.
+   * gives the host back. Nothing is done to another's host. Where `endInOrder` fails for another reason than lost contact,
+   * `onDisorder` is told, and what is left is killed: its copies may run elsewhere already.
    */
-  async release(clusterId: string, machineId: string, endInOrder: () => Promise<void>): Promise<void> {
+  async release(
+    clusterId: string,
+    machineId: string,
+    endInOrder: () => Promise<void>,
+    onDisorder: (error: unknown) => void,
+  ): Promise<void> {
     const owner = await this.owner();
     if (owner?.clusterId !== clusterId || owner.machineId !== machineId) return;
-    await endInOrder();
+    try {
+      await endInOrder();
+    } catch (error) {
+      if (lostContact(error)) throw error;
+      onDisorder(error);
+    }
     const script = [
       `mark=${shellQuote(`${MACHINE_MARKER}=${clusterId}/${machineId}`)}`,
       KILL_MARKED,

@@ -193,10 +193,13 @@ export class SshProvider implements MachineProvider {
   /** Wipes the host. Throws `unavailable` while it cannot be reached: what runs there runs on, and is ended when it is back. */
   async #release(note: MachineNote, host: InventoryHost): Promise<void> {
     const hands = this.#handsOf(note, host);
-    const { sitters } = this.#machineServices;
+    const { sitters, logger } = this.#machineServices;
+    const { clusterId, machineId } = note;
+    const onDisorder = (err: unknown): void =>
+      logger.warn({ machine: machineId, host: host.id, err }, 'a machine could not be ended in order, and is killed');
     try {
       const claimed = new ClaimedHost(hands.remote, this.#config.sudo);
-      await claimed.release(note.clusterId, note.machineId, () => sitters.end(hands));
+      await claimed.release(clusterId, machineId, () => sitters.end(hands), onDisorder);
     } finally {
       await hands.remote.close();
     }

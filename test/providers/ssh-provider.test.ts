@@ -5,9 +5,13 @@ import t, { type Test } from 'tap';
 import type { MachineOrder, MachineProvider } from '../../core/contracts/machine-provider.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
+import { CerebroError } from '../../core/errors.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
 import { HostKeyPins } from '../../providers/remotes/host-key-pins.ts';
 import { SshConnections } from '../../providers/remotes/ssh-connections.ts';
+import type { SshRemote } from '../../providers/remotes/ssh-remote.ts';
+import { sshAccess, sshTarget } from '../../providers/remotes/ssh-target.ts';
+import { ClaimedHost } from '../../providers/ssh/claimed-host.ts';
 import { DeployedSitters } from '../../providers/ssh/deployed-sitters.ts';
 import { config } from '../../providers/ssh/schema.ts';
 import { SshProvider } from '../../providers/ssh/ssh-provider.ts';
@@ -15,7 +19,7 @@ import { StartedSitters } from '../../providers/ssh/started-sitters.ts';
 import { MachineSitterDeployment } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
 import { SitterPackage } from '../../recipes/machine-sitter/sitter-package.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
-import { freePort, SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
+import { freePort, type SshdHost, SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
 import { eventually } from '../suites/eventually.ts';
 import { machineProviderSuite, type ProviderUnderTest } from '../suites/index.ts';
 import { clientWith, TestAuthority } from '../tls/machine-with-certificate.ts';
@@ -35,6 +39,8 @@ interface Inventory {
   hosts: SshdHosts;
   /** A provider over these hosts; two with the same name have the same memory. */
   provider(name?: string): SshProvider;
+  /** Hands in our folder of a host. */
+  remote(host: SshdHost): SshRemote;
   cleanUp(): Promise<void>;
 }
 
@@ -60,13 +66,17 @@ async function inventory(count: number): Promise<Inventory> {
     made.push(one);
     return one;
   };
+  const own = new SshConnections(new HostKeyPins(join(folder, 'own', 'known_hosts')));
+  const remote = ({ address, port, user }: SshdHost): SshRemote =>
+    own.remote(sshTarget(address, sshAccess.parse({ user, port, keys: [hosts.key] })), '.cerebro-machine');
   const cleanUp = async (): Promise<void> => {
+    own.close();
     for (const one of made) await one.stop();
     for (const host of hosts.hosts) endMarked(host.home);
     await hosts.remove();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { hosts, provider, cleanUp };
+  return { hosts, provider, remote, cleanUp };
 }
 
 /** Ends what bears the mark of the machine in that home. Marks of other tests are left alone. */
@@ -215,6 +225,35 @@ t.test('a host that cannot be reached is not called gone, is passed over, and is
     t.same(marked(`${CLUSTER}/m-1`, first.home), []);
     t.same(readdirSync(first.home), []);
     await again.destroy(CLUSTER, 'm-2');
+  });
+});
+
+t.test('a machine that cannot be ended in order is killed; one that is out of contact is left for later', async (t) => {
+  await withInventory(t, 1, async ({ hosts, provider, remote }) => {
+    const [host] = hosts.hosts;
+    if (!host) return;
+    const one = provider();
+    await one.start();
+    await one.create(order('m-1'));
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    await one.stop();
+    const claimed = new ClaimedHost(remote(host), true);
+    const broken = new CerebroError('unavailable', 'the connection broke');
+    const told: unknown[] = [];
+    const release = (error: Error): Promise<void> =>
+      claimed.release(
+        CLUSTER,
+        'm-1',
+        () => Promise.reject(error),
+        (why) => told.push(why),
+      );
+    await t.rejects(release(broken), broken);
+    t.ok(marked(`${CLUSTER}/m-1`, host.home).length > 0, 'nothing is known of a host that is not reached');
+    const hung = new CerebroError('timeout', 'the machine sitter hangs');
+    await release(hung);
+    t.same(told, [hung]);
+    t.same(marked(`${CLUSTER}/m-1`, host.home), []);
+    t.same(readdirSync(host.home), []);
   });
 });
 
