@@ -340,6 +340,29 @@ t.test('without a command, Cerebro itself is brought to the host, answers there,
     );
     t.ok(marked(`${CLUSTER}/m-1`, host.home).length > 0);
     await provider.destroy(CLUSTER, 'm-1');
+t.test('a folder with other things in it is not claimed, and what others put into ours stays', async (t) => {
+  await withInventory(t, 1, async ({ hosts, provider }) => {
+    const folder = join(hosts.hosts[0]?.home ?? '', '.cerebro-machine');
+    const one = provider();
+    await one.start();
+    for (const name of ['data', '.hidden', 'claim.txt']) {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, name), 'theirs');
+      const message = new RegExp(`rack1/h1 is not taken: ${join(folder, name)} is there and not ours`);
+      await t.rejects(one.create(order('m-1')), { code: 'unavailable', message });
+      t.same(readdirSync(folder), [name]);
+      rmSync(folder, { recursive: true });
+    }
+    mkdirSync(join(folder, 'home'), { recursive: true }); // a recipe's last breath
+    await one.create(order('m-1'));
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    writeFileSync(join(folder, 'theirs'), 'not ours');
+    writeFileSync(join(folder, 'claim.half.new'), '');
+    await one.destroy(CLUSTER, 'm-1');
+    t.same(readdirSync(folder), ['theirs']);
+  });
+});
+
     t.same(marked(`${CLUSTER}/m-1`, host.home), []);
     t.same(readdirSync(host.home), []);
   } finally {
@@ -349,3 +372,7 @@ t.test('without a command, Cerebro itself is brought to the host, answers there,
     await hosts.remove();
   }
 });
+  for (const folder of ['.', '..', '~', '~/', '/', '//', './', 'a/..', '../a', './a', '/etc', '/home', '~deploy/a'])
+    t.match(problems({ zones: {}, folder }), /folder: /, folder);
+  for (const folder of ['.cerebro-machine', 'a', 'a/b', '/srv/cerebro', 'a..b'])
+    t.equal(problems({ zones: {}, folder }), '');
