@@ -37,8 +37,8 @@ const selfCommand = [
 
 interface Inventory {
   hosts: SshdHosts;
-  /** A provider over these hosts; two with the same name have the same memory. */
-  provider(name?: string): SshProvider;
+  /** A provider over these hosts, without those of these names; two with the same name have the same memory. */
+  provider(name?: string, without?: readonly string[]): SshProvider;
   /** Hands in our folder of a host. */
   remote(host: SshdHost): SshRemote;
   cleanUp(): Promise<void>;
@@ -48,7 +48,7 @@ async function inventory(count: number): Promise<Inventory> {
   const hosts = await SshdHosts.start(count);
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-ssh-'));
   const made: SshProvider[] = [];
-  const provider = (name = 'one'): SshProvider => {
+  const provider = (name = 'one', without: readonly string[] = []): SshProvider => {
     const dataDir = join(folder, name);
     const entries = hosts.hosts.map(({ address, port, user }, n) => ({
       name: `h${n + 1}`,
@@ -57,7 +57,11 @@ async function inventory(count: number): Promise<Inventory> {
       mem: 1024,
       access: { port, user },
     }));
-    const options = { access: { keys: [hosts.key] }, zones: { rack1: { hosts: entries } }, look_every: 0.3 };
+    const options = {
+      access: { keys: [hosts.key] },
+      zones: { rack1: { hosts: entries.filter((entry) => !without.includes(entry.name)) } },
+      look_every: 0.3,
+    };
     const clock = new SystemClock();
     const parsed = config.parse(options);
     const sitters = new StartedSitters(selfCommand, parsed.sitter);
@@ -257,6 +261,73 @@ t.test('a machine that cannot be ended in order is killed; one that is out of co
   });
 });
 
+t.test('a machine whose host left the inventory is neither gone nor forgotten', async (t) => {
+  await withInventory(t, 2, async ({ hosts, provider }) => {
+    const [first] = hosts.hosts;
+    if (!first) return;
+    const one = provider();
+    await one.start();
+    t.equal((await one.create(order('m-1'))).ref, 'rack1/h1');
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    const [before] = await one.describe(CLUSTER);
+    await one.stop();
+
+    const without = provider('one', ['h1']);
+    await without.start();
+    const { address, endpoint } = before ?? {};
+    t.match(await without.describe(CLUSTER), [
+      {
+        machineId: 'm-1',
+        ref: 'rack1/h1',
+        state: 'pending',
+        address,
+        endpoint,
+        trouble: /not in the inventory any more/,
+      },
+    ]);
+    t.same(await without.describe('other'), []);
+    await t.rejects(without.destroy(CLUSTER, 'm-1'), { code: 'unavailable', message: /rack1\/h1 .*put it back/ });
+    t.ok(marked(`${CLUSTER}/m-1`, first.home).length > 0, 'it runs on');
+    await without.stop();
+
+    const again = provider();
+    await again.start();
+    t.equal(await state(again, 'm-1'), 'running');
+    await again.destroy(CLUSTER, 'm-1');
+    t.same(marked(`${CLUSTER}/m-1`, first.home), []);
+    t.same(await again.describe(CLUSTER), []);
+  });
+});
+
+t.test('a claim that is not there is no evidence; one that names another owner is', async (t) => {
+  await withInventory(t, 1, async ({ hosts, provider }) => {
+    const [host] = hosts.hosts;
+    if (!host) return;
+    const one = provider();
+    await one.start();
+    await one.create(order('m-1'));
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    const claim = join(host.home, '.cerebro-machine', 'claim');
+    const text = readFileSync(claim, 'utf8');
+    rmSync(claim);
+    await eventually(async () => (await one.describe(CLUSTER))[0]?.trouble !== undefined, 'it is told');
+    t.match(await one.describe(CLUSTER), [{ state: 'pending', trouble: /rack1\/h1 has no claim file any more/ }]);
+    writeFileSync(claim, text);
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it is back with its claim');
+    t.equal((await one.describe(CLUSTER))[0]?.trouble, undefined);
+
+    rmSync(claim);
+    await one.destroy(CLUSTER, 'm-1');
+    t.same(marked(`${CLUSTER}/m-1`, host.home), [], 'what bears its mark is ended, with or without a claim');
+
+    rmSync(join(host.home, '.cerebro-machine'), { recursive: true });
+    await one.create(order('m-2'));
+    writeFileSync(claim, JSON.stringify({ clusterId: 'other', machineId: 'm-9', intent: 'i' }));
+    await eventually(async () => (await state(one, 'm-2')) === 'gone', 'it is another cluster’s');
+    for (const pid of marked(`${CLUSTER}/m-2`, host.home)) process.kill(pid, 'SIGKILL');
+  });
+});
+
 t.test('a claim that cannot be read keeps its host', async (t) => {
   await withInventory(t, 1, async ({ hosts, provider }) => {
     const folder = join(hosts.hosts[0]?.home ?? '', '.cerebro-machine');
@@ -269,6 +340,29 @@ t.test('a claim that cannot be read keeps its host', async (t) => {
   });
 });
 
+t.test('a folder with other things in it is not claimed, and what others put into ours stays', async (t) => {
+  await withInventory(t, 1, async ({ hosts, provider }) => {
+    const folder = join(hosts.hosts[0]?.home ?? '', '.cerebro-machine');
+    const one = provider();
+    await one.start();
+    for (const name of ['data', '.hidden', 'claim.txt']) {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, name), 'theirs');
+      const message = new RegExp(`rack1/h1 is not taken: ${join(folder, name)} is there and not ours`);
+      await t.rejects(one.create(order('m-1')), { code: 'unavailable', message });
+      t.same(readdirSync(folder), [name]);
+      rmSync(folder, { recursive: true });
+    }
+    mkdirSync(join(folder, 'home'), { recursive: true }); // a recipe's last breath
+    await one.create(order('m-1'));
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    writeFileSync(join(folder, 'theirs'), 'not ours');
+    writeFileSync(join(folder, 'claim.half.new'), '');
+    await one.destroy(CLUSTER, 'm-1');
+    t.same(readdirSync(folder), ['theirs']);
+  });
+});
+
 t.test('an inventory with mistakes is refused with where', async (t) => {
   const host = { name: 'h1', address: 'a', cpu: 1, mem: 1 };
   const problems = (value: unknown): string =>
@@ -278,6 +372,10 @@ t.test('an inventory with mistakes is refused with where', async (t) => {
       .join('; ') ?? '';
   t.match(problems({ zones: { rack1: { hosts: [host, host] } } }), /zones.rack1.hosts: two hosts have the same name/);
   t.match(problems({ zones: { rack1: { hosts: [{ ...host, access: { prot: 22 } }] } } }), /access: .*prot/);
+  for (const folder of ['.', '..', '~', '~/', '/', '//', './', 'a/..', '../a', './a', '/etc', '/home', '~deploy/a'])
+    t.match(problems({ zones: {}, folder }), /folder: /, folder);
+  for (const folder of ['.cerebro-machine', 'a', 'a/b', '/srv/cerebro', 'a..b'])
+    t.equal(problems({ zones: {}, folder }), '');
   t.match(
     problems({ zones: { rack1: { access: { host_keys: ['AAAA'] }, hosts: [host] } } }),
     /a host key is "TYPE BASE64"/,
@@ -340,29 +438,6 @@ t.test('without a command, Cerebro itself is brought to the host, answers there,
     );
     t.ok(marked(`${CLUSTER}/m-1`, host.home).length > 0);
     await provider.destroy(CLUSTER, 'm-1');
-t.test('a folder with other things in it is not claimed, and what others put into ours stays', async (t) => {
-  await withInventory(t, 1, async ({ hosts, provider }) => {
-    const folder = join(hosts.hosts[0]?.home ?? '', '.cerebro-machine');
-    const one = provider();
-    await one.start();
-    for (const name of ['data', '.hidden', 'claim.txt']) {
-      mkdirSync(folder, { recursive: true });
-      writeFileSync(join(folder, name), 'theirs');
-      const message = new RegExp(`rack1/h1 is not taken: ${join(folder, name)} is there and not ours`);
-      await t.rejects(one.create(order('m-1')), { code: 'unavailable', message });
-      t.same(readdirSync(folder), [name]);
-      rmSync(folder, { recursive: true });
-    }
-    mkdirSync(join(folder, 'home'), { recursive: true }); // a recipe's last breath
-    await one.create(order('m-1'));
-    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
-    writeFileSync(join(folder, 'theirs'), 'not ours');
-    writeFileSync(join(folder, 'claim.half.new'), '');
-    await one.destroy(CLUSTER, 'm-1');
-    t.same(readdirSync(folder), ['theirs']);
-  });
-});
-
     t.same(marked(`${CLUSTER}/m-1`, host.home), []);
     t.same(readdirSync(host.home), []);
   } finally {
@@ -372,7 +447,3 @@ t.test('a folder with other things in it is not claimed, and what others put int
     await hosts.remove();
   }
 });
-  for (const folder of ['.', '..', '~', '~/', '/', '//', './', 'a/..', '../a', './a', '/etc', '/home', '~deploy/a'])
-    t.match(problems({ zones: {}, folder }), /folder: /, folder);
-  for (const folder of ['.cerebro-machine', 'a', 'a/b', '/srv/cerebro', 'a..b'])
-    t.equal(problems({ zones: {}, folder }), '');
