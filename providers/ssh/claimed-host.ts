@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { CerebroError } from '../../core/errors.ts';
+import { KILL_MARKED } from '../../recipes/machine-sitter/kill-marked.ts';
+import { lostContact } from '../../recipes/machine-sitter/lost-contact.ts';
 import { shellQuote } from '../remotes/shell-quote.ts';
 import type { SshRemote } from '../remotes/ssh-remote.ts';
-import { KILL_MARKED } from './kill-marked.ts';
 
 /** The variable that marks every process of a machine: its sitter, shims, tasks and recipes. Its value: CLUSTER/MACHINE. */
 export const MACHINE_MARKER = 'CEREBRO_MACHINE';
@@ -14,6 +15,31 @@ export type Claim = z.infer<typeof claimFile>;
 
 const SHORT_S = 30;
 const WIPE_S = 120;
+/** No claim file begins like this. */
+const STRANGER = 'stranger ';
+
+/** For /bin/sh in our folder. The claim goes last: until then the host is not free. */
+const DELETE_OURS = `
+rm -rf -- data home sitter
+rm -f -- claim.*.new claim.*.new.*.part
+rm -f -- claim
+`;
+
+/**
+ * For /bin/sh in our folder: `stranger` is the name of something in there, where no claim is; whatever it is called, it is not known
+ * to be ours then, and giving the host back must not delete it.
+ */
+const FIND_STRANGER = `
+stranger=
+if ! [ -e claim ]; then
+  # A recipe that was still at work when its machine was ended may have made it again.
+  rmdir home 2>/dev/null || :
+  for path in * .[!.]* ..?*; do
+    case $path in claim | claim.*.new | claim.*.new.*.part) continue ;; esac
+    if [ -e "$path" ] || [ -L "$path" ]; then stranger=$path; break; fi
+  done
+fi
+`;
 
 /**
  * One host's side of being a machine. Everything lies in one folder: `claim` (whose it is), `data` (the machine sitter's) and
@@ -29,12 +55,22 @@ export class ClaimedHost {
     this.#asRoot = asRoot;
   }
 
-  /** Takes the host, unless somebody has it; resolves to whose it is then. */
+  /** Takes the host, unless somebody has it; resolves to whose it is then. Throws `conflict` for a folder with other things in it. */
   async claim(claim: Claim): Promise<Claim> {
     const mine = `claim.${randomUUID()}.new`;
     await this.#remote.write(JSON.stringify(claim), mine, { mode: 0o600 });
-    const script = `ln -- ${shellQuote(mine)} claim 2>/dev/null || :\nrm -f -- ${shellQuote(mine)}\ncat claim`;
+    const script = [
+      FIND_STRANGER,
+      `[ -n "$stranger" ] || ln -- ${shellQuote(mine)} claim 2>/dev/null || :`,
+      `rm -f -- ${shellQuote(mine)}`,
+      `if [ -n "$stranger" ]; then printf '${STRANGER}%s/%s' "$PWD" "$stranger"; else cat claim; fi`,
+    ].join('\n');
     const text = await this.#remote.script(script, { name: 'claim the host', timeout: SHORT_S });
+    if (text.startsWith(STRANGER))
+      throw new CerebroError(
+        'conflict',
+        `${text.slice(STRANGER.length)} is there and not ours; name a folder of our own (the setting "folder"), or delete that if nobody needs it`,
+      );
     return this.#read(text);
   }
 
@@ -46,17 +82,29 @@ export class ClaimedHost {
 
   /**
    * Ends what runs in order, as far as `endInOrder` does that, then everything that bears the machine's mark; deletes the folder, and
-   * gives the host back. Nothing is done to another's host.
+   * gives the host back. Nothing is done to another's host. Where no claim is, only what bears the mark is ended. Where `endInOrder` fails for another reason than lost contact,
+   * `onDisorder` is told, and what is left is killed: its copies may run elsewhere already.
    */
-  async release(clusterId: string, machineId: string, endInOrder: () => Promise<void>): Promise<void> {
+  async release(
+    clusterId: string,
+    machineId: string,
+    endInOrder: () => Promise<void>,
+    onDisorder: (error: unknown) => void,
+  ): Promise<void> {
     const owner = await this.owner();
-    if (owner?.clusterId !== clusterId || owner.machineId !== machineId) return;
-    await endInOrder();
+    if (owner !== undefined && (owner.clusterId !== clusterId || owner.machineId !== machineId)) return;
+    try {
+      await endInOrder();
+    } catch (error) {
+      if (lostContact(error)) throw error;
+      onDisorder(error);
+    }
     const script = [
       `mark=${shellQuote(`${MACHINE_MARKER}=${clusterId}/${machineId}`)}`,
       KILL_MARKED,
-      // The claim goes last: until then the host is not free.
-      'rm -rf -- data home sitter\nfolder=$PWD\ncd /\nrm -rf -- "$folder"',
+      owner === undefined ? '' : DELETE_OURS,
+      // Whatever else lies in there is not ours, and stays.
+      'folder=$PWD\ncd /\nrmdir -- "$folder" 2>/dev/null || :',
     ].join('\n');
     await this.#remote.script(script, { name: 'wipe the host', asRoot: this.#asRoot, timeout: WIPE_S });
   }

@@ -11,6 +11,9 @@ export const machineNote = z.object({
   zone: z.string(),
   /** Of the inventory. */
   host: z.string(),
+  /** Where it was found when it was last seen to run, for when its host leaves the inventory. */
+  address: z.string().optional(),
+  endpoint: z.string().optional(),
 });
 export type MachineNote = z.infer<typeof machineNote>;
 

@@ -24,6 +24,13 @@ const zone = z.strictObject({
     .refine((hosts) => new Set(hosts.map((entry) => entry.name)).size === hosts.length, 'two hosts have the same name'),
 });
 
+/** Neither somebody's home, nor a folder that a whole host has in common, nor a way out of one. */
+function isOwnFolder(path: string): boolean {
+  const parts = path.split('/').filter((part) => part !== '');
+  if (parts.some((part) => part === '.' || part === '..') || path.startsWith('~')) return false;
+  return parts.length > (path.startsWith('/') ? 1 : 0);
+}
+
 export const config = z.strictObject({
   access: sshAccess.prefault({}),
   /** Zones are called ssh-NAME. */
@@ -32,6 +39,10 @@ export const config = z.strictObject({
   folder: z
     .string()
     .regex(/^[^\0\n]*[^/\0\n]$/)
+    .refine(
+      isOwnFolder,
+      'name a folder of our own, like .cerebro-machine or /srv/cerebro: no ".", "..", "~" or top folder',
+    )
     .default('.cerebro-machine'),
   /** false: nothing is done as root, where the user is not root. */
   sudo: z.boolean().default(true),

@@ -19,6 +19,8 @@ export interface SshMachineServices {
   asRoot: boolean;
   lookEveryMs: number;
   onChange(): void;
+  /** Called when a machine sitter is found at an address for the first time, or at another one. */
+  onFound(note: MachineNote, where: { address: string; endpoint: string }): void;
 }
 
 /** A host that is ours: looks at it again and again, and starts its machine sitter where none runs, as an init would. */
@@ -36,6 +38,8 @@ export class SshMachine {
   #watching = false;
   readonly #stop = new AbortController();
   #complaint = '';
+  /** What is wrong with the host itself, though it was reached. */
+  #trouble: string | null = null;
 
   constructor(note: MachineNote, host: InventoryHost, hands: HostHands, services: SshMachineServices) {
     this.note = note;
@@ -62,6 +66,7 @@ export class SshMachine {
       state: states[this.#state],
       address: this.host.address,
       endpoint: this.#endpoint,
+      ...(this.#trouble !== null && { trouble: this.#trouble }),
     };
   }
 
@@ -93,7 +98,7 @@ export class SshMachine {
   }
 
   async #look(onlyLook: boolean): Promise<void> {
-    const before = `${this.#state} ${this.#endpoint}`;
+    const before = this.#shown();
     try {
       await this.#seeTo(onlyLook);
       this.#complaint = '';
@@ -108,20 +113,33 @@ export class SshMachine {
         );
       this.#complaint = complaint;
     }
-    if (before !== `${this.#state} ${this.#endpoint}` && this.#watching) this.#services.onChange();
+    if (before !== this.#shown() && this.#watching) this.#services.onChange();
+  }
+
+  #shown(): string {
+    return `${this.#state} ${this.#endpoint} ${this.#trouble}`;
   }
 
   async #seeTo(onlyLook: boolean): Promise<void> {
     const { clusterId, machineId } = this.note;
     const owner = await new ClaimedHost(this.hands.remote, this.#services.asRoot).owner();
-    if (owner?.clusterId !== clusterId || owner.machineId !== machineId) {
+    if (owner === undefined) {
+      // No evidence of anything: a home that is not mounted, or a hand that slipped. Its tasks may run; a second sitter must not.
+      this.#state = 'unknown';
+      this.#trouble = `${this.host.id} has no claim file any more, so nobody knows what runs there; look there, or replace the machine`;
+      return;
+    }
+    this.#trouble = null;
+    if (owner.clusterId !== clusterId || owner.machineId !== machineId) {
       this.#state = 'gone';
       return;
     }
     const url = await this.#services.sitters.url(this.hands);
     if (url !== null) {
+      const found = url !== this.#endpoint;
       this.#endpoint = url;
       this.#state = 'running';
+      if (found) this.#services.onFound(this.note, { address: this.host.address, endpoint: url });
       return;
     }
     if (onlyLook) {

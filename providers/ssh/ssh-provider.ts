@@ -15,6 +15,7 @@ import { type MachineNote, MachineNotes } from './machine-notes.ts';
 import type { Config } from './schema.ts';
 import type { HostHands, Sitters } from './sitters.ts';
 import { SshMachine, type SshMachineServices } from './ssh-machine.ts';
+import { unlistedInstance, unlistedSentence } from './unlisted-machine.ts';
 
 interface Services {
   clock: Clock;
@@ -52,6 +53,11 @@ export class SshProvider implements MachineProvider {
       onChange: () => {
         for (const listener of this.#listeners) listener();
       },
+      onFound: (note, where) => {
+        const kept = this.#notes.get(note.machineId);
+        if (kept?.intent !== note.intent || kept.endpoint === where.endpoint) return;
+        this.#notes.set({ ...kept, ...where });
+      },
     };
   }
 
@@ -62,11 +68,7 @@ export class SshProvider implements MachineProvider {
       this.#notes.all().map(async (note) => {
         const host = this.#hosts.find(({ id }) => id === note.host);
         if (host) await this.#take(note, host).watch();
-        else
-          this.#machineServices.logger.warn(
-            { machine: note.machineId, host: note.host },
-            'this host of a machine is no longer in the inventory',
-          );
+        else this.#machineServices.logger.warn({ machine: note.machineId, host: note.host }, unlistedSentence(note));
       }),
     );
   }
@@ -99,7 +101,8 @@ export class SshProvider implements MachineProvider {
 
   async describe(clusterId: string): Promise<Instance[]> {
     const machines = [...this.#machines.values()].map((machine) => machine.instance());
-    return machines.filter((instance) => instance.clusterId === clusterId);
+    const unlisted = this.#notes.all().filter((note) => !this.#hosts.some(({ id }) => id === note.host));
+    return [...machines, ...unlisted.map(unlistedInstance)].filter((instance) => instance.clusterId === clusterId);
   }
 
   async destroy(clusterId: string, machineId: string): Promise<void> {
@@ -109,9 +112,10 @@ export class SshProvider implements MachineProvider {
     if (note.clusterId !== clusterId)
       throw new CerebroError('forbidden', `${machineId} belongs to another cluster and is left alone`);
     const host = this.#hosts.find(({ id }) => id === note.host);
+    if (!host) throw new CerebroError('unavailable', unlistedSentence(note));
     await this.#machines.get(machineId)?.unwatch();
     this.#machines.delete(machineId);
-    if (host) await this.#release(note, host);
+    await this.#release(note, host);
     this.#notes.delete(machineId);
     this.#machineServices.onChange();
   }
@@ -193,10 +197,13 @@ export class SshProvider implements MachineProvider {
   /** Wipes the host. Throws `unavailable` while it cannot be reached: what runs there runs on, and is ended when it is back. */
   async #release(note: MachineNote, host: InventoryHost): Promise<void> {
     const hands = this.#handsOf(note, host);
-    const { sitters } = this.#machineServices;
+    const { sitters, logger } = this.#machineServices;
+    const { clusterId, machineId } = note;
+    const onDisorder = (err: unknown): void =>
+      logger.warn({ machine: machineId, host: host.id, err }, 'a machine could not be ended in order, and is killed');
     try {
       const claimed = new ClaimedHost(hands.remote, this.#config.sudo);
-      await claimed.release(note.clusterId, note.machineId, () => sitters.end(hands));
+      await claimed.release(clusterId, machineId, () => sitters.end(hands), onDisorder);
     } finally {
       await hands.remote.close();
     }

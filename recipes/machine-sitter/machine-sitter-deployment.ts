@@ -3,10 +3,12 @@ import type { Clock } from '../../core/contracts/clock.ts';
 import type { MachineIdentities } from '../../core/contracts/identity-issuer.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import { IDENTITY_FILE } from '../../core/model/tls-identity.ts';
+import { lostContact } from './lost-contact.ts';
 import type { Packed, SitterPackage } from './sitter-package.ts';
 import { checkSpace, judgeTarget, type TargetFacts } from './target-facts.ts';
 import { type SitterTarget, TargetHands } from './target-hands.ts';
 import {
+  END_PLAIN,
   KEEPER,
   REMOVE_SYSTEMD,
   START_PLAIN,
@@ -22,6 +24,8 @@ const SCRIPT_S = 60;
 /** Ending tasks in order takes as long as their own stop_timeouts. */
 const WIPE_S = 300;
 const ANSWER_MS = 90_000;
+/** A sitter that answers ends its tasks in their own time; this is for one that does not, and for its own end. */
+const SUSPEND_S = 60;
 const ASK_AGAIN_MS = 250;
 const LOOK_MS = 2000;
 /** As many ends of a sitter that was just started are no accident. */
@@ -41,6 +45,8 @@ export interface MachineSitterDeploymentDeps {
   clock: Clock;
   /** Milliseconds for a sitter from its start until it answers; default 90 s. */
   answerMs?: number;
+  /** Seconds for a sitter until it takes the order to end its tasks; default 60. What runs then is killed. */
+  suspendS?: number;
 }
 
 /**
@@ -88,21 +94,41 @@ export class MachineSitterDeployment {
     return { endpoint, changed };
   }
 
-  /** Ends the sitter and its tasks in order, and removes everything that `deploy` has put there. Fine twice, and where nothing is. */
+  /**
+   * Ends the sitter and its tasks, and removes everything that `deploy` has put there. Fine twice, and where nothing is. In order, if the
+   * sitter does that; one that hangs, or does not come up, is killed with its tasks. Throws `unavailable` when something may still run.
+   */
   async wipe(target: SitterTarget): Promise<void> {
     const hands = new TargetHands(target);
     const facts = await hands.facts();
     if (!facts.folder.startsWith('/') || facts.has.size === 0) return;
     hands.tell('the machine sitter and its tasks are ended');
     const systemd = hands.usesSystemd(facts);
+    if (systemd) await hands.shell(STAY_DOWN_SYSTEMD, []);
+    try {
+      await this.#suspend(hands, facts, systemd);
+    } catch (error) {
+      if (lostContact(error)) throw error;
+      hands.tell(`what runs there is killed, since it could not be ended in order: ${messageOf(error)}`);
+    }
+    try {
+      await hands.shell(systemd ? REMOVE_SYSTEMD : END_PLAIN, [facts.folder], WIPE_S);
+    } catch (error) {
+      const sentence = `what runs there could not be ended, and nothing was deleted: ${messageOf(error)}`;
+      throw new CerebroError('unavailable', sentence, { cause: error });
+    }
+    await hands.shell('set -eu; rm -rf "$1"', [facts.folder]);
+  }
+
+  /** Has the sitter end its tasks and itself. */
+  async #suspend(hands: TargetHands, facts: TargetFacts, systemd: boolean): Promise<void> {
+    const { folder } = facts;
     // One that is not there cannot end what it has started, and systemd would know of it: elsewhere it is started for that.
     const revived = !facts.running && !systemd && facts.deployed !== '';
-    if (revived) await hands.shell(START_PLAIN, [facts.folder]);
-    if (systemd) await hands.shell(STAY_DOWN_SYSTEMD, []);
-    if (facts.running || revived)
-      await hands.run([`${facts.folder}/runtime/bin/node`, '--input-type=module', '-', facts.folder], SUSPEND, WIPE_S);
-    if (systemd) await hands.shell(REMOVE_SYSTEMD, []);
-    await hands.shell('set -eu; rm -rf "$1"', [facts.folder]);
+    if (revived) await hands.shell(START_PLAIN, [folder]);
+    if (!facts.running && !revived) return;
+    const node = [`${folder}/runtime/bin/node`, '--input-type=module', '-', folder];
+    await hands.run([...node, String(this.#deps.suspendS ?? SUSPEND_S)], SUSPEND, WIPE_S);
   }
 
   /** Settings, service, and the links that name program and runtime. true: the sitter was started, or started again. */

@@ -1,3 +1,5 @@
+import { KILL_MARKED } from './kill-marked.ts';
+
 /** What is run on a target, each by /bin/sh or by the Node that was brought there. Arguments come as "$1", "$2" …, never in the text. */
 
 /** Whether a process of ours, by pid file: its working folder is ours. */
@@ -115,6 +117,11 @@ systemctl daemon-reload
 
 export const REMOVE_SYSTEMD = `
 systemctl stop cerebro-machine.service cerebro-tasks.service 2>/dev/null
+for unit in cerebro-machine.service cerebro-tasks.service; do
+  case $(systemctl show --property=ActiveState --value "$unit" 2>/dev/null) in
+  active | activating | deactivating | reloading) echo "systemd could not stop $unit" >&2; exit 1 ;;
+  esac
+done
 rm -rf /run/systemd/system/cerebro-machine.service.d
 rm -f /etc/systemd/system/cerebro-machine.service /etc/systemd/system/cerebro-tasks.service
 systemctl daemon-reload
@@ -146,7 +153,31 @@ done
 rm -f keeper.pid sitter.pid
 `;
 
-/** FOLDER, for Node: ends the tasks in order and the sitter, and waits until it is gone; one that is just starting is waited for. */
+/**
+ * FOLDER: what is left of a plain sitter when it did not end its tasks, or there was none to do it: its keeper and itself, and then
+ * every process of the runs that have not ended, by their markers.
+ */
+export const END_PLAIN = `
+set -u
+folder=$1
+cd "$folder" || exit 1
+: >stopped 2>/dev/null
+${IS_OURS}
+for file in keeper.pid sitter.pid; do
+  pid=$(ours "$file") && kill -KILL "$pid" 2>/dev/null
+done
+for file in data/tasks/*/runs/*/run.json; do
+  [ -e "\${file%run.json}end.json" ] && continue
+  mark=$(sed -n 's/.*"marker": *"\\([^"]*\\)".*/CEREBRO_RUN=\\1/p' "$file" 2>/dev/null)
+  [ -n "$mark" ] || continue
+${KILL_MARKED}
+done
+`;
+
+/**
+ * FOLDER SECONDS, for Node: ends the tasks in order and the sitter, and waits until it is gone. One that is just starting is waited for;
+ * one that takes no order for so many seconds is given up.
+ */
 export const SUSPEND = `
 import { readFileSync, writeFileSync } from 'node:fs';
 const data = process.argv[2] + '/data';
@@ -164,19 +195,23 @@ const suspend = async () => {
     const { url } = JSON.parse(readFileSync(data + '/sitter.json', 'utf8'));
     const authorization = 'Bearer ' + readFileSync(data + '/admin.token', 'utf8').trim();
     if (sitter() === undefined) return false;
+    // One that hangs would keep us as long as tasks may take to end.
+    await fetch(url + '/healthz', { signal: AbortSignal.timeout(5000) });
     writeFileSync(process.argv[2] + '/stopped', ''); // its keeper leaves it at that then
     return (await fetch(url + '/api/v1/suspend', { method: 'POST', headers: { authorization } })).ok;
   } catch {
     return false; // it does not listen yet
   }
 };
+const patienceMs = Number(process.argv[3]) * 1000;
 const until = async (condition) => {
-  for (let n = 0; n < 1200; n++) {
+  const begin = performance.now();
+  while (performance.now() - begin < patienceMs) {
     if (await condition()) return;
     await new Promise((wait) => setTimeout(wait, 50));
   }
   console.error('the machine sitter does not take the order to end its tasks');
-  process.exitCode = 1;
+  process.exit(1);
 };
 await until(suspend);
 await until(() => sitter() === undefined);

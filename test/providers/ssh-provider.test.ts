@@ -5,9 +5,13 @@ import t, { type Test } from 'tap';
 import type { MachineOrder, MachineProvider } from '../../core/contracts/machine-provider.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
+import { CerebroError } from '../../core/errors.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
 import { HostKeyPins } from '../../providers/remotes/host-key-pins.ts';
 import { SshConnections } from '../../providers/remotes/ssh-connections.ts';
+import type { SshRemote } from '../../providers/remotes/ssh-remote.ts';
+import { sshAccess, sshTarget } from '../../providers/remotes/ssh-target.ts';
+import { ClaimedHost } from '../../providers/ssh/claimed-host.ts';
 import { DeployedSitters } from '../../providers/ssh/deployed-sitters.ts';
 import { config } from '../../providers/ssh/schema.ts';
 import { SshProvider } from '../../providers/ssh/ssh-provider.ts';
@@ -15,7 +19,7 @@ import { StartedSitters } from '../../providers/ssh/started-sitters.ts';
 import { MachineSitterDeployment } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
 import { SitterPackage } from '../../recipes/machine-sitter/sitter-package.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
-import { freePort, SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
+import { freePort, type SshdHost, SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
 import { eventually } from '../suites/eventually.ts';
 import { machineProviderSuite, type ProviderUnderTest } from '../suites/index.ts';
 import { clientWith, TestAuthority } from '../tls/machine-with-certificate.ts';
@@ -33,8 +37,10 @@ const selfCommand = [
 
 interface Inventory {
   hosts: SshdHosts;
-  /** A provider over these hosts; two with the same name have the same memory. */
-  provider(name?: string): SshProvider;
+  /** A provider over these hosts, without those of these names; two with the same name have the same memory. */
+  provider(name?: string, without?: readonly string[]): SshProvider;
+  /** Hands in our folder of a host. */
+  remote(host: SshdHost): SshRemote;
   cleanUp(): Promise<void>;
 }
 
@@ -42,7 +48,7 @@ async function inventory(count: number): Promise<Inventory> {
   const hosts = await SshdHosts.start(count);
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-ssh-'));
   const made: SshProvider[] = [];
-  const provider = (name = 'one'): SshProvider => {
+  const provider = (name = 'one', without: readonly string[] = []): SshProvider => {
     const dataDir = join(folder, name);
     const entries = hosts.hosts.map(({ address, port, user }, n) => ({
       name: `h${n + 1}`,
@@ -51,7 +57,11 @@ async function inventory(count: number): Promise<Inventory> {
       mem: 1024,
       access: { port, user },
     }));
-    const options = { access: { keys: [hosts.key] }, zones: { rack1: { hosts: entries } }, look_every: 0.3 };
+    const options = {
+      access: { keys: [hosts.key] },
+      zones: { rack1: { hosts: entries.filter((entry) => !without.includes(entry.name)) } },
+      look_every: 0.3,
+    };
     const clock = new SystemClock();
     const parsed = config.parse(options);
     const sitters = new StartedSitters(selfCommand, parsed.sitter);
@@ -60,13 +70,17 @@ async function inventory(count: number): Promise<Inventory> {
     made.push(one);
     return one;
   };
+  const own = new SshConnections(new HostKeyPins(join(folder, 'own', 'known_hosts')));
+  const remote = ({ address, port, user }: SshdHost): SshRemote =>
+    own.remote(sshTarget(address, sshAccess.parse({ user, port, keys: [hosts.key] })), '.cerebro-machine');
   const cleanUp = async (): Promise<void> => {
+    own.close();
     for (const one of made) await one.stop();
     for (const host of hosts.hosts) endMarked(host.home);
     await hosts.remove();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { hosts, provider, cleanUp };
+  return { hosts, provider, remote, cleanUp };
 }
 
 /** Ends what bears the mark of the machine in that home. Marks of other tests are left alone. */
@@ -218,6 +232,102 @@ t.test('a host that cannot be reached is not called gone, is passed over, and is
   });
 });
 
+t.test('a machine that cannot be ended in order is killed; one that is out of contact is left for later', async (t) => {
+  await withInventory(t, 1, async ({ hosts, provider, remote }) => {
+    const [host] = hosts.hosts;
+    if (!host) return;
+    const one = provider();
+    await one.start();
+    await one.create(order('m-1'));
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    await one.stop();
+    const claimed = new ClaimedHost(remote(host), true);
+    const broken = new CerebroError('unavailable', 'the connection broke');
+    const told: unknown[] = [];
+    const release = (error: Error): Promise<void> =>
+      claimed.release(
+        CLUSTER,
+        'm-1',
+        () => Promise.reject(error),
+        (why) => told.push(why),
+      );
+    await t.rejects(release(broken), broken);
+    t.ok(marked(`${CLUSTER}/m-1`, host.home).length > 0, 'nothing is known of a host that is not reached');
+    const hung = new CerebroError('timeout', 'the machine sitter hangs');
+    await release(hung);
+    t.same(told, [hung]);
+    t.same(marked(`${CLUSTER}/m-1`, host.home), []);
+    t.same(readdirSync(host.home), []);
+  });
+});
+
+t.test('a machine whose host left the inventory is neither gone nor forgotten', async (t) => {
+  await withInventory(t, 2, async ({ hosts, provider }) => {
+    const [first] = hosts.hosts;
+    if (!first) return;
+    const one = provider();
+    await one.start();
+    t.equal((await one.create(order('m-1'))).ref, 'rack1/h1');
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    const [before] = await one.describe(CLUSTER);
+    await one.stop();
+
+    const without = provider('one', ['h1']);
+    await without.start();
+    const { address, endpoint } = before ?? {};
+    t.match(await without.describe(CLUSTER), [
+      {
+        machineId: 'm-1',
+        ref: 'rack1/h1',
+        state: 'pending',
+        address,
+        endpoint,
+        trouble: /not in the inventory any more/,
+      },
+    ]);
+    t.same(await without.describe('other'), []);
+    await t.rejects(without.destroy(CLUSTER, 'm-1'), { code: 'unavailable', message: /rack1\/h1 .*put it back/ });
+    t.ok(marked(`${CLUSTER}/m-1`, first.home).length > 0, 'it runs on');
+    await without.stop();
+
+    const again = provider();
+    await again.start();
+    t.equal(await state(again, 'm-1'), 'running');
+    await again.destroy(CLUSTER, 'm-1');
+    t.same(marked(`${CLUSTER}/m-1`, first.home), []);
+    t.same(await again.describe(CLUSTER), []);
+  });
+});
+
+t.test('a claim that is not there is no evidence; one that names another owner is', async (t) => {
+  await withInventory(t, 1, async ({ hosts, provider }) => {
+    const [host] = hosts.hosts;
+    if (!host) return;
+    const one = provider();
+    await one.start();
+    await one.create(order('m-1'));
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    const claim = join(host.home, '.cerebro-machine', 'claim');
+    const text = readFileSync(claim, 'utf8');
+    rmSync(claim);
+    await eventually(async () => (await one.describe(CLUSTER))[0]?.trouble !== undefined, 'it is told');
+    t.match(await one.describe(CLUSTER), [{ state: 'pending', trouble: /rack1\/h1 has no claim file any more/ }]);
+    writeFileSync(claim, text);
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it is back with its claim');
+    t.equal((await one.describe(CLUSTER))[0]?.trouble, undefined);
+
+    rmSync(claim);
+    await one.destroy(CLUSTER, 'm-1');
+    t.same(marked(`${CLUSTER}/m-1`, host.home), [], 'what bears its mark is ended, with or without a claim');
+
+    rmSync(join(host.home, '.cerebro-machine'), { recursive: true });
+    await one.create(order('m-2'));
+    writeFileSync(claim, JSON.stringify({ clusterId: 'other', machineId: 'm-9', intent: 'i' }));
+    await eventually(async () => (await state(one, 'm-2')) === 'gone', 'it is another cluster’s');
+    for (const pid of marked(`${CLUSTER}/m-2`, host.home)) process.kill(pid, 'SIGKILL');
+  });
+});
+
 t.test('a claim that cannot be read keeps its host', async (t) => {
   await withInventory(t, 1, async ({ hosts, provider }) => {
     const folder = join(hosts.hosts[0]?.home ?? '', '.cerebro-machine');
@@ -230,6 +340,29 @@ t.test('a claim that cannot be read keeps its host', async (t) => {
   });
 });
 
+t.test('a folder with other things in it is not claimed, and what others put into ours stays', async (t) => {
+  await withInventory(t, 1, async ({ hosts, provider }) => {
+    const folder = join(hosts.hosts[0]?.home ?? '', '.cerebro-machine');
+    const one = provider();
+    await one.start();
+    for (const name of ['data', '.hidden', 'claim.txt']) {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, name), 'theirs');
+      const message = new RegExp(`rack1/h1 is not taken: ${join(folder, name)} is there and not ours`);
+      await t.rejects(one.create(order('m-1')), { code: 'unavailable', message });
+      t.same(readdirSync(folder), [name]);
+      rmSync(folder, { recursive: true });
+    }
+    mkdirSync(join(folder, 'home'), { recursive: true }); // a recipe's last breath
+    await one.create(order('m-1'));
+    await eventually(async () => (await state(one, 'm-1')) === 'running', 'it runs');
+    writeFileSync(join(folder, 'theirs'), 'not ours');
+    writeFileSync(join(folder, 'claim.half.new'), '');
+    await one.destroy(CLUSTER, 'm-1');
+    t.same(readdirSync(folder), ['theirs']);
+  });
+});
+
 t.test('an inventory with mistakes is refused with where', async (t) => {
   const host = { name: 'h1', address: 'a', cpu: 1, mem: 1 };
   const problems = (value: unknown): string =>
@@ -239,6 +372,10 @@ t.test('an inventory with mistakes is refused with where', async (t) => {
       .join('; ') ?? '';
   t.match(problems({ zones: { rack1: { hosts: [host, host] } } }), /zones.rack1.hosts: two hosts have the same name/);
   t.match(problems({ zones: { rack1: { hosts: [{ ...host, access: { prot: 22 } }] } } }), /access: .*prot/);
+  for (const folder of ['.', '..', '~', '~/', '/', '//', './', 'a/..', '../a', './a', '/etc', '/home', '~deploy/a'])
+    t.match(problems({ zones: {}, folder }), /folder: /, folder);
+  for (const folder of ['.cerebro-machine', 'a', 'a/b', '/srv/cerebro', 'a..b'])
+    t.equal(problems({ zones: {}, folder }), '');
   t.match(
     problems({ zones: { rack1: { access: { host_keys: ['AAAA'] }, hosts: [host] } } }),
     /a host key is "TYPE BASE64"/,

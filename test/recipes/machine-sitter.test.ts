@@ -34,12 +34,12 @@ writeFileSync(smallRuntime, `#!/bin/sh\nexec '${process.execPath}' "$@"\n`, { mo
 const packageOf = (root: string, runtimes: Record<string, string> = { [process.arch]: smallRuntime }): SitterPackage =>
   new SitterPackage({ cache: join(folder, 'cache'), selfCommand: ['node', join(root, 'dist/core/main.js')], runtimes });
 
-function deploymentOf(pack: SitterPackage, by = authority, answerMs = 60_000): MachineSitterDeployment {
+function deploymentOf(pack: SitterPackage, by = authority, answerMs = 60_000, suspendS = 60): MachineSitterDeployment {
   const identities = {
     issue: (id: string) => by.machine(id),
     greet: (id: string, endpoint: string) => client.greet({ id, endpoint }),
   };
-  return new MachineSitterDeployment({ package: pack, identities, clock, answerMs });
+  return new MachineSitterDeployment({ package: pack, identities, clock, answerMs, suspendS });
 }
 
 const deployment = deploymentOf(packageOf(packageRoot));
@@ -221,6 +221,26 @@ t.test('a machine through its life: killed, mistaken for another, upgraded, wipe
       await deployment.wipe(target);
     },
   );
+});
+
+t.test('wipe ends the tasks of a sitter that takes no order: one that hangs, and one without its token', async (t) => {
+  const impatient = deploymentOf(packageOf(packageRoot), authority, 60_000, 2);
+  const faults: Record<string, (target: { folder: string }) => void> = {
+    hangs: (target) => process.kill(sitterPid(target), 'SIGSTOP'),
+    'has no token': ({ folder }) => rmSync(join(folder, 'data', 'admin.token')),
+  };
+  for (const [fault, strike] of Object.entries(faults)) {
+    const target = await localTarget(t, 'm-5');
+    await deployment.deploy(target);
+    const task = (await (await taskOn(target))()) ?? 0;
+    const [sitter, keeper] = [sitterPid(target), Number(readFileSync(join(target.folder, 'keeper.pid'), 'utf8'))];
+    strike(target);
+    const steps: string[] = [];
+    await impatient.wipe({ ...target, onStep: (sentence) => steps.push(sentence) });
+    t.match(steps.at(-1), /is killed, since it could not be ended in order: .*does not take the order/s, fault);
+    t.notOk(existsSync(target.folder), fault);
+    for (const pid of [task, sitter, keeper]) await eventually(() => !isAlive(pid), `${pid} has ended: it ${fault}`);
+  }
 });
 
 /** Hands that let go at the call of that number, as a connection that breaks would. */

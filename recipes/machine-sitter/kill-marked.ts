@@ -1,5 +1,6 @@
 /**
- * Lines for /bin/sh that kill every process with `$mark` in its environment, what shares a session with one, and what descends
+ * Lines for /bin/sh that kill every process with `$mark` (NAME=VALUE) in its
+ * environment, what shares a session with one, and what descends
  * from one, until none is left; they fail when something survives. They need /proc, grep -z and awk, GNU's or busybox's.
  */
 export const KILL_MARKED = String.raw`
