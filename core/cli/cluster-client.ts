@@ -6,6 +6,8 @@ import { z } from 'zod';
 import { CerebroError, type ErrorCode, messageOf } from '../errors.ts';
 
 const ANSWER_MS = 60_000;
+/** Until a stream begins: a machine may have to look through all of a log for its first line. */
+const STREAM_START_MS = 300_000;
 
 const userConfig = z.strictObject({ clustersitterurl: z.string().optional(), token: z.string().optional() });
 export type UserConfig = z.infer<typeof userConfig>;
@@ -98,13 +100,29 @@ export class ClusterClient {
     return this.send(method, path, schema, { text: JSON.stringify(body), type: 'application/json' });
   }
 
-  /** A body without end, as it comes. */
-  async *stream(path: string): AsyncGenerator<Uint8Array> {
-    const response = await this.#fetch('GET', path, undefined, false);
-    if (!response.body) return;
+  /** A body without end, as it comes, however long it is silent in between. It ends when `signal` is aborted. */
+  async *stream(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    // Loaded here: only this needs it, since the fetch of Node breaks off a body that is silent for five minutes.
+    const { request } = await import('undici');
+    let response: Awaited<ReturnType<typeof request>>;
     try {
-      for await (const chunk of response.body) yield chunk as Uint8Array;
+      response = await request(`${this.url}${path}`, {
+        headers: this.#headers(),
+        headersTimeout: STREAM_START_MS,
+        bodyTimeout: 0,
+        signal,
+      });
     } catch (error) {
+      if (signal.aborted) return;
+      throw this.#noAnswer(error);
+    }
+    const { statusCode, body } = response;
+    if (statusCode < 200 || statusCode > 299) throw this.#refusal(statusCode, await body.json().catch(() => null));
+    if (this.#remembers) this.#remember();
+    try {
+      for await (const chunk of body) yield chunk as Uint8Array;
+    } catch (error) {
+      if (signal.aborted) return;
       throw new CerebroError('unavailable', `the connection to ${this.url} broke: ${messageOf(error)}`);
     }
   }
@@ -116,31 +134,41 @@ export class ClusterClient {
     writeUserConfig({ clustersitterurl: this.url, token: this.#token });
   }
 
-  async #fetch(method: string, path: string, body?: { text: string; type: string }, bounded = true): Promise<Response> {
+  async #fetch(method: string, path: string, body?: { text: string; type: string }): Promise<Response> {
     let response: Response;
     try {
       response = await fetch(`${this.url}${path}`, {
         method,
-        headers: { authorization: `Bearer ${this.#token}`, ...(body && { 'content-type': body.type }) },
+        headers: { ...this.#headers(), ...(body && { 'content-type': body.type }) },
         ...(body && { body: body.text }),
-        ...(bounded && { signal: AbortSignal.timeout(ANSWER_MS) }),
+        signal: AbortSignal.timeout(ANSWER_MS),
       });
     } catch (error) {
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
-      throw new CerebroError('unavailable', `no answer from the ${this.#what} at ${this.url}: ${cause}`);
+      throw this.#noAnswer(error);
     }
-    if (response.ok) {
-      if (this.#remembers) this.#remember();
-      return response;
-    }
-    const parsed = errorBody.safeParse(await response.json().catch(() => null));
+    if (!response.ok) throw this.#refusal(response.status, await response.json().catch(() => null));
+    if (this.#remembers) this.#remember();
+    return response;
+  }
+
+  #headers(): Record<string, string> {
+    return { authorization: `Bearer ${this.#token}` };
+  }
+
+  #noAnswer(error: unknown): CerebroError {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
+    return new CerebroError('unavailable', `no answer from the ${this.#what} at ${this.url}: ${cause}`);
+  }
+
+  #refusal(status: number, body: unknown): CerebroError {
+    const parsed = errorBody.safeParse(body);
     if (!parsed.success)
-      throw new CerebroError(
+      return new CerebroError(
         'internal',
-        `${this.url} answered with status ${response.status}, and not as a ${this.#what} does`,
+        `${this.url} answered with status ${status}, and not as a ${this.#what} does`,
       );
     const { code, message, details } = parsed.data.error;
-    throw new RefusedError(code as ErrorCode, message, details);
+    return new RefusedError(code as ErrorCode, message, details);
   }
 }
 
