@@ -16,14 +16,23 @@ const errorBody = z.object({
   error: z.object({ code: z.string(), message: z.string(), details: z.unknown().optional() }),
 });
 
-/** `$XDG_CONFIG_HOME/cerebro/config.yaml`: which cluster sitter is meant when nothing else says so. */
-export function userConfigPath(): string {
-  return join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'cerebro', 'config.yaml');
+/**
+ * `$XDG_CONFIG_HOME/cerebro/config.yaml`: which cluster sitter is meant when nothing else says so. Undefined for a user without a
+ * home: in a container, one of a number only.
+ */
+export function userConfigPath(): string | undefined {
+  const home = process.env.XDG_CONFIG_HOME;
+  if (home) return join(home, 'cerebro', 'config.yaml');
+  try {
+    return join(homedir(), '.config', 'cerebro', 'config.yaml');
+  } catch {
+    return undefined; // Node throws where neither HOME nor the list of users names one
+  }
 }
 
 export function readUserConfig(): UserConfig {
   const path = userConfigPath();
-  if (!existsSync(path)) return {};
+  if (path === undefined || !existsSync(path)) return {};
   try {
     return userConfig.parse(parse(readFileSync(path, 'utf8')) ?? {});
   } catch (error) {
@@ -34,6 +43,11 @@ export function readUserConfig(): UserConfig {
 /** Keeps what worked, readable by its owner alone. */
 export function writeUserConfig(config: UserConfig): void {
   const path = userConfigPath();
+  if (path === undefined)
+    throw new CerebroError(
+      'unavailable',
+      'this user has no home to keep a configuration in; set HOME or XDG_CONFIG_HOME',
+    );
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   writeFileSync(`${path}.new`, stringify(config), { mode: 0o600 });
   renameSync(`${path}.new`, path);
@@ -129,9 +143,12 @@ export class ClusterClient {
 
   /** Keeps address and token for the next time, unless they stand there already. */
   #remember(): void {
-    const config = readUserConfig();
-    if (config.clustersitterurl !== undefined) return;
-    writeUserConfig({ clustersitterurl: this.url, token: this.#token });
+    try {
+      if (readUserConfig().clustersitterurl !== undefined) return;
+      writeUserConfig({ clustersitterurl: this.url, token: this.#token });
+    } catch {
+      // A convenience only: the command itself has succeeded, and there may be no home that can be written.
+    }
   }
 
   async #fetch(method: string, path: string, body?: { text: string; type: string }): Promise<Response> {
