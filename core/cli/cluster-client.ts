@@ -6,6 +6,8 @@ import { z } from 'zod';
 import { CerebroError, type ErrorCode, messageOf } from '../errors.ts';
 
 const ANSWER_MS = 60_000;
+/** Until a stream begins: a machine may have to look through all of a log for its first line. */
+const STREAM_START_MS = 300_000;
 
 const userConfig = z.strictObject({ clustersitterurl: z.string().optional(), token: z.string().optional() });
 export type UserConfig = z.infer<typeof userConfig>;
@@ -14,14 +16,23 @@ const errorBody = z.object({
   error: z.object({ code: z.string(), message: z.string(), details: z.unknown().optional() }),
 });
 
-/** `$XDG_CONFIG_HOME/cerebro/config.yaml`: which cluster sitter is meant when nothing else says so. */
-export function userConfigPath(): string {
-  return join(process.env.XDG_CONFIG_HOME || join(homedir(), '.config'), 'cerebro', 'config.yaml');
+/**
+ * `$XDG_CONFIG_HOME/cerebro/config.yaml`: which cluster sitter is meant when nothing else says so. Undefined for a user without a
+ * home: in a container, one of a number only.
+ */
+export function userConfigPath(): string | undefined {
+  const home = process.env.XDG_CONFIG_HOME;
+  if (home) return join(home, 'cerebro', 'config.yaml');
+  try {
+    return join(homedir(), '.config', 'cerebro', 'config.yaml');
+  } catch {
+    return undefined; // Node throws where neither HOME nor the list of users names one
+  }
 }
 
 export function readUserConfig(): UserConfig {
   const path = userConfigPath();
-  if (!existsSync(path)) return {};
+  if (path === undefined || !existsSync(path)) return {};
   try {
     return userConfig.parse(parse(readFileSync(path, 'utf8')) ?? {});
   } catch (error) {
@@ -32,6 +43,11 @@ export function readUserConfig(): UserConfig {
 /** Keeps what worked, readable by its owner alone. */
 export function writeUserConfig(config: UserConfig): void {
   const path = userConfigPath();
+  if (path === undefined)
+    throw new CerebroError(
+      'unavailable',
+      'this user has no home to keep a configuration in; set HOME or XDG_CONFIG_HOME',
+    );
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   writeFileSync(`${path}.new`, stringify(config), { mode: 0o600 });
   renameSync(`${path}.new`, path);
@@ -98,49 +114,78 @@ export class ClusterClient {
     return this.send(method, path, schema, { text: JSON.stringify(body), type: 'application/json' });
   }
 
-  /** A body without end, as it comes. */
-  async *stream(path: string): AsyncGenerator<Uint8Array> {
-    const response = await this.#fetch('GET', path, undefined, false);
-    if (!response.body) return;
+  /** A body without end, as it comes, however long it is silent in between. It ends when `signal` is aborted. */
+  async *stream(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    // Loaded here: only this needs it, since the fetch of Node breaks off a body that is silent for five minutes.
+    const { request } = await import('undici');
+    let response: Awaited<ReturnType<typeof request>>;
     try {
-      for await (const chunk of response.body) yield chunk as Uint8Array;
+      response = await request(`${this.url}${path}`, {
+        headers: this.#headers(),
+        headersTimeout: STREAM_START_MS,
+        bodyTimeout: 0,
+        signal,
+      });
     } catch (error) {
+      if (signal.aborted) return;
+      throw this.#noAnswer(error);
+    }
+    const { statusCode, body } = response;
+    if (statusCode < 200 || statusCode > 299) throw this.#refusal(statusCode, await body.json().catch(() => null));
+    if (this.#remembers) this.#remember();
+    try {
+      for await (const chunk of body) yield chunk as Uint8Array;
+    } catch (error) {
+      if (signal.aborted) return;
       throw new CerebroError('unavailable', `the connection to ${this.url} broke: ${messageOf(error)}`);
     }
   }
 
   /** Keeps address and token for the next time, unless they stand there already. */
   #remember(): void {
-    const config = readUserConfig();
-    if (config.clustersitterurl !== undefined) return;
-    writeUserConfig({ clustersitterurl: this.url, token: this.#token });
+    try {
+      if (readUserConfig().clustersitterurl !== undefined) return;
+      writeUserConfig({ clustersitterurl: this.url, token: this.#token });
+    } catch {
+      // A convenience only: the command itself has succeeded, and there may be no home that can be written.
+    }
   }
 
-  async #fetch(method: string, path: string, body?: { text: string; type: string }, bounded = true): Promise<Response> {
+  async #fetch(method: string, path: string, body?: { text: string; type: string }): Promise<Response> {
     let response: Response;
     try {
       response = await fetch(`${this.url}${path}`, {
         method,
-        headers: { authorization: `Bearer ${this.#token}`, ...(body && { 'content-type': body.type }) },
+        headers: { ...this.#headers(), ...(body && { 'content-type': body.type }) },
         ...(body && { body: body.text }),
-        ...(bounded && { signal: AbortSignal.timeout(ANSWER_MS) }),
+        signal: AbortSignal.timeout(ANSWER_MS),
       });
     } catch (error) {
-      const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
-      throw new CerebroError('unavailable', `no answer from the ${this.#what} at ${this.url}: ${cause}`);
+      throw this.#noAnswer(error);
     }
-    if (response.ok) {
-      if (this.#remembers) this.#remember();
-      return response;
-    }
-    const parsed = errorBody.safeParse(await response.json().catch(() => null));
+    if (!response.ok) throw this.#refusal(response.status, await response.json().catch(() => null));
+    if (this.#remembers) this.#remember();
+    return response;
+  }
+
+  #headers(): Record<string, string> {
+    return { authorization: `Bearer ${this.#token}` };
+  }
+
+  #noAnswer(error: unknown): CerebroError {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
+    return new CerebroError('unavailable', `no answer from the ${this.#what} at ${this.url}: ${cause}`);
+  }
+
+  #refusal(status: number, body: unknown): CerebroError {
+    const parsed = errorBody.safeParse(body);
     if (!parsed.success)
-      throw new CerebroError(
+      return new CerebroError(
         'internal',
-        `${this.url} answered with status ${response.status}, and not as a ${this.#what} does`,
+        `${this.url} answered with status ${status}, and not as a ${this.#what} does`,
       );
     const { code, message, details } = parsed.data.error;
-    throw new RefusedError(code as ErrorCode, message, details);
+    return new RefusedError(code as ErrorCode, message, details);
   }
 }
 

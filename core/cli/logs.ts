@@ -38,9 +38,7 @@ export function logs(program: Command, context: CliContext): void {
       for (const key of ['run', 'copy', 'machine', 'grep', 'since'] as const)
         if (flags[key] !== undefined) query.set(key, flags[key]);
       const client = flags.machinesitterurl === undefined ? clientFor(flags) : machineClient(program, flags);
-      for await (const chunk of client.stream(`/logs/${encodeURIComponent(task)}?${query}`)) {
-        if (context.interrupted.aborted) return;
-        await context.write(chunk);
-      }
+      const path = `/logs/${encodeURIComponent(task)}?${query}`;
+      for await (const chunk of client.stream(path, context.interrupted)) await context.write(chunk);
     });
 }

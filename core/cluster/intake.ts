@@ -50,6 +50,8 @@ export class Intake {
         await recipes.find(spec.deployment_recipe, spec.recipe_options);
       } catch (error) {
         found.push(`"${spec.task_configuration.name}": ${messageOf(error)}`);
+        // Whoever sent the file waits; the next one of it would take as long.
+        if (error instanceof CerebroError && error.code === 'timeout') break;
       }
     }
     if (found.length > 0) throw refused(found.map((sentence) => `${source}: ${sentence}`));

@@ -2,7 +2,6 @@ import type { Clock } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { RecipeFactory, RecipeLoader } from '../contracts/recipe.ts';
-import type { Remote } from '../contracts/remote.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { CopyRecord } from '../model/copy.ts';
 import type { NewEvent } from '../model/event.ts';
@@ -10,6 +9,9 @@ import type { JobSpec } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import { RecipeLog } from './recipe-log.ts';
 import { RemoteRecipeSteps } from './recipe-steps.ts';
+
+/** For a recipe to be found and loaded. What is imported may wait for anything, and for ever. */
+const FIND_MS = 30_000;
 
 export interface RecipeRun {
   copy: CopyRecord;
@@ -38,8 +40,25 @@ export class RecipeRunner {
     this.#deps = deps;
   }
 
-  /** Throws `invalid` for a recipe that nobody knows, that does not load, or whose options are wrong. */
+  /** Throws `invalid` for a recipe that nobody knows, that does not load, or whose options are wrong; `timeout` for one that takes too long. */
   async find(recipe: string, options: Record<string, unknown>): Promise<RecipeFactory> {
+    const { clock } = this.#deps;
+    return new Promise((resolve, reject) => {
+      const timer = clock.timer(FIND_MS, () =>
+        reject(
+          new CerebroError(
+            'timeout',
+            `deployment_recipe: "${recipe}" was not loaded within ${FIND_MS / 1000} s; look what it waits for while it is imported`,
+          ),
+        ),
+      );
+      this.#ask(recipe, options)
+        .then(resolve, reject)
+        .finally(() => timer.cancel());
+    });
+  }
+
+  async #ask(recipe: string, options: Record<string, unknown>): Promise<RecipeFactory> {
     for (const loader of this.#deps.loaders) {
       const factory = await loader.load(recipe, options);
       if (factory) return factory;
@@ -84,7 +103,8 @@ export class RecipeRunner {
     const { copy, machine, provider } = run;
     const about = { job: copy.job, machine: machine.id, copy: copy.id };
     const signal = AbortSignal.any([run.signal, deadline]);
-    const factory = await this.find(deployment_recipe, recipe_options);
+    const ends = { recipe: deployment_recipe, signal, deadline };
+    const factory = await this.#inTime(ends, this.#ask(deployment_recipe, recipe_options));
     await this.#deps.tell([
       {
         level: 'info',
@@ -93,10 +113,8 @@ export class RecipeRunner {
         ...about,
       },
     ]);
-    const remote = await this.#named(
-      deployment_recipe,
-      provider.remote({ machineId: machine.id, address: machine.address }),
-    );
+    const reached = provider.remote({ machineId: machine.id, address: machine.address });
+    const remote = await this.#inTime(ends, this.#named(deployment_recipe, reached), (late) => late.close());
     const log = new RecipeLog({ ...this.#deps, about });
     try {
       const recipe = factory({
@@ -111,7 +129,11 @@ export class RecipeRunner {
         signal,
       });
       try {
-        await this.#named(deployment_recipe, this.#withDeadline(recipe.runDeploy(), signal, remote, deadline));
+        await this.#inTime(ends, this.#named(deployment_recipe, recipe.runDeploy()));
+      } catch (error) {
+        // What it still runs over there dies with its remote.
+        await remote.close();
+        throw error;
       } finally {
         // What it said before it failed is what people need to read.
         await log.end();
@@ -133,28 +155,45 @@ export class RecipeRunner {
     }
   }
 
-  async #withDeadline(work: Promise<void>, signal: AbortSignal, remote: Remote, deadline: AbortSignal): Promise<void> {
-    let onAbort: (() => void) | undefined;
+  /** Waits for a part of a run no longer than the run may take; what comes of it later is handed to `letGo`. */
+  async #inTime<T>(
+    { recipe, signal, deadline }: RunEnds,
+    work: Promise<T>,
+    letGo: (late: T) => Promise<void> = async () => undefined,
+  ): Promise<T> {
+    let onAbort = (): void => undefined;
     const ended = new Promise<never>((_resolve, reject) => {
-      onAbort = () =>
+      onAbort = () => {
+        const late = `it did not end within ${this.#deps.deadlineMs / 1000} s (recipe_deadline) and was broken off`;
         reject(
           deadline.aborted
-            ? new CerebroError(
-                'timeout',
-                `it did not end within ${this.#deps.deadlineMs / 1000} s (recipe_deadline) and was broken off`,
-              )
-            : new CerebroError('unavailable', 'it was broken off'),
+            ? new CerebroError('timeout', `recipe "${recipe}" failed: ${late}`)
+            : new CerebroError('unavailable', `recipe "${recipe}" failed: it was broken off`),
         );
-      signal.addEventListener('abort', onAbort, { once: true });
+      };
     });
+    signal.addEventListener('abort', onAbort, { once: true });
+    // An event that was before says nothing any more.
+    if (signal.aborted) onAbort();
     try {
-      await Promise.race([work, ended]);
+      return await Promise.race([work, ended]);
     } catch (error) {
-      // What it still runs over there dies with its remote.
-      await remote.close();
+      work
+        .then(letGo)
+        .catch((reason: unknown) =>
+          this.#deps.logger.debug({ recipe, reason: messageOf(reason) }, 'what a recipe still did has failed'),
+        );
       throw error;
     } finally {
-      if (onAbort) signal.removeEventListener('abort', onAbort);
+      signal.removeEventListener('abort', onAbort);
     }
   }
+}
+
+/** What ends a run before it is done. */
+interface RunEnds {
+  recipe: string;
+  signal: AbortSignal;
+  /** The one of the two that `signal` follows which is about time. */
+  deadline: AbortSignal;
 }

@@ -5,6 +5,8 @@ import type { OpenLog, RunLog } from './run-log.ts';
 const CHUNK = 64 * 1024;
 /** A last line longer than this is cut: nobody keeps a post-mortem for one line of a gigabyte. */
 const MAX_TAIL_BYTES = 4 * 1024 * 1024;
+/** How often a log is looked at that cannot be watched. */
+const UNWATCHED_MS = 500;
 
 /** The last `count` lines of a log; none where there is no file. */
 export async function lastLines(log: RunLog, count: number): Promise<string[]> {
@@ -179,19 +181,32 @@ export function nextChange(source: LogSource, signal: AbortSignal): Promise<void
 export class LogBell extends Bell {
   readonly #watchers: FSWatcher[] = [];
   readonly #off: () => void = () => undefined;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(paths: readonly string[], source: Pick<LogSource, 'onChange'>, wanted: boolean) {
+  /** `watchFile` is `fs.watch` unless a test says otherwise. */
+  constructor(
+    paths: readonly string[],
+    source: Pick<LogSource, 'onChange'>,
+    wanted: boolean,
+    watchFile: typeof watch = watch,
+  ) {
     super();
     if (!wanted) return;
     for (const path of paths) {
-      const watcher = watch(path, () => this.ring());
-      watcher.on('error', () => this.ring()); // the reader looks for itself then
-      this.#watchers.push(watcher);
+      try {
+        const watcher = watchFile(path, () => this.ring());
+        watcher.on('error', () => this.ring()); // the reader looks for itself then
+        this.#watchers.push(watcher);
+      } catch {
+        // The host's inotify watches are used up (ENOSPC), or the file is gone: the reader looks now and then.
+        this.#timer ??= setInterval(() => this.ring(), UNWATCHED_MS);
+      }
     }
     this.#off = source.onChange(() => this.ring());
   }
 
   close(): void {
+    clearInterval(this.#timer);
     for (const watcher of this.#watchers) watcher.close();
     this.#off();
   }

@@ -10,12 +10,15 @@ import { putFolderHere } from '../remotes/local-folder.ts';
 import { checkVariable } from '../remotes/shell-quote.ts';
 
 const DEFAULT_TIMEOUT_S = 600;
+/** For what a command wrote just before its end to arrive, when something else holds its pipes open. */
+const LAST_WORDS_MS = 500;
 
 /** Hands on a local machine: commands run on this host, in the machine's own folder, with its mark in their environment. */
 export class LocalRemote implements Remote {
   readonly #folder: string;
   readonly #env: Record<string, string>;
   readonly #running = new Set<() => void>();
+  #closed = false;
 
   constructor(folder: string, env: Record<string, string>) {
     this.#folder = folder;
@@ -26,6 +29,7 @@ export class LocalRemote implements Remote {
     const [program, ...args] = argv;
     if (program === undefined) throw new CerebroError('invalid', 'run: the list of arguments is empty');
     for (const name of Object.keys(options.env ?? {})) checkVariable(name);
+    if (this.#closed) throw new CerebroError('unavailable', `${program} was not started: the remote was closed before`);
     return new Promise((resolve, reject) => {
       const child = spawn(program, args, {
         cwd: options.cwd === undefined ? this.#folder : this.#path(options.cwd),
@@ -52,14 +56,23 @@ export class LocalRemote implements Remote {
           // it has ended
         }
       };
+      const hangUp = (): void => {
+        child.stdout.destroy();
+        child.stderr.destroy();
+      };
       const timeout = options.timeout ?? DEFAULT_TIMEOUT_S;
+      // Rejects by itself: a child in a session of its own is not killed, and holds the pipes open for as long as it likes.
       const timer = setTimeout(() => {
         late = true;
         killGroup();
+        hangUp();
+        reject(new CerebroError('timeout', `${program} did not end within ${timeout} s and was killed`));
       }, timeout * 1000);
+      let lastWordsTimer: NodeJS.Timeout | undefined;
       this.#running.add(killGroup);
       const over = (): void => {
         clearTimeout(timer);
+        clearTimeout(lastWordsTimer);
         this.#running.delete(killGroup);
       };
       child.once('error', (error) => {
@@ -70,13 +83,18 @@ export class LocalRemote implements Remote {
             : error.message;
         reject(new CerebroError('invalid', `${program} could not be started: ${missing}`));
       });
+      child.once('exit', () => {
+        clearTimeout(timer);
+        // Also here, what it left running may hold the pipes; what is in them by then is read before they are given up.
+        lastWordsTimer = setTimeout(() => setImmediate(hangUp), LAST_WORDS_MS);
+      });
       child.once('close', (code, signal) => {
         over();
+        if (late) return;
         output.stdout.end();
         output.stderr.end();
         const result = { code: code ?? 128, stdout: output.stdout.text, stderr: output.stderr.text };
-        if (late) reject(new CerebroError('timeout', `${program} did not end within ${timeout} s and was killed`));
-        else if (result.code === 0 || (options.allowFailure && signal === null)) resolve(result);
+        if (result.code === 0 || (options.allowFailure && signal === null)) resolve(result);
         else
           reject(
             new CerebroError(
@@ -131,6 +149,7 @@ export class LocalRemote implements Remote {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     for (const kill of this.#running) kill();
     this.#running.clear();
   }

@@ -3,14 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { RecipeRunner } from '../../core/cluster/recipe-runner.ts';
+import type { Clock } from '../../core/contracts/clock.ts';
 import type { MachineProvider } from '../../core/contracts/machine-provider.ts';
 import { DeploymentRecipe, type RecipeContext } from '../../core/contracts/recipe.ts';
+import type { Remote } from '../../core/contracts/remote.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import type { CopyRecord } from '../../core/model/copy.ts';
 import type { NewEvent } from '../../core/model/event.ts';
 import type { JobSpec } from '../../core/model/job.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';
 import { LocalRemote } from '../../providers/local/local-remote.ts';
+import { QuickClock } from '../fakes/quick-clock.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 import { eventually } from '../suites/eventually.ts';
 
@@ -160,5 +163,68 @@ t.test('steps that are done are passed over, until there is another version', as
     t.equal(done.length, 6, 'another copy has steps of its own');
     await run(steps(names, [], done), { version: 2 });
     t.equal(done.length, 9);
+  });
+});
+
+/** A runner of which one part never answers. */
+function stuckRunner(part: 'load' | 'remote', clock: Clock, deadlineMs: number) {
+  const never = new Promise<never>(() => undefined);
+  const closed: string[] = [];
+  let answer: (remote: Remote) => void = () => undefined;
+  const remote = { close: async () => void closed.push('late remote') } as unknown as Remote;
+  const runner = new RecipeRunner({
+    loaders: [
+      {
+        name: 'test',
+        start: async () => undefined,
+        stop: async () => undefined,
+        load: () => (part === 'load' ? never : Promise.resolve(() => ({ runDeploy: async () => undefined }))),
+      },
+    ],
+    deadlineMs,
+    clock,
+    logger: silentLogger,
+    tell: async () => undefined,
+  });
+  const stop = new AbortController();
+  const run = (): Promise<void> =>
+    runner.run({
+      copy: { id: 'web.1', job: 'web', version: 1 } as CopyRecord,
+      machine: { id: 'm-1', zone: 'local-a', address: null } as MachineRecord,
+      spec: { deployment_recipe: 'mine', recipe_options: {} } as unknown as JobSpec,
+      provider: {
+        remote: () =>
+          new Promise<Remote>((resolve) => {
+            answer = resolve;
+          }),
+      } as unknown as MachineProvider,
+      signal: stop.signal,
+    });
+  return { runner, run, stop, closed, answer: () => answer(remote) };
+}
+
+t.test('a recipe that never loads, or a machine that is never reached, is given up in time', async (t) => {
+  const late = {
+    code: 'timeout',
+    message: 'recipe "mine" failed: it did not end within 0.2 s (recipe_deadline) and was broken off',
+  };
+  await t.rejects(stuckRunner('load', new SystemClock(), 200).run(), late);
+  const unreached = stuckRunner('remote', new SystemClock(), 200);
+  await t.rejects(unreached.run(), late);
+  unreached.answer();
+  await eventually(() => unreached.closed.length === 1, 'a remote that comes too late is closed');
+
+  const unwanted = stuckRunner('remote', new SystemClock(), 60_000);
+  const running = unwanted.run();
+  await new Promise(setImmediate); // its turn begins a moment later
+  unwanted.stop.abort();
+  await t.rejects(running, { code: 'unavailable', message: 'recipe "mine" failed: it was broken off' });
+});
+
+t.test('a job file whose recipe never loads is refused in time', async (t) => {
+  const { runner } = stuckRunner('load', new QuickClock(200), 60_000);
+  await t.rejects(runner.find('mine', {}), {
+    code: 'timeout',
+    message: 'deployment_recipe: "mine" was not loaded within 30 s; look what it waits for while it is imported',
   });
 });
