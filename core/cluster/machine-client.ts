@@ -15,6 +15,9 @@ const READ_MS = 3000;
 /** A stop waits for the task's own stop_timeout, which can be long; the cluster sitter asks again if this is not enough. */
 const REMOVE_MS = 120_000;
 
+/** A machine that was taken over must not fill our memory: of one message of its stream, and of one answer. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+
 /** As much of a machine's record as it takes to speak to it. */
 type Whereabouts = Pick<MachineRecord, 'id' | 'endpoint'>;
 
@@ -96,6 +99,7 @@ export class MachineClient {
       const lines = (rest + String(chunk)).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) yield machineMessage.parse(JSON.parse(line));
+      if (rest.length > MAX_ANSWER_BYTES) throw tooMuch(machine);
     }
   }
 
@@ -143,7 +147,7 @@ export class MachineClient {
         signal: AbortSignal.timeout(timeout),
       });
       if (response.statusCode >= 400) throw await refusal(machine, response.statusCode, response.body);
-      return await response.body.json();
+      return await boundedJson(machine, response.body);
     } catch (error) {
       throw this.#unreachable(machine, error);
     }
@@ -174,13 +178,26 @@ function endpointOf({ id, endpoint }: Whereabouts): string {
   return endpoint;
 }
 
+function tooMuch({ id }: Whereabouts): CerebroError {
+  const size = `${MAX_ANSWER_BYTES / 1024 / 1024} MB`;
+  return new CerebroError('unavailable', `${id} sent an answer of more than ${size}; no machine sitter says so much`);
+}
+
+/** The body is destroyed where it is too long: leaving the loop does it. */
+async function boundedJson(machine: Whereabouts, body: Readable): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > MAX_ANSWER_BYTES) throw tooMuch(machine);
+    chunks.push(chunk);
+  }
+  return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+}
+
 /** The machine's own words, with its code where we know it. */
-async function refusal(
-  machine: Whereabouts,
-  status: number,
-  body: { json(): Promise<unknown> },
-): Promise<CerebroError> {
-  const parsed = errorBody.safeParse(await body.json().catch(() => null));
+async function refusal(machine: Whereabouts, status: number, body: Readable): Promise<CerebroError> {
+  const parsed = errorBody.safeParse(await boundedJson(machine, body).catch(() => null));
   if (!parsed.success) return new CerebroError('unavailable', `${machine.id} answered with status ${status}`);
   const { code, message } = parsed.data.error;
   const known: readonly string[] = [

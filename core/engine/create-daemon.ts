@@ -88,16 +88,18 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
     clock: asFunction(() => new SystemClock()).singleton(),
     processes: asFunction(() => new ProcTable()).singleton(),
     dataFolder: asFunction(({ processes }: Cradle) => new DataFolder(dataDir, processes)).singleton(),
-    pino: asFunction(() =>
-      pino(
+    pino: asFunction(({ dataFolder }: Cradle) => {
+      // The log is in it, and pino would make a folder that everybody may look into.
+      if (options.logFile !== undefined) dataFolder.make();
+      return pino(
         { level: options.settings.log_level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
         pino.destination(
           options.logFile === undefined
             ? { dest: 2, sync: true }
             : { dest: options.logFile, sync: true, mkdir: true, mode: 0o600 },
         ),
-      ),
-    ).singleton(),
+      );
+    }).singleton(),
     logger: asFunction(({ pino }: Cradle): Logger => pino).singleton(),
     plugins: asFunction((cradle: Cradle) =>
       createPlugins(loaded, (id) => pluginServices(cradle, options, id)),

@@ -15,13 +15,18 @@ export class DataFolder {
     this.#processes = processes;
   }
 
-  /** Makes the folder ours. Throws `conflict` when another daemon has it. */
-  take(mode: SitterFile['mode']): void {
+  /** Makes the folder, for its owner alone, unless it is there. */
+  make(): void {
     try {
       mkdirSync(this.path, { recursive: true, mode: 0o700 });
     } catch (error) {
       throw new CerebroError('unavailable', `the data folder ${this.path} cannot be made: ${messageOf(error)}`);
     }
+  }
+
+  /** Makes the folder ours. Throws `conflict` when another daemon has it. */
+  take(mode: SitterFile['mode']): void {
+    this.make();
     const mine = join(this.path, `sitter.${process.pid}.new`);
     writeFileSync(mine, JSON.stringify(this.#self(mode, '')), { mode: 0o600 });
     try {
