@@ -13,7 +13,7 @@ export function backup(program: Command, context: CliContext): void {
       const { checkBackup } = await import('../engine/move-records.ts');
       const fresh = `${file}.new`;
       try {
-        await receive(fresh, clientFor(flags).stream('/api/v1/backup'));
+        await receive(fresh, clientFor(flags).stream('/api/v1/backup', context.interrupted));
         // Read as a restore would: an answer that was cut off is no backup.
         const { head, entries } = checkBackup(read(fresh), fresh);
         renameSync(fresh, file);

@@ -210,8 +210,7 @@ const until = async (condition) => {
     if (await condition()) return;
     await new Promise((wait) => setTimeout(wait, 50));
   }
-  console.error('the machine sitter does not take the order to end its tasks');
-  process.exit(1);
+  throw new Error('the machine sitter does not take the order to end its tasks');
 };
 await until(suspend);
 await until(() => sitter() === undefined);
