@@ -74,6 +74,11 @@ export class MachineSitterDeployment {
       authority: sha256(identity.authority),
       now: this.#deps.clock.now() / 1000,
     });
+    if (hands.usesSystemd(facts) && facts.unit === 'other')
+      throw new CerebroError(
+        'conflict',
+        'its cerebro-machine.service is that of another machine sitter; remove that first, or have this one run without systemd (service: plain)',
+      );
     if (!facts.bash) hands.tell('there is no /bin/bash: commands of tasks are run by /bin/sh');
     const [program, runtime] = await Promise.all([pack.program(), pack.runtime(arch)]);
     const bring = [
@@ -101,10 +106,13 @@ export class MachineSitterDeployment {
   async wipe(target: SitterTarget): Promise<void> {
     const hands = new TargetHands(target);
     const facts = await hands.facts();
-    if (!facts.folder.startsWith('/') || facts.has.size === 0) return;
+    // Another's units say nothing about what is in our folder.
+    const systemd = hands.usesSystemd(facts) && facts.unit !== 'other';
+    // Our unit may be there still where the folder is not: its tasks run.
+    const nothing = facts.has.size === 0 && !(systemd && facts.unit === 'ours');
+    if (!facts.folder.startsWith('/') || nothing) return;
     hands.tell('the machine sitter and its tasks are ended');
-    const systemd = hands.usesSystemd(facts);
-    if (systemd) await hands.shell(STAY_DOWN_SYSTEMD, []);
+    if (systemd) await hands.shell(STAY_DOWN_SYSTEMD, [facts.folder]);
     try {
       await this.#suspend(hands, facts, systemd);
     } catch (error) {

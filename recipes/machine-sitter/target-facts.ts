@@ -19,6 +19,8 @@ export interface TargetFacts {
   parent: string;
   writable: boolean;
   free: number | null;
+  /** Whose the units of a machine sitter are that the host has; empty: it has none. */
+  unit: '' | 'ours' | 'other';
   /** Programs and runtimes that were unpacked there before. */
   has: ReadonlySet<string>;
   /** The fingerprint of what was deployed last, to its end; empty: nothing. */
@@ -43,6 +45,7 @@ export function readFacts(text: string): TargetFacts {
   }
   const one = (key: string): string => values.get(key)?.[0] ?? '';
   const number = (key: string): number | null => (/^\d+$/.test(one(key)) ? Number(one(key)) : null);
+  const unit = one('unit');
   const kilobytes = number('free_kb');
   return {
     folder: one('folder'),
@@ -56,6 +59,7 @@ export function readFacts(text: string): TargetFacts {
     parent: one('parent'),
     writable: one('writable') === 'yes',
     free: kilobytes === null ? null : kilobytes * 1024,
+    unit: unit === 'ours' || unit === 'other' ? unit : '',
     has: new Set(values.get('has')),
     deployed: one('deployed'),
     running: one('sitter') !== '',

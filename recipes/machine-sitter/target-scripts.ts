@@ -9,11 +9,28 @@ ours() { # FILE: prints the pid in it, if that is a process of ours that lives
   [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$folder" ] && echo "$pid"
 }`;
 
+/**
+ * Whose the units of a machine sitter are: the host has one set of them, and their names do not say it, but their data folder does.
+ * Both ways to read the text, since an answer that failed must not pass for no unit.
+ */
+const UNIT = `
+unit() { # prints ours or other; nothing where there is none
+  text=$(systemctl cat cerebro-machine.service 2>/dev/null || cat /etc/systemd/system/cerebro-machine.service 2>/dev/null)
+  [ -n "$text" ] || return 0
+  case "$(printf '%s' "$text" | grep '^ExecStart=') " in
+  *" --data-dir $(printf '%s' "$folder/data" | tr -s /) "*) echo ours ;;
+  *) echo other ;;
+  esac
+}`;
+
 /** FOLDER PORT: facts as KEY=VALUE lines. Changes nothing. */
 export const PROBE = `
 case $1 in /*) folder=$1 ;; *) folder=$(pwd -P)/$1 ;; esac
 port=$2
 ${IS_OURS}
+${UNIT}
+property() { [ "$unit" = ours ] && systemctl show --property="$1" --value cerebro-machine.service 2>/dev/null; }
+unit=$(unit)
 say() { printf '%s=%s\\n' "$1" "$2"; }
 say folder "$folder"
 say system "$(uname -s)"
@@ -29,9 +46,10 @@ say parent "$parent"
 [ -w "$parent" ] && say writable yes
 df -Pk "$parent" 2>/dev/null | { read -r _; read -r _ _ _ free _; say free_kb "$free"; }
 for path in "$folder"/programs/* "$folder"/runtimes/*; do [ -d "$path" ] && say has "\${path##*/}"; done
+say unit "$unit"
 say deployed "$(cat "$folder/deployed" 2>/dev/null)"
-say sitter "$(ours sitter.pid || { systemctl show --property=MainPID --value cerebro-machine.service 2>/dev/null | grep -v '^0$'; })"
-say ends "$(wc -c <"$folder/ends" 2>/dev/null || systemctl show --property=NRestarts --value cerebro-machine.service 2>/dev/null)"
+say sitter "$(ours sitter.pid || { property MainPID | grep -v '^0$'; })"
+say ends "$(wc -c <"$folder/ends" 2>/dev/null || property NRestarts)"
 say sitter_port "$(cat "$folder/port" 2>/dev/null)"
 hex=$(printf '%04X' "$port")
 grep -Eqs "^ *[0-9]+: [0-9A-F]+:$hex [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 && say listening yes
@@ -99,6 +117,12 @@ else nohup ./keep-sitter </dev/null >>sitter.log 2>&1 & fi
 /** FOLDER: writes the units that the program itself knows, and (re)starts the sitter by them; the unit of the tasks stays as it is. */
 export const START_SYSTEMD = `
 set -eu
+folder=$1
+${UNIT}
+if [ "$(unit)" = other ]; then
+  echo 'the units cerebro-machine.service and cerebro-tasks.service there are those of another machine sitter; remove it first' >&2
+  exit 1
+fi
 cd "$1"
 runtime/bin/node current/dist/core/main.js --mode machine --settings "$1/cerebro.yaml" --data-dir "$1/data" install-service </dev/null
 systemctl daemon-reload
@@ -106,16 +130,23 @@ systemctl enable --quiet cerebro-tasks.service cerebro-machine.service
 systemctl restart cerebro-machine.service
 `;
 
-/** What is to end does not come back by itself. */
+/** FOLDER: what is to end does not come back by itself. Another's units are left alone. */
 export const STAY_DOWN_SYSTEMD = `
 set -eu
+folder=$1
+${UNIT}
+[ "$(unit)" != other ] || exit 0
 systemctl disable --quiet cerebro-machine.service cerebro-tasks.service 2>/dev/null || true
 mkdir -p /run/systemd/system/cerebro-machine.service.d
 printf '[Service]\\nRestart=no\\n' >/run/systemd/system/cerebro-machine.service.d/stay-down.conf
 systemctl daemon-reload
 `;
 
+/** FOLDER: ends the sitter and its tasks, and removes their units. Another's are left alone. */
 export const REMOVE_SYSTEMD = `
+folder=$1
+${UNIT}
+[ "$(unit)" != other ] || exit 0
 systemctl stop cerebro-machine.service cerebro-tasks.service 2>/dev/null
 for unit in cerebro-machine.service cerebro-tasks.service; do
   case $(systemctl show --property=ActiveState --value "$unit" 2>/dev/null) in
@@ -207,11 +238,16 @@ const patienceMs = Number(process.argv[3]) * 1000;
 const until = async (condition) => {
   const begin = performance.now();
   while (performance.now() - begin < patienceMs) {
-    if (await condition()) return;
+    if (await condition()) return true;
     await new Promise((wait) => setTimeout(wait, 50));
   }
+<<<<<<< HEAD
   throw new Error('the machine sitter does not take the order to end its tasks');
+=======
+  console.error('the machine sitter does not take the order to end its tasks');
+  process.exitCode = 1;
+  return false;
+>>>>>>> fix-ssh
 };
-await until(suspend);
-await until(() => sitter() === undefined);
+if (await until(suspend)) await until(() => sitter() === undefined);
 `;
