@@ -241,13 +241,9 @@ const until = async (condition) => {
     if (await condition()) return true;
     await new Promise((wait) => setTimeout(wait, 50));
   }
-<<<<<<< HEAD
-  throw new Error('the machine sitter does not take the order to end its tasks');
-=======
   console.error('the machine sitter does not take the order to end its tasks');
   process.exitCode = 1;
   return false;
->>>>>>> fix-ssh
 };
 if (await until(suspend)) await until(() => sitter() === undefined);
 `;
