@@ -1,6 +1,8 @@
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
+import type { Mode } from '../define-plugin.ts';
 import { DataFolder } from '../engine/data-folder.ts';
 import { CerebroError } from '../errors.ts';
 import { ProcTable } from '../machine/proc-table.ts';
@@ -10,6 +12,10 @@ import type { CliContext } from './context.ts';
 import type { DaemonFlags } from './daemon.ts';
 
 const STOP_DEADLINE_MS = 120_000;
+/** Every daemon makes it at its first start, wherever its store is. */
+const ADMIN_TOKEN = 'admin.token';
+/** Only a machine sitter keeps tasks. */
+const MACHINE_TASKS = 'tasks';
 
 /** `cerebro down`: every task, machine and the daemon of this data folder, until the next `up`. */
 export function down(program: Command, context: CliContext): void {
@@ -22,10 +28,25 @@ export function down(program: Command, context: CliContext): void {
       const settings = readSettings(flags.settings, flags.dataDir === undefined ? {} : { data_dir: flags.dataDir });
       const folder = new DataFolder(resolve(settings.data_dir), new ProcTable());
       const holder = folder.holder();
+      checkFolder(folder.path, holder?.mode);
       if (holder) await downByDaemon(folder, holder.url);
       else await downAlone(flags, settings);
       context.out('Everything is stopped; the next "cerebro up" (npm start) takes it up again.');
     });
+}
+
+/** Whoever is in the wrong place must not be told that everything is stopped. Looks only: nothing is made there. */
+function checkFolder(path: string, mode: Mode | undefined): void {
+  if (mode === 'machine' || (mode === undefined && existsSync(join(path, MACHINE_TASKS))))
+    throw new CerebroError(
+      'invalid',
+      `${path} is the folder of a machine sitter, and "down" stops a cluster; name the folder of its cluster sitter with --data-dir`,
+    );
+  if (mode === undefined && !existsSync(join(path, ADMIN_TOKEN)))
+    throw new CerebroError(
+      'not_found',
+      `nothing was stopped: no cluster sitter has ever run in ${path}; name its folder with --data-dir, or call this where it was started`,
+    );
 }
 
 async function downByDaemon(folder: DataFolder, url: string): Promise<void> {

@@ -54,11 +54,17 @@ export function installService(program: Command, context: CliContext): void {
     });
 }
 
-function passedOn({ host, port, logLevel }: DaemonFlags): string[] {
+/** Every flag that the daemon itself understands; paths as they are from here, since the unit runs elsewhere. */
+function passedOn(flags: DaemonFlags): string[] {
+  const { host, port, logLevel, tasks, stopTasks, capacityCpu, capacityMem } = flags;
   return [
     ...(host === undefined ? [] : ['--host', host]),
     ...(port === undefined ? [] : ['--port', port]),
     ...(logLevel === undefined ? [] : ['--log-level', logLevel]),
+    ...(tasks === undefined ? [] : ['--tasks', resolve(tasks)]),
+    ...(stopTasks ? ['--stop-tasks'] : []),
+    ...(capacityCpu === undefined ? [] : ['--capacity-cpu', capacityCpu]),
+    ...(capacityMem === undefined ? [] : ['--capacity-mem', capacityMem]),
   ];
 }
 

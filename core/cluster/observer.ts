@@ -11,9 +11,10 @@ import type { HostVitals } from '../model/vitals.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
 import type { MachineLink } from './machine-link.ts';
+import { ProviderWatch } from './provider-watch.ts';
 
-/** How often providers are asked for their machines, beside what they tell by themselves. */
-const DESCRIBE_MS = 5000;
+/** A provider that answers later than this holds up neither a start nor a stop. */
+const PATIENCE_MS = 3000;
 /** A stream that says nothing for this long is given up and opened again: a beat comes every second. */
 const SILENCE_MS = 5000;
 const RECONNECT_MS = [50, 100, 200, 500, 1000];
@@ -73,29 +74,28 @@ export class Observer {
   readonly #deps: ObserverDeps;
   readonly #lines = new Map<string, Line>();
   readonly #queued = new Map<string, ClusterEvent[]>();
-  #describeTimer: Timer | null = null;
+  readonly #watches: readonly ProviderWatch[];
   #eventTimer: Timer | null = null;
-  #describing: Promise<void> | null = null;
-  #describeAgain = false;
   #stopped = false;
 
   constructor(deps: ObserverDeps) {
     this.#deps = deps;
+    const { providers, clock } = deps;
+    this.#watches = providers.map(
+      (provider) => new ProviderWatch({ provider, clock, look: () => this.#describe(provider) }),
+    );
   }
 
   async start(): Promise<void> {
-    for (const provider of this.#deps.providers) provider.onChange(() => void this.describe());
-    await this.describe();
+    await Promise.all(this.#watches.map((watch) => watch.start(PATIENCE_MS)));
     this.follow();
-    this.#armDescribe();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#describeTimer?.cancel();
     this.#eventTimer?.cancel();
     for (const line of this.#lines.values()) line.abort.abort();
-    await this.#describing;
+    await Promise.all(this.#watches.map((watch) => watch.stop(PATIENCE_MS)));
   }
 
   /** Opens a line to every machine that has an address, and drops those of machines that are gone. */
@@ -121,24 +121,8 @@ export class Observer {
     }
   }
 
-  /** Asks every provider for its machines and takes up what it says: addresses, and which are gone. */
-  async describe(): Promise<void> {
-    if (this.#describing) {
-      this.#describeAgain = true;
-      return this.#describing;
-    }
-    this.#describing = Promise.all(this.#deps.providers.map((provider) => this.#describeOne(provider))).then(
-      () => undefined,
-    );
-    await this.#describing;
-    this.#describing = null;
-    if (this.#describeAgain && !this.#stopped) {
-      this.#describeAgain = false;
-      await this.describe();
-    }
-  }
-
-  async #describeOne(provider: MachineProvider): Promise<void> {
+  /** Asks a provider for its machines and takes up what it says: addresses, and which are gone. */
+  async #describe(provider: MachineProvider): Promise<void> {
     const { records, clock, logger, onNews } = this.#deps;
     // What was confirmed only while the provider was making its list need not be on it.
     const confirmed = new Set(this.#machinesOf(provider).flatMap(({ id, ref }) => (ref === null ? [] : id)));
@@ -150,6 +134,7 @@ export class Observer {
       for (const machine of this.#machinesOf(provider)) this.#contact(machine.id).providerSays = 'unknown';
       return;
     }
+    if (this.#stopped) return;
     const byMachine = new Map(instances.map((instance) => [instance.machineId, instance]));
     let news = false;
     for (const machine of this.#machinesOf(provider)) {
@@ -404,13 +389,6 @@ export class Observer {
       const read = this.#deps.records.cursors.get(id) ?? 0;
       this.#queued.set(id, events.filter((event) => event.seq > read).slice(-MAX_QUEUED));
     }
-  }
-
-  #armDescribe(): void {
-    if (this.#stopped) return;
-    this.#describeTimer = this.#deps.clock.timer(DESCRIBE_MS, () => {
-      void this.describe().finally(() => this.#armDescribe());
-    });
   }
 }
 

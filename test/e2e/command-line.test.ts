@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -103,4 +103,20 @@ t.test('a settings file is strict', async (t) => {
   const { code, stderr } = await bin('cerebro', '--settings', file, '--mode', 'cluster');
   t.equal(code, 1);
   t.match(stderr, /max_idle: unknown setting; did you mean "max_idle_per_zone"/);
+});
+
+t.test('down in the wrong folder says so, and makes nothing there', async (t) => {
+  const wrong = join(folder, 'nobody-was-here');
+  const nobody = await bin('cerebro', '--data-dir', wrong, 'down');
+  t.equal(nobody.code, 1);
+  t.equal(nobody.stdout, '');
+  t.match(nobody.stderr, `no cluster sitter has ever run in ${wrong}; name its folder with --data-dir`);
+  t.notOk(existsSync(wrong));
+
+  const machine = join(folder, 'a-machine');
+  mkdirSync(join(machine, 'tasks'), { recursive: true });
+  const other = await bin('cerebro', '--data-dir', machine, 'down');
+  t.equal(other.code, 1);
+  t.match(other.stderr, `${machine} is the folder of a machine sitter`);
+  t.same(readdirSync(machine), ['tasks']);
 });

@@ -49,6 +49,16 @@ t.test('written again nothing changes; what somebody else wrote is left alone', 
   t.equal((await install('--into', into('theirs'), '--force')).code, 0);
 });
 
+t.test('what a machine sitter offers and loads is passed on', async (t) => {
+  const room = ['--capacity-cpu', '3.5', '--capacity-mem', '2000'];
+  const result = await install('--into', into('room'), '--tasks', 'my tasks.yaml', '--stop-tasks', ...room);
+  t.equal(result.code, 0, result.stderr);
+  const machine = unit('room', 'cerebro-machine.service');
+  t.match(machine, `--tasks "${join(folder, 'my tasks.yaml')}"`, 'from the root, since the unit runs elsewhere');
+  t.match(machine, '--stop-tasks');
+  t.match(machine, '--capacity-cpu 3.5 --capacity-mem 2000');
+});
+
 t.test('what is wrong is said before anything is written', async (t) => {
   t.match(await install('--mode', 'task', '--into', into('no')), { code: 2, stderr: /neither machine nor cluster/ });
   writeFileSync(join(folder, 'bad.yaml'), 'prot: 1\n');
