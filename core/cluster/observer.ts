@@ -91,6 +91,11 @@ export class Observer {
     this.follow();
   }
 
+  /** Asks all providers anew. */
+  async describe(): Promise<void> {
+    await Promise.all(this.#watches.map((watch) => watch.askNow(PATIENCE_MS)));
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#eventTimer?.cancel();

@@ -30,6 +30,11 @@ export class ProviderWatch {
   /** Resolves when the first answer was taken up, and after `patienceMs` at the latest. */
   async start(patienceMs: number): Promise<void> {
     this.#deps.provider.onChange(() => void this.#ask());
+    await this.askNow(patienceMs);
+  }
+
+  /** Asks at once, whatever is due. Resolves as `start` does. */
+  async askNow(patienceMs: number): Promise<void> {
     await this.#atMost(patienceMs, this.#ask());
   }
 
