@@ -15,7 +15,7 @@ export function status(program: Command, context: CliContext): void {
       );
       const lines = [
         `cerebro ${found.version} at ${client.url}, up since ${found.startedAt}, epoch ${found.epoch}`,
-        `${found.jobs} jobs, ${found.machines} machines, copies: ${copies.join(', ') || 'none'}`,
+        `${counted(found.jobs, 'job')}, ${counted(found.machines, 'machine')}, copies: ${copies.join(', ') || 'none'}`,
         `idle machines kept: ${idle.join(', ')}`,
         ...(found.attention.length === 0
           ? ['nothing needs attention']
@@ -23,4 +23,8 @@ export function status(program: Command, context: CliContext): void {
       ];
       context.out(lines.join('\n'));
     });
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

@@ -12,7 +12,7 @@ const MB = 1024 * 1024;
 export function tasks(program: Command, context: CliContext): void {
   const group = machineCommand(program.command('tasks'))
     .description('the tasks of one machine, asked of its machine sitter')
-    .argument('[none]')
+    .argument('[command]')
     .action(async (word: string | undefined, flags: MachineFlags) => {
       if (word !== undefined)
         throw new CerebroError(

@@ -175,8 +175,20 @@ export class ClusterViews {
         timeline: this.events({ machine: about, limit: EXPLAINED_EVENTS }),
       };
     }
+    const gone = this.#explainGone(about);
+    if (gone) return gone;
     const known = new Set([...records.jobs.keys(), ...records.copies.keys(), ...records.machines.keys()]);
     throw new CerebroError('not_found', `there is no job, machine or copy "${about}"${didYouMean(about, known)}`);
+  }
+
+  /** What the timeline still tells of something that is no more. */
+  #explainGone(about: string): Explanation | null {
+    for (const kind of ['machine', 'copy', 'job'] as const) {
+      const timeline = this.events({ [kind]: about, limit: EXPLAINED_EVENTS });
+      const last = timeline.at(-1);
+      if (last) return { about: `${kind} ${about}`, sentences: [`it is gone: ${last.message}`], timeline };
+    }
+    return null;
   }
 
   #explainJob(job: JobRecord): Explanation {

@@ -121,6 +121,14 @@ t.test('what is not there is told with the nearest name', async (t) => {
   await t.rejects(sitter.providerAction('fake-a-9', 'crash', 'a test'), { code: 'not_found' });
 });
 
+t.test('what is gone is explained by what the timeline still tells of it', async (t) => {
+  const { sitter } = await started(t);
+  await sitter.apply(job('one'), options);
+  await sitter.removeJob('one', 'a test');
+  await eventually(() => sitter.jobs().length === 0, 'it is gone');
+  t.match(await sitter.explain('one'), { about: 'job one', sentences: [/^it is gone: "one" is gone/] });
+});
+
 t.test('every change says who asked for it', async (t) => {
   const { sitter } = await started(t);
   await sitter.apply(job('one'), { ...options, by: 'anna' });
