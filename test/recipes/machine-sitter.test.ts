@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
-import type { Remote } from '../../core/contracts/remote.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import type { TaskStatus } from '../../core/model/task.ts';
@@ -72,7 +71,10 @@ async function localTarget(t: Test, machineId: string): Promise<SitterTarget & {
     asRoot,
     service: 'plain' as const,
   };
-  t.teardown(() => deployment.wipe(target));
+  t.teardown(async () => {
+    await deployment.wipe(target);
+    await target.remote.close();
+  });
   return target;
 }
 
@@ -325,6 +327,4 @@ t.test(
 t.test('an order that is taken back breaks a deployment off', async (t) => {
   const target = await localTarget(t, 'm-9');
   await t.rejects(deployment.deploy({ ...target, signal: AbortSignal.abort() }), { message: /broken off/ });
-  const remote: Remote = target.remote;
-  await remote.close();
 });
