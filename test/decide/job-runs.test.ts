@@ -34,6 +34,12 @@ t.test('between its times a job has no copies', async (t) => {
   t.equal(planCluster(waiting.snapshot()).wakeAt, NOW + 30 * 60_000, 'and the next is waited for');
 });
 
+t.test('what is settled already is not waited for, also where the clock was set back behind it', async (t) => {
+  const ahead = nightly('*/5 * * * *', [], -3600);
+  ahead.machines.clear();
+  t.equal(planCluster(ahead.snapshot()).wakeAt, NOW + 65 * 60_000);
+});
+
 t.test('a time that has come begins a run', async (t) => {
   const due = 'was due at 2026-01-01T12:00:00.000Z';
   t.same(plan(nightly('0 12 * * *')), [`begin run 1 of "report": ${due}`]);
