@@ -216,9 +216,9 @@ function wantedOf(work: WorkingState, job: JobRecord): number {
   return seats;
 }
 
-/** A follower without copies, whose leader is still to come: its version was not tried yet. */
+/** A follower without copies, whose leader is still to come: its version was not tried yet. What a stopped job leads is not to come. */
 function awaitsLeader(work: WorkingState, links: LinkedJobs, job: JobRecord): boolean {
-  if (job.spec.linked_job === undefined) return false;
-  const root = links.rootOf(job);
-  return !root.stopped && wantedOf(work, root) > 0;
+  const leader = links.leaderOf(job);
+  if (!leader || leader.stopped) return false;
+  return leader.spec.linked_job === undefined ? wantedOf(work, leader) > 0 : awaitsLeader(work, links, leader);
 }

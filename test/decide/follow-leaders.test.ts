@@ -141,3 +141,17 @@ t.test('the version of a follower is not good before one copy of it has run', as
     .rolling('log', 10);
   t.notMatch(plan(fixture).join('\n'), /rolled out/);
 });
+
+t.test('what follows a stopped job, however far up the chain, is not on its way to anywhere', async (t) => {
+  const chain = (stopped: string): ClusterFixture =>
+    new ClusterFixture()
+      .job('web', { 'local-a': stopped === 'web' ? 0 : 1 })
+      .job('log', {}, { spec: { linked_job: 'web' } })
+      .job('trace', {}, { spec: { linked_job: 'log' } })
+      .jobIs(stopped, { stopped: true })
+      .rolling('trace', 100)
+      .machine('local-a-1')
+      .copy('web.1', 'local-a-1');
+  for (const stopped of ['web', 'log'])
+    t.match(plan(chain(stopped)).join('\n'), /version 1 of "trace" is rolled out/, `"${stopped}" is stopped`);
+});

@@ -69,14 +69,20 @@ function jobsAtOdds(ledger: Ledger, cloud: Cloud): string[] {
     if (job.state === 'removing') found.push(`"${job.name}" is being removed`);
     else if (job.spec.linked_job === undefined) found.push(...layoutAtOdds(job, copies));
     else found.push(...linkAtOdds(job, job.spec.linked_job, byJob, ledger, cloud));
-    // A follower for which there is no room beside its leader stays on its way, and says so.
-    const seated =
-      job.spec.linked_job === undefined || copies.length >= machinesOf(byJob.get(job.spec.linked_job) ?? []);
-    if (job.rollout && !job.stopped && seated)
+    if (job.rollout && !job.stopped && isSeated(job, ledger, byJob))
       found.push(`"${job.name}" is still on its way to version ${job.rollout.to}`);
     for (const run of job.runs) if (run.state === 'running') found.push(`run ${run.id} of "${job.name}" still goes on`);
   }
   return found;
+}
+
+/** false: for it, or for what it follows, there is no room beside the leader, so it stays on its way, and says so. */
+function isSeated(job: JobRecord, ledger: Ledger, byJob: ReadonlyMap<string, CopyRecord[]>): boolean {
+  const leader = job.spec.linked_job === undefined ? undefined : ledger.jobs.get(job.spec.linked_job);
+  if (!leader || leader.stopped) return true;
+  const own = byJob.get(job.name)?.length ?? 0;
+  if (own < machinesOf(byJob.get(leader.name) ?? [])) return false;
+  return own > 0 || isSeated(leader, ledger, byJob);
 }
 
 function machinesOf(copies: readonly CopyRecord[]): number {
