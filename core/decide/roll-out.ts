@@ -71,21 +71,21 @@ function change(
   due: readonly Due[],
 ): void {
   const waiting = new Set(due.map(({ copy }) => copy.id));
-  const budget = budgetOf(work, job, copies, waiting);
+  let budget = budgetOf(work, job, copies, waiting);
   const missing = wantedOf(work, job) - copies.length;
-  const next = [...due]
-    .sort(
-      (a, b) =>
-        Number(isReady(work.snapshot, a.copy)) - Number(isReady(work.snapshot, b.copy)) ||
-        serialOf(a.copy) - serialOf(b.copy),
-    )
-    .slice(0, Math.max(0, budget));
+  const next = [...due].sort(
+    (a, b) =>
+      Number(isReady(work.snapshot, a.copy)) - Number(isReady(work.snapshot, b.copy)) ||
+      serialOf(a.copy) - serialOf(b.copy),
+  );
   for (const { copy, kind, reason } of next) {
+    if (budget <= 0) return;
     const linked = {
       ...copy.linked,
       ...linkedVersions(work, links, job, copy.machine, kind),
     };
     if (kind === 'restart') {
+      budget--;
       work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: job.restarts, linked, reason });
       continue;
     }
@@ -94,13 +94,14 @@ function change(
     if (!seat) continue;
     if (cpu - copy.cpu > seat.freeCpu + 1e-6 || mem - copy.mem > seat.freeMem + 1e-6) {
       if (job.spec.linked_job !== undefined) {
-        // There is no other place for it than beside its leader.
+        // There is no other place for it than beside its leader. It takes nobody's turn.
         work.complain(
           { job: job.name, machine: seat.id },
           `version ${job.version} of "${job.name}" needs ${cpu} cores and ${mem} MB, for which ${seat.id} has no room beside "${job.spec.linked_job}"`,
         );
         continue;
       }
+      budget--;
       // Not while others are missing: it might find no place either, and so all would go, one after another.
       if (missing <= 0)
         work.stopCopy(
@@ -109,6 +110,7 @@ function change(
         );
       continue;
     }
+    budget--;
     seat.freeCpu -= cpu - copy.cpu;
     seat.freeMem -= mem - copy.mem;
     work.actions.push({ kind: 'update-copy', copy: copy.id, version: job.version, cpu, mem, linked, reason });

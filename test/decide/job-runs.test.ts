@@ -162,3 +162,15 @@ t.test('what was run by hand is not run once more when its run is over; a new ve
   t.same(plan(ran(1)), []);
   t.same(plan(ran(2)), ['start migrate.1 on local-a-1: "migrate" wants 1 in local-a']);
 });
+
+t.test('what did its part on a machine that is gone is forgotten with its job', async (t) => {
+  const fixture = nightly('0 3 * * *', [{}])
+    .copy('report.1', 'local-a-1', { run: 1, outcome: 'completed', machine: 'local-a-9' }, null)
+    .jobIs('report', { state: 'removing' });
+  t.same(plan(fixture), [
+    'forget report.1: its machine local-a-9 is gone',
+    'forget job "report": all its copies have ended',
+  ]);
+  fixture.copy('report.1', 'local-a-1', { run: 1, outcome: 'completed', machine: 'local-a-9', wanted: 'stop' }, null);
+  t.match(plan(fixture), ['forget report.1: its machine local-a-9 is gone']);
+});
