@@ -103,14 +103,16 @@ export function updatedBeside(
       if (given !== null) known = { ...(known ?? copy.linked), [partner.name]: given };
       continue;
     }
-    const settled =
-      beside.length > 0 && beside.every((other) => other.version === partner.version && isReady(work.snapshot, other));
-    if (!settled || copy.linked[partner.name] === partner.version) continue;
-    // Before its first start there is nothing that it would have to be started with anew.
+    if (beside.length === 0 || beside.some((other) => !isReady(work.snapshot, other))) continue;
     if (copy.taskVersion === null) {
-      known = { ...(known ?? copy.linked), [partner.name]: partner.version };
+      // It is started beside what is there now, also where that is on its way to another version, or back from one.
+      const given = givenVersion(beside, partner);
+      if (given === null || copy.linked[partner.name] === given) continue;
+      known = { ...(known ?? copy.linked), [partner.name]: given };
       mayRun = true;
-    } else updated.push(partner);
+    } else if (beside.every(({ version }) => version === partner.version)) {
+      if (copy.linked[partner.name] !== partner.version) updated.push(partner);
+    }
   }
   return { updated, known, mayRun };
 }

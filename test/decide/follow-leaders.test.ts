@@ -102,6 +102,14 @@ t.test('what is coupled while the other is still to be updated restarts after th
   t.same(planCluster(fixture.snapshot()).actions, [{ kind: 'note-links', copy: 'log.1', linked: { web: 2 } }]);
 });
 
+t.test('what waits for its first start notes beside which version that will be', async (t) => {
+  const paused = { to: 1, startedAt: NOW, paused: true, promoted: false, revertOf: 2, failed: null };
+  const fixture = pair('both').jobIs('web', { rollout: paused });
+  fixture.copy('web.1', 'local-a-1', { version: 2, taskVersion: 2, linked: { log: 1 } }, { version: 2 });
+  fixture.copy('log.1', 'local-a-1', { taskVersion: null, recipeVersion: null, linked: { web: 1 } }, null);
+  t.match(planCluster(fixture.snapshot()).actions, [{ kind: 'restart-copy', copy: 'log.1', linked: { web: 2 } }]);
+});
+
 t.test('a follower is started after its leader is ready there', async (t) => {
   const fresh = { taskVersion: null, recipeVersion: null };
   const waiting = pair('both')
