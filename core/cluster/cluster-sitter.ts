@@ -42,7 +42,7 @@ import { type Authority, CertificateAuthority } from './certificate-authority.ts
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterRecords, keys } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
-import { DnsPublisher } from './dns-publisher.ts';
+import { DnsPublisher, type DnsPublisherDeps } from './dns-publisher.ts';
 import { Executor } from './executor.ts';
 import { Intake } from './intake.ts';
 import { JobOrders } from './job-orders.ts';
@@ -80,6 +80,7 @@ export interface ClusterSitterDeps {
   link?(epoch: () => number): MachineLink;
   /** Another planner than `planCluster`: for simulations that show what a wrong one would do. */
   plan?: typeof planCluster;
+  planNames?: DnsPublisherDeps['plan'];
 }
 
 /** The cluster side, put together: takes orders, shows what is, and keeps the loop going. */
@@ -202,6 +203,7 @@ export class ClusterSitter implements ClusterApi {
       logger,
       snapshot: (now) => this.#snapshot(now),
       onChange: () => this.#reconciler.poke(),
+      plan: deps.planNames,
     });
     this.#intake = new Intake({
       records: this.#records,

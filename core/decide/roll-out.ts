@@ -41,13 +41,19 @@ function dueFor(work: WorkingState, links: LinkedJobs, job: JobRecord, copy: Cop
     return { copy, kind: 'restart', reason: `${names} beside it` };
   }
   if (known && mayRun) {
-    // What was not started costs nothing; what was, unknown to us, is started anew.
     const reason = 'its leader was updated before it was known to run';
+    // What its machine has, started by an order that nobody answered, is started anew in its turn. What was not started costs nothing.
+    if (mayBeOn(work, copy)) return { copy, kind: 'restart', reason };
     work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: copy.jobRestarts, linked: known, reason });
   } else if (known) {
     work.actions.push({ kind: 'note-links', copy: copy.id, linked: known });
   }
   return null;
+}
+
+/** Whether its machine has a task of it, as far as is known. */
+function mayBeOn(work: WorkingState, copy: CopyRecord): boolean {
+  return work.snapshot.contacts.get(copy.machine)?.tasks?.has(copy.id) ?? true;
 }
 
 function mayGoOn(job: JobRecord): boolean {
