@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { Instance, MachineProvider } from '../contracts/machine-provider.ts';
+import { providerWord } from '../decide/provider-word.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { MachineRecord } from '../model/machine.ts';
@@ -25,8 +26,6 @@ const EVENTS_RETRY_MS = 2000;
 const LEASH_MS = 1000;
 /** Events of one machine that wait for a store that takes nothing; the machine has them all. */
 const MAX_QUEUED = 5000;
-/** Lists of large providers lag behind: a machine that was confirmed only lately, and is not on one yet, is not gone. */
-const LISTED_WITHIN_MS = 60_000;
 
 export interface ObserverDeps {
   records: ClusterRecords;
@@ -129,7 +128,8 @@ export class Observer {
   /** Asks a provider for its machines and takes up what it says: addresses, and which are gone. */
   async #describe(provider: MachineProvider): Promise<void> {
     const { records, clock, logger, onNews } = this.#deps;
-    // What was confirmed only while the provider was making its list need not be on it.
+    // What was confirmed only while the provider was making its list need not be on it; and a list can be old when it is read.
+    const askedAt = clock.now();
     const confirmed = new Set(this.#machinesOf(provider).flatMap(({ id, ref }) => (ref === null ? [] : id)));
     let instances: Instance[];
     try {
@@ -145,7 +145,7 @@ export class Observer {
     for (const machine of this.#machinesOf(provider)) {
       const instance = byMachine.get(machine.id);
       const contact = this.#contact(machine.id);
-      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance, clock.now());
+      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : providerWord(machine, instance, askedAt);
       const trouble = instance?.trouble ?? null;
       if (contact.providerSays !== says || contact.trouble !== trouble) news = true;
       contact.providerSays = says;
@@ -395,13 +395,4 @@ export class Observer {
       this.#queued.set(id, events.filter((event) => event.seq > read).slice(-MAX_QUEUED));
     }
   }
-}
-
-/** Of a machine that was never confirmed, absence says nothing: the order may still be on its way. */
-function saysOf(machine: MachineRecord, instance: Instance | undefined, now: number): MachineContact['providerSays'] {
-  if (!instance) {
-    const young = machine.state === 'booting' && now - machine.stateSince < LISTED_WITHIN_MS;
-    return machine.ref === null || young ? 'unknown' : 'gone';
-  }
-  return instance.state === 'pending' ? 'unknown' : instance.state;
 }

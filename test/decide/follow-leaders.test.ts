@@ -186,3 +186,13 @@ t.test('a follower for whose growth there is no room does not hold up those on o
     'cannot: version 2 of "log" needs 1 cores and 100 MB, for which local-a-1 has no room beside "web"',
   ]);
 });
+
+t.test('what may run, since an order was not answered, is started anew in its turn', async (t) => {
+  const unanswered = { taskVersion: null, linked: { web: 1 } };
+  const fixture = pair('both', { web: 2 }).machine('local-a-2');
+  for (const n of [1, 2])
+    fixture.copy(`web.${n}`, `local-a-${n}`, { linked: { log: 1 } }).copy(`log.${n}`, `local-a-${n}`, unanswered);
+  const restarted = planCluster(fixture.snapshot()).actions.filter(({ kind }) => kind === 'restart-copy');
+  t.match(restarted, [{ copy: 'log.1', linked: { web: 2 } }]);
+  t.equal(restarted.length, 1);
+});
