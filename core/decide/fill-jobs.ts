@@ -2,7 +2,7 @@ import type { CopyRecord } from '../model/copy.ts';
 import { copiesIn, type JobRecord, reservationOf, runsByTurns } from '../model/job.ts';
 import { isReady, serialOf, taskInForce } from './copy-ready.ts';
 import type { LinkedJobs } from './linked-jobs.ts';
-import type { Pending } from './place-copies.ts';
+import type { Pending } from './pending.ts';
 import type { WorkingState } from './working-state.ts';
 
 /** A set of copies that are wanted together: a job's standing ones, or those of one of its runs. */
@@ -74,8 +74,18 @@ function fillSet(
     const along = links.alongside(job.name, zone);
     const reason = `${wants.who} ${wanted} in ${zone}`;
     const { run, version } = wants;
-    for (let i = 0; i < missing; i++)
-      pending.push({ job, zone, cpu, mem, run, version, alongCpu: along.cpu, alongMem: along.mem, reason });
+    pending.push({
+      job,
+      zone,
+      count: missing,
+      cpu,
+      mem,
+      run,
+      version,
+      alongCpu: along.cpu,
+      alongMem: along.mem,
+      reason,
+    });
   }
   return pending;
 }

@@ -1,0 +1,42 @@
+import type { JobRecord } from '../model/job.ts';
+import type { Seat, WorkingState } from './working-state.ts';
+
+/** Copies of one kind that are wanted and have no machine yet. */
+export interface Pending {
+  job: JobRecord;
+  zone: string;
+  count: number;
+  /** What each of them reserves: cores and MB. */
+  cpu: number;
+  mem: number;
+  run: number | null;
+  version: number;
+  /** What the first copy of the job on a machine brings along: one copy of each job that is linked to it. */
+  alongCpu: number;
+  alongMem: number;
+  reason: string;
+}
+
+/** Puts one copy onto a machine that has room for it. */
+export function place(work: WorkingState, item: Omit<Pending, 'count'>, seat: Seat): void {
+  const { job, zone, cpu, mem, run, version, reason } = item;
+  work.actions.push({
+    kind: 'place-copy',
+    copy: work.nextCopyId(job),
+    job: job.name,
+    version,
+    zone,
+    machine: seat.id,
+    cpu,
+    mem,
+    run,
+    linked: {},
+    reason,
+  });
+  if ((item.alongCpu > 0 || item.alongMem > 0) && (seat.jobs.get(job.name) ?? 0) === 0) {
+    seat.freeCpu -= item.alongCpu;
+    seat.freeMem -= item.alongMem;
+    seat.pledgedTo.add(job.name);
+  }
+  work.take(seat, job.name, cpu, mem);
+}
