@@ -25,7 +25,7 @@ export function fillJob(work: WorkingState, links: LinkedJobs, job: JobRecord): 
   }
   if (!runsByTurns(job)) {
     for (const copy of copies) if (copy.run !== null) work.stopCopy(copy, `"${job.name}" runs all the time now`);
-    const standing = copies.filter((copy) => copy.run === null);
+    const standing = copies.every(({ run }) => run === null) ? copies : copies.filter(({ run }) => run === null);
     return fillSet(work, links, job, { run: null, version: job.version, who: `"${job.name}" wants` }, standing);
   }
   const going = job.runs.filter((run) => run.state === 'running');
@@ -107,7 +107,7 @@ function fillZone(
   copies: readonly CopyRecord[],
 ): number {
   let staying = copies;
-  const leaving = copies.filter((copy) => isLeaving(work, copy));
+  const leaving = work.draining.size === 0 ? [] : copies.filter((copy) => isLeaving(work, copy));
   if (leaving.length > 0) {
     staying = copies.filter((copy) => !isLeaving(work, copy));
     leave(work, job, wanted, staying, leaving);
@@ -149,7 +149,7 @@ function leave(
  * of a run and is not to do it again elsewhere.
  */
 function isLeaving(work: WorkingState, copy: CopyRecord): boolean {
-  return !hasDoneItsPart(work, copy) && work.snapshot.machines.get(copy.machine)?.state === 'draining';
+  return work.draining.has(copy.machine) && !hasDoneItsPart(work, copy);
 }
 
 /** Also where this plan is the one that notes it. */

@@ -33,10 +33,10 @@ export function place(work: WorkingState, item: Omit<Pending, 'count'>, seat: Se
     linked: {},
     reason,
   });
-  if ((item.alongCpu > 0 || item.alongMem > 0) && (seat.jobs.get(job.name) ?? 0) === 0) {
+  if ((item.alongCpu > 0 || item.alongMem > 0) && !work.placesOf(job.name).get(seat.id)) {
     seat.freeCpu -= item.alongCpu;
     seat.freeMem -= item.alongMem;
     seat.pledgedTo.add(job.name);
   }
-  work.take(seat, job.name, cpu, mem);
+  work.place(seat, job.name, { cpu, mem });
 }

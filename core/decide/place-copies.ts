@@ -30,10 +30,12 @@ export function placeCopies(work: WorkingState, pending: readonly Pending[]): vo
 function seat(work: WorkingState, item: Pending): number {
   const { spread } = item.job.spec.place;
   const seats = work.seatsByZone.get(item.zone) ?? [];
+  const places = work.placesOf(item.job.name);
   const candidates: Candidate[] = [];
   for (const [order, seat] of seats.entries()) {
-    if (!seat.open || !fits(seat, item)) continue;
-    const here = seat.jobs.get(item.job.name) ?? 0;
+    if (!seat.open || !fits(seat, item, 1)) continue;
+    const here = places.get(seat.id) ?? 0;
+    if (!fits(seat, item, here) || !suits(seat.type, seat.labels, item.job)) continue;
     if (here > 0 && spread === 'hard') continue;
     candidates.push({ seat, same: spread === 'soft' ? here : 0, left: roomOf(seat), order });
   }
@@ -42,7 +44,7 @@ function seat(work: WorkingState, item: Pending): number {
     const { best } = heap;
     if (best === undefined) return placed;
     place(work, item, best.seat);
-    if (spread === 'hard' || !fits(best.seat, item)) {
+    if (spread === 'hard' || !fits(best.seat, item, 1)) {
       heap.drop();
     } else {
       if (spread === 'soft') best.same += 1;
@@ -57,10 +59,9 @@ function roomOf(seat: Seat): number {
   return weigh(seat.freeCpu, seat.freeMem) + (seat.ready ? 0 : SLACK);
 }
 
-function fits(seat: Seat, item: Pending): boolean {
-  const { job, cpu, mem, alongCpu, alongMem } = item;
-  if (cpu > seat.freeCpu + SLACK || mem > seat.freeMem + SLACK) return false;
-  const bringsAlong = (alongCpu > 0 || alongMem > 0) && (seat.jobs.get(job.name) ?? 0) === 0;
-  if (bringsAlong && (cpu + alongCpu > seat.freeCpu + SLACK || mem + alongMem > seat.freeMem + SLACK)) return false;
-  return suits(seat.type, seat.labels, job);
+/** The first copy of a job on a machine brings along those that are linked to it. */
+function fits(seat: Seat, item: Pending, here: number): boolean {
+  const cpu = here > 0 ? item.cpu : item.cpu + item.alongCpu;
+  const mem = here > 0 ? item.mem : item.mem + item.alongMem;
+  return cpu <= seat.freeCpu + SLACK && mem <= seat.freeMem + SLACK;
 }

@@ -61,10 +61,11 @@ function seatCopies(work: WorkingState): void {
       if (copy.wanted === 'run' && isOutdated(work, copy)) work.stopCopy(copy, 'a later run has ended too');
       continue;
     }
-    work.take(seat, copy.job, copy.cpu, copy.mem);
+    seat.freeCpu -= copy.cpu;
+    seat.freeMem -= copy.mem;
+    seat.copies += 1;
     if (copy.wanted === 'stop') {
       work.stoppingByJob.set(copy.job, (work.stoppingByJob.get(copy.job) ?? 0) + 1);
-      work.leaveJob(seat, copy.job);
       if (work.snapshot.jobs.get(copy.job)?.spec.singleton) holdBack(work, copy);
     } else {
       work.remember(copy);
