@@ -23,6 +23,7 @@ export class SystemdSeat implements DaemonSeat {
   readonly #path: string;
   /** The text of our unit files before, by path; empty: they are not ours, and stay as they are. */
   readonly #before = new Map<string, string>();
+  #startsBefore = 0;
 
   private constructor(daemon: RunningDaemon, unit: string, user: boolean, path: string) {
     this.#daemon = daemon;
@@ -63,7 +64,7 @@ export class SystemdSeat implements DaemonSeat {
     await this.#systemctl('daemon-reload');
     await end();
     // systemd may have started it by itself meanwhile: then this is one start more, and no harm.
-    await this.#systemctl('restart', this.#unit);
+    await this.#restart();
   }
 
   async putBack(): Promise<void> {
@@ -74,7 +75,7 @@ export class SystemdSeat implements DaemonSeat {
     await this.#systemctl('daemon-reload');
     // Not by a signal of systemd's choice: with --stop-tasks it would end the tasks.
     await this.#systemctl('kill', '--signal=KILL', this.#unit).catch(() => undefined); // it may have ended by itself
-    await this.#systemctl('restart', this.#unit);
+    await this.#restart();
   }
 
   async pid(): Promise<number | undefined> {
@@ -82,12 +83,22 @@ export class SystemdSeat implements DaemonSeat {
   }
 
   async hopeless(): Promise<string | undefined> {
-    const starts = Number(await this.#systemctl('show', '-P', 'NRestarts', this.#unit));
+    const starts = (await this.#startsBySystemd()) - this.#startsBefore;
     const state = await this.#systemctl('show', '-P', 'ActiveState', this.#unit);
     if (state === 'failed')
       return `${this.name} has failed (journalctl${this.#user ? ' --user' : ''} -u ${this.#unit})`;
     if (starts < HOPELESS_STARTS) return undefined;
     return `it ended whenever it was started (journalctl${this.#user ? ' --user' : ''} -u ${this.#unit})`;
+  }
+
+  async #restart(): Promise<void> {
+    await this.#systemctl('restart', this.#unit);
+    this.#startsBefore = await this.#startsBySystemd();
+  }
+
+  /** How often systemd has started it again by itself, since somebody has set that back. */
+  async #startsBySystemd(): Promise<number> {
+    return Number(await this.#systemctl('show', '-P', 'NRestarts', this.#unit));
   }
 
   async #install(release: Release): Promise<void> {
