@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { Mode } from '../define-plugin.ts';
 import type { Daemon } from '../engine/create-daemon.ts';
 import { checkFormat } from '../engine/data-format.ts';
+import { closeInherited } from '../engine/inherited-descriptors.ts';
 import { packageVersion } from '../engine/package-root.ts';
 import { readSettings } from '../engine/read-settings.ts';
 import { CerebroError } from '../errors.ts';
@@ -40,6 +41,8 @@ export async function runDaemon(
   options: RunOptions,
   context: CliContext,
 ): Promise<'interrupted' | 'asked'> {
+  // First of all: from the next line on there are descriptors of our own.
+  closeInherited();
   // Loaded here, so that a command that only asks a cluster sitter something does not load a whole daemon.
   const { createDaemon } = await import('../engine/create-daemon.ts');
   const settings = settingsOf(flags);
