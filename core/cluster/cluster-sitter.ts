@@ -17,7 +17,7 @@ import { type Authority, CertificateAuthority } from './certificate-authority.ts
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterRecords } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
-import { DnsPublisher } from './dns-publisher.ts';
+import { DnsPublisher, type DnsPublisherDeps } from './dns-publisher.ts';
 import { Executor } from './executor.ts';
 import { forgetPassingJobs, nameCluster } from './first-records.ts';
 import { Intake } from './intake.ts';
@@ -56,6 +56,7 @@ export interface ClusterSitterDeps {
   link?(epoch: () => number): MachineLink;
   /** Another planner than `planCluster`: for simulations that show what a wrong one would do. */
   plan?: typeof planCluster;
+  planNames?: DnsPublisherDeps['plan'];
 }
 
 /** The cluster side, put together, and its life: it leads or stands by, and keeps the loops going while it leads. */
@@ -174,6 +175,7 @@ export class ClusterSitter {
       logger,
       snapshot: (now) => this.#snapshot(now),
       onChange: () => this.#reconciler.poke(),
+      plan: deps.planNames,
     });
     const intake = new Intake({
       records: this.#records,

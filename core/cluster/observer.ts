@@ -1,6 +1,7 @@
 import type { Clock } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { Instance, MachineProvider } from '../contracts/machine-provider.ts';
+import { providerWord } from '../decide/provider-word.ts';
 import { messageOf } from '../errors.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { MachineMessage } from '../model/machine-stream.ts';
@@ -18,8 +19,6 @@ import { ProviderWatch } from './provider-watch.ts';
 const PATIENCE_MS = 3000;
 /** How often a machine is told that tasks which may not run twice may go on. */
 const LEASH_MS = 1000;
-/** Lists of large providers lag behind: a machine that was confirmed only lately, and is not on one yet, is not gone. */
-const LISTED_WITHIN_MS = 60_000;
 
 export interface ObserverDeps {
   records: ClusterRecords;
@@ -114,7 +113,8 @@ export class Observer {
   /** Asks a provider for its machines and takes up what it says: addresses, and which are gone. */
   async #describe(provider: MachineProvider): Promise<void> {
     const { records, clock, logger, onNews } = this.#deps;
-    // What was confirmed only while the provider was making its list need not be on it.
+    // What was confirmed only while the provider was making its list need not be on it; and a list can be old when it is read.
+    const askedAt = clock.now();
     const confirmed = new Set(this.#machinesOf(provider).flatMap(({ id, ref }) => (ref === null ? [] : id)));
     let instances: Instance[];
     try {
@@ -130,7 +130,7 @@ export class Observer {
     for (const machine of this.#machinesOf(provider)) {
       const instance = byMachine.get(machine.id);
       const contact = this.#contact(machine.id);
-      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance, clock.now());
+      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : providerWord(machine, instance, askedAt);
       const trouble = instance?.trouble ?? null;
       if (contact.providerSays !== says || contact.trouble !== trouble) news = true;
       contact.providerSays = says;
@@ -277,13 +277,4 @@ export class Observer {
         logger.debug({ machine: id, reason: messageOf(error) }, 'a machine did not take our word'),
       );
   }
-}
-
-/** Of a machine that was never confirmed, absence says nothing: the order may still be on its way. */
-function saysOf(machine: MachineRecord, instance: Instance | undefined, now: number): MachineContact['providerSays'] {
-  if (!instance) {
-    const young = machine.state === 'booting' && now - machine.stateSince < LISTED_WITHIN_MS;
-    return machine.ref === null || young ? 'unknown' : 'gone';
-  }
-  return instance.state === 'pending' ? 'unknown' : instance.state;
 }

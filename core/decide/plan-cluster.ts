@@ -81,8 +81,10 @@ function isOutdated(work: WorkingState, copy: CopyRecord): boolean {
 function withoutSeat(work: WorkingState, copy: CopyRecord): void {
   const { snapshot } = work;
   const job = snapshot.jobs.get(copy.job);
-  // What did its part of a run that goes on is remembered, and not done again elsewhere.
-  if (copy.outcome !== null && job?.runs.some((run) => run.id === copy.run && run.state === 'running')) {
+  // What did its part of a run that goes on is remembered, and not done again elsewhere; of a job that goes there is nothing to do.
+  const goesOn =
+    job?.runs.some((run) => run.id === copy.run && run.state === 'running') && !isGoing(job, snapshot.jobs);
+  if (goesOn && copy.outcome !== null && copy.wanted === 'run') {
     work.remember(copy);
     return;
   }
