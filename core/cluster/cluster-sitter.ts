@@ -28,7 +28,7 @@ import { CerebroError } from '../errors.ts';
 import type { AlertView } from '../model/alert.ts';
 import { SCHEMA_VERSION, storeKeys } from '../model/backup.ts';
 import type { DnsView } from '../model/dns.ts';
-import type { ClusterEvent } from '../model/event.ts';
+import type { ClusterEvent, NewEvent } from '../model/event.ts';
 import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
 import type { MachineLogin } from '../model/machine-login.ts';
@@ -54,6 +54,7 @@ import { loginTo } from './machine-login.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { previewPlan } from './plan-preview.ts';
+import { ProgressBoard } from './progress-board.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
@@ -90,6 +91,7 @@ export class ClusterSitter implements ClusterApi {
   readonly #observer: Observer;
   readonly #authority: Authority;
   readonly #certificates: CertificateKeeper;
+  readonly #progress: ProgressBoard;
   readonly #recipes: RecipeRunner;
   readonly #executor: Executor;
   readonly #reconciler: Reconciler;
@@ -146,12 +148,21 @@ export class ClusterSitter implements ClusterApi {
       clock,
       logger,
     });
+    const tell = (events: NewEvent[]): Promise<void> => this.#records.transact(() => ({ write: [], events }));
+    this.#progress = new ProgressBoard({
+      machines: this.#records.machines,
+      providers: deps.providers,
+      logger,
+      tell,
+      onChange: () => this.#changed(),
+    });
     this.#recipes = new RecipeRunner({
       loaders: deps.recipeLoaders,
       deadlineMs: settings.recipe_deadline * 1000,
       clock,
       logger,
-      tell: (events) => this.#records.transact(() => ({ write: [], events })),
+      tell,
+      onProgress: (copy, progress) => this.#progress.noteCopy(copy, progress),
     });
     this.#observer = new Observer({
       records: this.#records,
@@ -166,6 +177,7 @@ export class ClusterSitter implements ClusterApi {
         this.#changed();
       },
       onVitals: () => this.#changed(),
+      onLine: (machine, failure) => this.#progress.noteLine(machine, failure),
       leads: () => this.#leadership.leads(),
     });
     this.#executor = new Executor({
@@ -230,6 +242,7 @@ export class ClusterSitter implements ClusterApi {
       records: this.#records,
       contacts: this.#observer.contacts,
       clock,
+      progress: this.#progress,
       snapshot: () => this.#snapshot(clock.now()),
       complaints: () => [...this.#reconciler.complaints, ...this.#certificates.complaints],
     });
@@ -240,6 +253,7 @@ export class ClusterSitter implements ClusterApi {
     this.#startedAt = this.#deps.clock.now();
     this.#awakeSince = this.#lastTick = this.#startedAt;
     this.#beat();
+    this.#progress.start();
     this.#records.onChange(() => {
       this.#changed();
       this.#alerts.poke();

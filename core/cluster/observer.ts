@@ -1,11 +1,13 @@
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { Instance, MachineProvider } from '../contracts/machine-provider.ts';
+import { providerWord } from '../decide/provider-word.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { MachineMessage } from '../model/machine-stream.ts';
 import type { MachineContact, Orphan } from '../model/plan.ts';
+import type { Failure } from '../model/progress.ts';
 import type { TaskStatus } from '../model/task.ts';
 import type { HostVitals } from '../model/vitals.ts';
 import { providerOf } from '../model/zone.ts';
@@ -25,8 +27,6 @@ const EVENTS_RETRY_MS = 2000;
 const LEASH_MS = 1000;
 /** Events of one machine that wait for a store that takes nothing; the machine has them all. */
 const MAX_QUEUED = 5000;
-/** Lists of large providers lag behind: a machine that was confirmed only lately, and is not on one yet, is not gone. */
-const LISTED_WITHIN_MS = 60_000;
 
 export interface ObserverDeps {
   records: ClusterRecords;
@@ -40,6 +40,8 @@ export interface ObserverDeps {
   onNews(): void;
   /** Something changed that only a page shows. */
   onVitals(): void;
+  /** Why a machine sitter was not heard at the last try; null: it is heard. */
+  onLine?(machineId: string, failure: Failure | null): void;
   /** Whether our word keeps tasks going that may not run twice: a successor may have begun them elsewhere. */
   leads(): boolean;
 }
@@ -145,7 +147,7 @@ export class Observer {
     for (const machine of this.#machinesOf(provider)) {
       const instance = byMachine.get(machine.id);
       const contact = this.#contact(machine.id);
-      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance, clock.now());
+      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : providerWord(machine, instance, clock.now());
       const trouble = instance?.trouble ?? null;
       if (contact.providerSays !== says || contact.trouble !== trouble) news = true;
       contact.providerSays = says;
@@ -223,9 +225,12 @@ export class Observer {
         await this.#listen(id, line);
         failures = 0;
       } catch (error) {
-        if (!line.abort.signal.aborted)
-          this.#deps.logger.debug({ machine: id, reason: messageOf(error) }, 'the line to a machine broke');
         failures += 1;
+        if (!line.abort.signal.aborted) {
+          const sentence = messageOf(error);
+          this.#deps.logger.debug({ machine: id, reason: sentence }, 'the line to a machine broke');
+          this.#deps.onLine?.(id, { sentence, attempts: failures, at: this.#deps.clock.now() });
+        }
       }
       this.#broken(id, line);
       if (line.abort.signal.aborted) return;
@@ -286,6 +291,7 @@ export class Observer {
     switch (message.type) {
       case 'hello':
         contact.connected = true;
+        this.#deps.onLine?.(id, null);
         contact.tasks = new Map(message.tasks.map((task) => [task.id, task]));
         this.#deps.onNews();
         return;
@@ -395,13 +401,4 @@ export class Observer {
       this.#queued.set(id, events.filter((event) => event.seq > read).slice(-MAX_QUEUED));
     }
   }
-}
-
-/** Of a machine that was never confirmed, absence says nothing: the order may still be on its way. */
-function saysOf(machine: MachineRecord, instance: Instance | undefined, now: number): MachineContact['providerSays'] {
-  if (!instance) {
-    const young = machine.state === 'booting' && now - machine.stateSince < LISTED_WITHIN_MS;
-    return machine.ref === null || young ? 'unknown' : 'gone';
-  }
-  return instance.state === 'pending' ? 'unknown' : instance.state;
 }

@@ -7,6 +7,7 @@ import type { CopyRecord } from '../model/copy.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { JobSpec } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
+import type { Progress } from '../model/progress.ts';
 import { RecipeLog } from './recipe-log.ts';
 import { RemoteRecipeSteps } from './recipe-steps.ts';
 
@@ -28,6 +29,8 @@ export interface RecipeRunnerDeps {
   clock: Clock;
   logger: Logger;
   tell(events: NewEvent[]): Promise<void>;
+  /** How far the recipe of a copy is; null: it is over. */
+  onProgress?(copy: string, progress: Progress | null): void;
 }
 
 /** Finds recipes among the loaders and runs them on machines, each under a deadline. */
@@ -127,6 +130,10 @@ export class RecipeRunner {
         machine: { id: machine.id, zone: machine.zone, address: machine.address },
         logger: log.logger,
         signal,
+        progress: (step, percent) => {
+          if (!signal.aborted)
+            this.#deps.onProgress?.(copy.id, { step, percent: wholePercent(percent), failure: null });
+        },
       });
       try {
         await this.#inTime(ends, this.#named(deployment_recipe, recipe.runDeploy()));
@@ -141,6 +148,7 @@ export class RecipeRunner {
       const message = `${copy.id}: recipe "${deployment_recipe}" is done`;
       await this.#deps.tell([{ level: 'info', kind: 'recipe-done', message, ...about }]);
     } finally {
+      this.#deps.onProgress?.(copy.id, null);
       await remote.close();
     }
   }
@@ -188,6 +196,10 @@ export class RecipeRunner {
       signal.removeEventListener('abort', onAbort);
     }
   }
+}
+
+function wholePercent(percent: number | null): number | null {
+  return percent === null || Number.isNaN(percent) ? null : Math.floor(Math.min(100, Math.max(0, percent)));
 }
 
 /** What ends a run before it is done. */

@@ -11,6 +11,11 @@ export interface RecipeContext {
   remote: Remote;
   /** Without it, every step is run. */
   steps?: RecipeSteps;
+  /**
+   * Says what is done now, and how much of that (0 to 100; null: nobody can tell). It is shown with the copy for as long as the recipe runs,
+   * and may be called as often as it changes. What is to be read later goes to the logger.
+   */
+  progress?: (step: string, percent: number | null) => void;
   /** The job's `recipe_options`, as they are. */
   options: Record<string, unknown>;
   /** The job's `version`, if it names one. */
@@ -40,6 +45,7 @@ export abstract class DeploymentRecipe implements Recipe {
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly #steps: RecipeSteps | undefined;
+  readonly #progress: RecipeContext['progress'];
 
   constructor(context: RecipeContext) {
     this.remote = context.remote;
@@ -51,6 +57,7 @@ export abstract class DeploymentRecipe implements Recipe {
     this.logger = context.logger;
     this.signal = context.signal;
     this.#steps = context.steps;
+    this.#progress = context.progress;
   }
 
   /**
@@ -64,8 +71,14 @@ export abstract class DeploymentRecipe implements Recipe {
       return;
     }
     this.logger.info({ step: name }, name);
+    this.progress(name);
     await work();
     await this.#steps?.setDone(name);
+  }
+
+  /** What is done now, and how much of that (0 to 100), for those who look at the copy while the recipe runs. */
+  progress(step: string, percent: number | null = null): void {
+    this.#progress?.(step, percent);
   }
 
   abstract runDeploy(): Promise<void>;

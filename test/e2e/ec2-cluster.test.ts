@@ -18,6 +18,8 @@ class Hosts {
   readonly #byZone = new Map<string, { host: SshdHost; sitterPort: number; mark: string }>();
   #sshd: SshdHosts | null = null;
   #turn: Promise<void> = Promise.resolve();
+  /** Where machines are made whose sshd does not come up before this is resolved. */
+  readonly slow = new Map<string, Promise<void>>();
   endpoint = '';
 
   async open(): Promise<void> {
@@ -86,6 +88,7 @@ class Hosts {
     };
     writeFileSync(join(host.folder, 'host_key'), ssh_keys.ed25519_private, { mode: 0o600 });
     writeFileSync(join(host.folder, 'host_key.pub'), `${ssh_keys.ed25519_public}\n`);
+    await this.slow.get(instance.az);
     await host.start();
   }
 
@@ -139,9 +142,37 @@ t.test('from a job to EC2 instances that run it, through the loss of one, to non
       deployment_layout: Object.fromEntries(ZONES.map((az) => [`aws-${az}`, { cpu: 1, mem: 100, count }])),
       task_configuration: { name: 'web', command: 'exec sleep 1000', ensure_alive: true },
     });
+  let boot = (): void => undefined;
+  hosts.slow.set(
+    'us-west-2b',
+    new Promise((resolve) => {
+      boot = resolve;
+    }),
+  );
   const applied = await cluster.apply(job(1));
   t.equal(applied.status, 200, await applied.text());
+  // One that is not reached says why, and that it is tried again.
+  const waits =
+    /^waits for machine (aws-us-west-2b-1), which is booting: (127\.0\.0\.1:\d+ cannot be reached by SSH: nothing listens there.*), 2nd try at \d\d:\d\d:\d\d UTC$/;
+  let reason = '';
+  await eventually(
+    async () => {
+      reason = (await cluster.copies()).find(({ machine }) => machine === 'aws-us-west-2b-1')?.reason ?? '';
+      return waits.test(reason);
+    },
+    () => `the copy says what it waits for: ${reason}`,
+  );
+  const [, machineId = '', sentence = ''] = waits.exec(reason) ?? [];
+  const explained = await cluster.cli(['explain', machineId]);
+  t.match(explained.stdout, `${machineId} (t3.small) is booting: ${sentence}`);
+  boot();
   const copies = await cluster.ready('web', 2);
+  const told = (await cluster.events()).filter(({ machine }) => machine === machineId).map(({ message }) => message);
+  t.equal(told.filter((line) => line === `${machineId} is booting: ${sentence}; it is tried again`).length, 1);
+  t.ok(
+    told.some((line) => /: cerebro-\S+ is brought there, \d+ MB$/.test(line)),
+    'each step is on its timeline',
+  );
   t.same(
     world
       .living()
