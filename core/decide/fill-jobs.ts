@@ -74,8 +74,9 @@ function fillSet(
     const along = links.alongside(job.name, zone);
     const reason = `${wants.who} ${wanted} in ${zone}`;
     const { run, version } = wants;
+    const { fallback = [] } = entry;
     for (let i = 0; i < missing; i++)
-      pending.push({ job, zone, cpu, mem, run, version, alongCpu: along.cpu, alongMem: along.mem, reason });
+      pending.push({ job, zone, fallback, cpu, mem, run, version, alongCpu: along.cpu, alongMem: along.mem, reason });
   }
   return pending;
 }

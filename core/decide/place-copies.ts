@@ -1,12 +1,17 @@
 import type { JobRecord } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import { type MachineType, sizeKey } from '../model/plan.ts';
+import { suitsPlace } from './suits-place.ts';
 import type { Seat, WorkingState } from './working-state.ts';
+import { ZoneBudget } from './zone-budget.ts';
 
 /** A copy that is wanted and has no machine yet. */
 export interface Pending {
   job: JobRecord;
+  /** Of the job's layout, which is where it counts, wherever it is placed. */
   zone: string;
+  /** Where it may be placed instead when its zone has no machine for it, in this order. */
+  fallback: readonly string[];
   cpu: number;
   mem: number;
   run: number | null;
@@ -22,23 +27,37 @@ const MB_PER_CORE = 2048;
 /** Sums of tenths do not come out even: .1 + .2 > .3. */
 const SLACK = 1e-6;
 
-/** Gives each pending copy a machine: the best fitting one that there is, or else one of the smallest set of new ones. */
+/**
+ * Gives each pending copy a machine: the best fitting one that there is, or else one of the smallest set of new ones. Of what a zone
+ * has no machine for just now, its job may allow the next one.
+ */
 export function placeCopies(work: WorkingState, pending: readonly Pending[]): void {
-  const byZone = new Map<string, Pending[]>();
-  for (const item of pending) {
-    const items = byZone.get(item.zone);
-    if (items) items.push(item);
-    else byZone.set(item.zone, [item]);
+  let here = [...pending];
+  for (let turn = 0; here.length > 0; turn++) {
+    const byZone = new Map<string, Pending[]>();
+    for (const item of here) {
+      const zone = zonesOf(item)[turn] ?? item.zone;
+      const items = byZone.get(zone);
+      if (items) items.push(item);
+      else byZone.set(zone, [item]);
+    }
+    here = [...byZone].flatMap(([zone, items]) => placeIn(work, zone, items, turn));
   }
-  for (const [zone, items] of byZone) {
-    items.sort((a, b) => weigh(b.cpu, b.mem) - weigh(a.cpu, a.mem));
-    const homeless = items.filter((item) => {
-      const seat = bestSeat(work.seatsByZone.get(zone) ?? [], item);
-      if (seat) place(work, item, seat);
-      return !seat;
-    });
-    if (homeless.length > 0) orderFor(work, zone, homeless);
-  }
+}
+
+function zonesOf({ zone, fallback }: Pending): readonly string[] {
+  return [zone, ...fallback];
+}
+
+/** Places what it can in one zone. Returns what is to be placed in the next one. */
+function placeIn(work: WorkingState, zone: string, items: Pending[], turn: number): Pending[] {
+  items.sort((a, b) => weigh(b.cpu, b.mem) - weigh(a.cpu, a.mem));
+  const homeless = items.filter((item) => {
+    const seat = bestSeat(work.seatsByZone.get(zone) ?? [], item);
+    if (seat) place(work, item, seat);
+    return !seat;
+  });
+  return orderFor(work, zone, homeless, turn);
 }
 
 /** Best fit: fewest copies of the same job where they are to spread, then the tightest place, then a ready machine, then the oldest. */
@@ -63,18 +82,11 @@ function bestSeat(seats: readonly Seat[], item: Pending): Seat | undefined {
 }
 
 function fits(seat: Seat, item: Pending): boolean {
-  if (!suits(seat.type, seat.labels, item.job)) return false;
+  if (!suitsPlace({ name: seat.type, labels: seat.labels }, item.job.spec)) return false;
   const first = (seat.jobs.get(item.job.name) ?? 0) === 0;
   const cpu = item.cpu + (first ? item.alongCpu : 0);
   const mem = item.mem + (first ? item.alongMem : 0);
   return cpu <= seat.freeCpu + SLACK && mem <= seat.freeMem + SLACK;
-}
-
-/** Whether a machine is of a kind that the job's `place` allows. */
-function suits(type: string, labels: Readonly<Record<string, string>>, job: JobRecord): boolean {
-  const { instance_types: types, machine } = job.spec.place;
-  if (types.length > 0 && !types.includes(type)) return false;
-  return Object.entries(machine).every(([label, value]) => labels[label] === value);
 }
 
 function place(work: WorkingState, item: Pending, seat: Seat): void {
@@ -100,23 +112,33 @@ function place(work: WorkingState, item: Pending, seat: Seat): void {
   work.take(seat, job.name, cpu, mem);
 }
 
-/** Orders machines until everything of `items` has a place, each time the size that is used best for its price. */
-function orderFor(work: WorkingState, zone: string, items: Pending[]): void {
+/**
+ * Orders machines until everything of `items` has a place, each time the size that is used best for its price. Returns what the zone
+ * has no machine for just now, and may go to the next.
+ */
+function orderFor(work: WorkingState, zone: string, items: Pending[], turn: number): Pending[] {
   const types = work.snapshot
     .types(zone)
     .filter((type) => (work.snapshot.soldOut.get(sizeKey(zone, type)) ?? 0) <= work.snapshot.now);
   const budget = new ZoneBudget(work, zone);
   const lost = work.lost.filter((machine) => machine.zone === zone);
+  const next: Pending[] = [];
   let rest = items;
   while (rest.length > 0) {
     const [first] = rest;
-    if (!first) return;
+    if (!first) return next;
     const like = lost.shift();
     const likeType = like && likeOf(like, work.snapshot.types(zone));
     const choice = likeType && pack(likeType, rest).length > 0 ? likeType : cheapest(types, rest);
-    if (choice && !budget.allows(choice, rest.length)) return;
+    if (choice && !budget.allows(choice, rest.length)) return next;
     if (!choice) {
-      if (tellOfKind(work, zone, first)) {
+      const soldOut = soldOutFor(work, zone, first);
+      if (soldOut !== null) {
+        const others = rest.filter((item) => item.job === first.job);
+        if (zonesOf(first).length > turn + 1) for (const item of others) next.push(sentOn(item, zone, soldOut));
+        else tellOfSoldOut(work, first, soldOut);
+      }
+      if (soldOut !== null || tellOfKind(work, zone, first)) {
         rest = rest.filter((item) => item.job !== first.job);
         continue;
       }
@@ -138,24 +160,31 @@ function orderFor(work: WorkingState, zone: string, items: Pending[]): void {
     for (const item of packed) place(work, item, seat);
     rest = rest.filter((item) => !packed.has(item));
   }
+  return next;
+}
+
+/** The sizes that would do and are sold out, when that is why there is no machine; null: it is not. Wakes the plan when one may be had again. */
+function soldOutFor(work: WorkingState, zone: string, item: Pending): string | null {
+  const fitting = work.snapshot.types(zone).filter((type) => pack(type, [item]).length > 0);
+  if (fitting.length === 0) return null;
+  work.wake(Math.min(...fitting.map((type) => work.snapshot.soldOut.get(sizeKey(zone, type)) ?? 0)));
+  return fitting.map((type) => type.name).join(', ');
+}
+
+function sentOn(item: Pending, zone: string, soldOut: string): Pending {
+  return { ...item, reason: `${item.reason}; ${zone} has no ${soldOut} just now` };
+}
+
+function tellOfSoldOut(work: WorkingState, { job, zone, fallback }: Pending, soldOut: string): void {
+  const none = fallback.length === 0 ? `${zone} has none` : `${[zone, ...fallback].join(', ')} have none`;
+  work.complain({ job: job.name, zone }, `a copy of "${job.name}" waits for ${soldOut}, of which ${none} just now`);
 }
 
 /** Says where it is not the size but the kind of machine that is not to be had; false: it is the size. */
 function tellOfKind(work: WorkingState, zone: string, item: Pending): boolean {
   const { job } = item;
   const all = work.snapshot.types(zone);
-  const fitting = all.filter((type) => pack(type, [item]).length > 0);
-  if (fitting.length > 0) {
-    const until = Math.min(...fitting.map((type) => work.snapshot.soldOut.get(sizeKey(zone, type)) ?? 0));
-    work.wake(until);
-    const names = fitting.map((type) => type.name).join(', ');
-    work.complain(
-      { job: job.name, zone },
-      `a copy of "${job.name}" waits for ${names}, of which ${zone} has none just now`,
-    );
-    return true;
-  }
-  if (all.some((type) => suits(type.name, type.labels ?? {}, job))) return false;
+  if (all.some((type) => suitsPlace(type, job.spec))) return false;
   const wanted = [
     ...job.spec.place.instance_types,
     ...Object.entries(job.spec.place.machine).map((pair) => pair.join('=')),
@@ -166,56 +195,6 @@ function tellOfKind(work: WorkingState, zone: string, item: Pending): boolean {
     `"${job.name}" wants machines that are ${wanted.join(', ')}; ${zone} has ${sizes}`,
   );
   return true;
-}
-
-/** What a zone may still have: machines (`max_machines`), and money an hour (`spend_ceiling`). */
-class ZoneBudget {
-  readonly #work: WorkingState;
-  readonly #zone: string;
-  #machines = 0;
-  #spend = 0;
-
-  constructor(work: WorkingState, zone: string) {
-    this.#work = work;
-    this.#zone = zone;
-    for (const machine of work.snapshot.machines.values()) {
-      if (machine.zone !== zone || machine.state === 'lost' || work.lost.includes(machine)) continue;
-      this.#machines += 1;
-      this.#spend += machine.price ?? 0;
-    }
-  }
-
-  /** Counts one more machine of a type, or says why there may be none for the `waiting` copies. */
-  allows(type: MachineType, waiting: number): boolean {
-    const { limits } = this.#work.snapshot;
-    const copies = waiting === 1 ? '1 copy waits' : `${waiting} copies wait`;
-    const most = limits.maxMachines(this.#zone);
-    if (this.#machines + 1 > most) {
-      this.#work.complain(
-        { zone: this.#zone },
-        `${copies} for a machine in ${this.#zone}, which has ${this.#machines} and may have ${most} (max_machines)`,
-        `ceiling/${this.#zone}`,
-      );
-      return false;
-    }
-    const ceiling = limits.maxSpend(this.#zone);
-    const spend = this.#spend + (type.price ?? 0);
-    if (spend > ceiling + SLACK) {
-      this.#work.complain(
-        { zone: this.#zone },
-        `${copies} for a machine in ${this.#zone}: with one more ${type.name} it would cost ${round(spend)} an hour, and may cost ${ceiling} (spend_ceiling)`,
-        `ceiling/${this.#zone}`,
-      );
-      return false;
-    }
-    this.#machines += 1;
-    this.#spend = spend;
-    return true;
-  }
-}
-
-function round(price: number): number {
-  return Math.round(price * 10_000) / 10_000;
 }
 
 /** The size with the most reservation packed per price; of equals the larger, which makes fewer machines. */
@@ -254,7 +233,7 @@ function pack(type: Pick<MachineType, 'name' | 'cpu' | 'mem' | 'labels'>, items:
   const jobs = new Set<JobRecord>();
   for (const item of items) {
     const first = !jobs.has(item.job);
-    if ((!first && item.job.spec.place.spread === 'hard') || !suits(type.name, type.labels ?? {}, item.job)) continue;
+    if ((!first && item.job.spec.place.spread === 'hard') || !suitsPlace(type, item.job.spec)) continue;
     const needCpu = item.cpu + (first ? item.alongCpu : 0);
     const needMem = item.mem + (first ? item.alongMem : 0);
     if (needCpu > cpu || needMem > mem) continue;

@@ -137,9 +137,12 @@ t.test('from a job to EC2 instances that run it, through the loss of one, to non
 
   // The cheaper size has no room in the first zone: another is taken.
   world.soldOut.add('us-west-2a/t3.small');
-  const job = (count: number): string =>
+  const job = (count: number, first: object = {}): string =>
     JSON.stringify({
-      deployment_layout: Object.fromEntries(ZONES.map((az) => [`aws-${az}`, { cpu: 1, mem: 100, count }])),
+      deployment_layout: {
+        'aws-us-west-2a': { mem: 100, count, ...first },
+        'aws-us-west-2b': { cpu: 1, mem: 100, count },
+      },
       task_configuration: { name: 'web', command: 'exec sleep 1000', ensure_alive: true },
     });
   let boot = (): void => undefined;
@@ -195,11 +198,28 @@ t.test('from a job to EC2 instances that run it, through the loss of one, to non
   );
   t.equal(world.instances.length, 2);
 
+  // The first zone has no size at all any more: the next one, which the job allows, is taken for it.
+  for (const type of ['t3.small', 'm6i.large']) world.soldOut.add(`us-west-2a/${type}`);
+  await cluster.apply(job(1, { count: 3, fallback: ['aws-us-west-2b'] }));
+  const spread = await cluster.ready('web', 4);
+  t.same(spread.map(({ zone, machine }) => [zone.slice(-1), machine.slice(-3)]).sort(), [
+    ['a', 'a-1'],
+    ['a', 'a-1'],
+    ['a', 'b-1'],
+    ['b', 'b-1'],
+  ]);
+  const elsewhere = spread.find(({ zone, machine }) => !machine.startsWith(zone));
+  t.match(
+    (await cluster.cli(['explain', elsewhere?.copy ?? ''])).stdout,
+    /"web" wants 3 in aws-us-west-2a; aws-us-west-2a has no t3.small, m6i.large just now/,
+  );
+  t.equal(world.instances.length, 2);
+
   // A host fails: EC2 says so, and another instance takes its place, with another host key.
   const [before] = world.living().filter(({ az }) => az === 'us-west-2b');
   hosts.fail('us-west-2b');
   await eventually(() => world.instances.length === 3, 'another is bought');
-  await cluster.ready('web', 2);
+  await cluster.ready('web', 4);
   const [after] = world.living().filter(({ az }) => az === 'us-west-2b');
   t.not(after?.id, before?.id);
   t.not(after?.tags['cerebro:host-key'], before?.tags['cerebro:host-key']);
