@@ -163,6 +163,7 @@ export class ClusterSitter implements ClusterApi {
       logger,
       tell,
       onProgress: (copy, progress) => this.#progress.noteCopy(copy, progress),
+      dnsName: (copy) => this.#dns.nameOf(copy),
     });
     this.#observer = new Observer({
       records: this.#records,

@@ -29,6 +29,8 @@ export interface RecipeRunnerDeps {
   clock: Clock;
   logger: Logger;
   tell(events: NewEvent[]): Promise<void>;
+  /** The DNS name of a copy; null: it gets none. */
+  dnsName?(copy: CopyRecord): Promise<string | null>;
   /** How far the recipe of a copy is; null: it is over. */
   onProgress?(copy: string, progress: Progress | null): void;
 }
@@ -120,6 +122,7 @@ export class RecipeRunner {
     const remote = await this.#inTime(ends, this.#named(deployment_recipe, reached), (late) => late.close());
     const log = new RecipeLog({ ...this.#deps, about });
     try {
+      const dnsName = await this.#inTime(ends, this.#deps.dnsName?.(copy) ?? Promise.resolve(null));
       const recipe = factory({
         remote,
         steps: new RemoteRecipeSteps(remote, copy.id, `${copy.id} version ${copy.version}`),
@@ -128,6 +131,7 @@ export class RecipeRunner {
         job: copy.job,
         copy: copy.id,
         machine: { id: machine.id, zone: machine.zone, address: machine.address },
+        dnsName,
         logger: log.logger,
         signal,
         progress: (step, percent) => {

@@ -23,6 +23,8 @@ export interface RecipeContext {
   job: string;
   copy: string;
   machine: { id: string; zone: string; address: string | null };
+  /** The copy's own DNS name, under which it is found once it runs; null or absent: it gets none. */
+  dnsName?: string | null;
   /** Goes to the copy's timeline, while the recipe runs, and to the daemon's log. */
   logger: Logger;
   /** Ends when the recipe's time is up or the copy is no longer wanted. */
@@ -42,6 +44,7 @@ export abstract class DeploymentRecipe implements Recipe {
   readonly job: string;
   readonly copy: string;
   readonly machine: RecipeContext['machine'];
+  readonly dnsName: string | null;
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly #steps: RecipeSteps | undefined;
@@ -54,6 +57,7 @@ export abstract class DeploymentRecipe implements Recipe {
     this.job = context.job;
     this.copy = context.copy;
     this.machine = context.machine;
+    this.dnsName = context.dnsName ?? null;
     this.logger = context.logger;
     this.signal = context.signal;
     this.#steps = context.steps;

@@ -84,6 +84,7 @@ export class ReleaseRecipe extends DeploymentRecipe {
           VERSION: this.version ?? release.name,
           MACHINE: this.machine.id,
           ZONE: this.machine.zone,
+          DNS_NAME: this.dnsName ?? '',
         },
         timeout,
         onLine: (stream, line) => this.logger.info({ stream }, line),
