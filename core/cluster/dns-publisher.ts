@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '../contracts/clock.ts';
+import type { Clock } from '../contracts/clock.ts';
 import type { DnsProvider } from '../contracts/dns-provider.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { Condition } from '../decide/alerts.ts';
@@ -20,6 +20,7 @@ import { DnsLanes } from './dns-lanes.ts';
 import { operationFor } from './dns-operations.ts';
 import { type DnsViewParts, dnsConditionsOf, dnsViewOf } from './dns-view.ts';
 import { ownDnsName } from './own-dns-name.ts';
+import { PassLoop } from './pass-loop.ts';
 import { withDeadline } from './with-deadline.ts';
 
 /** News that come close together go out together. */
@@ -55,12 +56,7 @@ export class DnsPublisher {
   readonly #aliases: DnsAliases;
   readonly #lanes: DnsLanes;
   readonly #rules: DnsRules;
-  #timer: Timer | null = null;
-  /** When the timer is due (monotonic ms). */
-  #dueAt = 0;
-  #pass: Promise<void> | null = null;
-  #dirty = false;
-  #stopped = true;
+  readonly #loop: PassLoop;
   #offRecords: (() => void) | null = null;
   /** When names were last looked at, and when they are to be again (ms since the epoch). */
   #checkedAt: number | null = null;
@@ -72,6 +68,14 @@ export class DnsPublisher {
     this.#homes = new DnsHomes(providers, clock);
     this.#aliases = new DnsAliases(settings.dns_resolvers, clock);
     this.#lanes = new DnsLanes({ ...deps, ownerTxt: settings.dns_owner_txt });
+    this.#loop = new PassLoop({
+      clock,
+      gatherMs: GATHER_MS,
+      retryMs: RETRY_MS,
+      pass: () => this.#pass(),
+      // The records are as they were: a store that is full or away is asked again.
+      onFailure: (error) => deps.logger.error({ err: error }, 'names could not be planned; it is tried again'),
+    });
     this.#rules = {
       ttl: settings.dns_ttl,
       scope: settings.dns_scope,
@@ -84,20 +88,16 @@ export class DnsPublisher {
   }
 
   start(): void {
-    this.#stopped = false;
     this.#offRecords = this.#deps.records.onChange((changes) => {
       if (changes.some(({ key }) => /^(job|copy|machine|dns)\//.test(key))) this.poke();
     });
-    this.poke();
+    this.#loop.start();
   }
 
   /** Waits for what is under way, for a while; what was not confirmed is looked at by the next start. */
   async stop(): Promise<void> {
-    this.#stopped = true;
     this.#offRecords?.();
-    this.#timer?.cancel();
-    this.#timer = null;
-    await this.#pass;
+    await this.#loop.stop();
     const { clock, logger } = this.#deps;
     await withDeadline(clock, STOP_MS, 'the DNS providers did not answer', () => this.#lanes.idle()).catch(
       (error: unknown) =>
@@ -107,10 +107,7 @@ export class DnsPublisher {
 
   /** There may be something to do. */
   poke(): void {
-    if (this.#stopped) return;
-    this.#dirty = true;
-    if (!this.#pass && (this.#timer === null || this.#dueAt > this.#deps.clock.monotonic() + GATHER_MS))
-      this.#arm(GATHER_MS);
+    this.#loop.poke();
   }
 
   /** The copies whose process is not to be ended yet, and when to ask again. */
@@ -179,44 +176,25 @@ export class DnsPublisher {
     };
   }
 
-  #arm(ms: number): void {
-    this.#timer?.cancel();
-    this.#dueAt = this.#deps.clock.monotonic() + ms;
-    this.#timer = this.#deps.clock.timer(ms, () => {
-      this.#timer = null;
-      this.#pass = this.#run().finally(() => {
-        this.#pass = null;
-        if (!this.#stopped && this.#timer === null) this.#arm(GATHER_MS);
-      });
+  async #pass(): Promise<number> {
+    const { clock, records, snapshot } = this.#deps;
+    this.#askForHomes(clock.now());
+    let plan: DnsPlan = { changes: [], wakeAt: null };
+    await records.transact(() => {
+      plan = planDns(snapshot(clock.now()), records.dns, this.#rules);
+      return { write: plan.changes.map(operationFor), events: [] };
     });
+    if (this.#loop.stopped) return IDLE_MS;
+    if (plan.changes.length > 0) this.#deps.onChange();
+    if (clock.now() >= this.#nextCheckAt) void this.#lookAround();
+    this.#lanes.run(() => this.#laneDone());
+    const times = [plan.wakeAt ?? Number.POSITIVE_INFINITY, this.#nextCheckAt, ...this.#wakeTimes()];
+    return Math.min(IDLE_MS, Math.max(GATHER_MS, Math.min(...times) - clock.now()));
   }
 
-  async #run(): Promise<void> {
-    const { clock, records, logger, snapshot } = this.#deps;
-    this.#dirty = false;
-    try {
-      this.#askForHomes(clock.now());
-      let plan: DnsPlan = { changes: [], wakeAt: null };
-      await records.transact(() => {
-        plan = planDns(snapshot(clock.now()), records.dns, this.#rules);
-        return { write: plan.changes.map(operationFor), events: [] };
-      });
-      if (this.#stopped) return;
-      if (plan.changes.length > 0) this.#deps.onChange();
-      if (clock.now() >= this.#nextCheckAt) void this.#lookAround();
-      this.#lanes.run(() => {
-        this.poke();
-        if (!this.#stopped) this.#deps.onChange();
-      });
-      if (this.#dirty) return;
-      const { wakeAt } = plan;
-      const times = [wakeAt ?? Number.POSITIVE_INFINITY, this.#nextCheckAt, ...this.#wakeTimes()];
-      this.#arm(Math.min(IDLE_MS, Math.max(GATHER_MS, Math.min(...times) - clock.now())));
-    } catch (error) {
-      // The records are as they were: a store that is full or away is asked again.
-      logger.error({ err: error }, 'names could not be planned; it is tried again');
-      if (!this.#stopped) this.#arm(RETRY_MS);
-    }
+  #laneDone(): void {
+    this.poke();
+    if (!this.#loop.stopped) this.#deps.onChange();
   }
 
   /** Every basename that a job asks for, or that names of ours are still under. */

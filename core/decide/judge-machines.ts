@@ -1,6 +1,6 @@
 import { type MachineRecord, sizeOf } from '../model/machine.ts';
 import { type ClusterSnapshot, type MachineContact, sizeKey } from '../model/plan.ts';
-import { suitsPlace } from './suits-place.ts';
+import { suits } from './sizes.ts';
 import type { WorkingState } from './working-state.ts';
 
 const NEVER_HEARD: MachineContact = {
@@ -114,13 +114,19 @@ function giveUpSize(work: WorkingState, machine: MachineRecord): boolean {
 function mayGoElsewhere(snapshot: ClusterSnapshot, machine: MachineRecord): boolean {
   for (const copy of snapshot.copies.values()) {
     if (copy.machine !== machine.id || copy.wanted !== 'run') continue;
-    const spec = snapshot.jobs.get(copy.job)?.spec;
-    const zones = [copy.zone, ...(spec?.deployment_layout[copy.zone]?.fallback ?? [])];
+    const job = snapshot.jobs.get(copy.job);
+    const zones = [copy.zone, ...(job?.spec.deployment_layout[copy.zone]?.fallback ?? [])];
     for (const zone of zones) {
       if (zone === machine.zone) continue;
       const has = snapshot.types(zone).some((type) => {
         const until = snapshot.soldOut.get(sizeKey(zone, type)) ?? 0;
-        return until <= snapshot.now && type.cpu >= copy.cpu && type.mem >= copy.mem && spec && suitsPlace(type, spec);
+        return (
+          until <= snapshot.now &&
+          type.cpu >= copy.cpu &&
+          type.mem >= copy.mem &&
+          job &&
+          suits(type.name, type.labels ?? {}, job)
+        );
       });
       if (has) return true;
     }

@@ -1,8 +1,6 @@
 import type { MachineType } from '../model/plan.ts';
+import { SLACK } from './sizes.ts';
 import type { WorkingState } from './working-state.ts';
-
-/** Sums of tenths do not come out even: .1 + .2 > .3. */
-const SLACK = 1e-6;
 
 /** What a zone may still have: machines (`max_machines`), and money an hour (`spend_ceiling`). */
 export class ZoneBudget {

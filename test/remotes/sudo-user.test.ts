@@ -13,8 +13,9 @@ import { MachineSitterDeployment } from '../../recipes/machine-sitter/machine-si
 import { SitterPackage } from '../../recipes/machine-sitter/sitter-package.ts';
 import { PythonRecipeLoader } from '../../recipes/python/python-recipe-loader.ts';
 import { config } from '../../recipes/python/schema.ts';
+import { freePort } from '../fakes/free-port.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
-import { freePort, SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
+import { SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
 import { TestUsers } from '../fakes/test-users.ts';
 import { definition } from '../machine/machine-under-test.ts';
 import { eventually } from '../suites/eventually.ts';

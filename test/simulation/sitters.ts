@@ -1,5 +1,6 @@
 import type { Authority } from '../../core/cluster/certificate-authority.ts';
 import { ClusterSitter, type ClusterSitterDeps } from '../../core/cluster/cluster-sitter.ts';
+import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { MachineProvider } from '../../core/contracts/machine-provider.ts';
 import { messageOf } from '../../core/errors.ts';
@@ -33,7 +34,7 @@ export interface SitterParts {
 export class Sitters {
   readonly #parts: SitterParts;
   readonly #breakage: Breakage;
-  #current: { api: ClusterSitter; process: SitterProcess; ready: boolean } | null = null;
+  #current: { sitter: ClusterSitter; api: ClusterApi; process: SitterProcess; ready: boolean } | null = null;
   #over = false;
 
   constructor(parts: SitterParts, breakage: Breakage) {
@@ -42,7 +43,7 @@ export class Sitters {
   }
 
   /** The one that was started last, once it leads and for as long as it lives. */
-  current(): { api: ClusterSitter; process: SitterProcess } | null {
+  current(): { api: ClusterApi; process: SitterProcess } | null {
     return this.#current?.process.alive === true && this.#current.ready ? this.#current : null;
   }
 
@@ -51,7 +52,8 @@ export class Sitters {
     const { world } = this.#parts;
     const process = new SitterProcess(world);
     world.tell(`${process.name} begins`);
-    const current = { api: this.#make(process), process, ready: false };
+    const sitter = this.#make(process);
+    const current = { sitter, api: sitter.api, process, ready: false };
     this.#current = current;
     process.onEnd(() => {
       if (this.#current?.process !== process) return;
@@ -60,7 +62,7 @@ export class Sitters {
         if (this.#current?.process === process) this.begin();
       });
     });
-    current.api.start().then(
+    sitter.start().then(
       () => {
         current.ready = true;
       },
@@ -69,10 +71,10 @@ export class Sitters {
   }
 
   stopInOrder(): void {
-    const current = this.current();
-    if (!current) return;
+    const current = this.#current;
+    if (!current || !this.current()) return;
     this.#parts.world.tell(`${current.process.name} is to stop`);
-    current.api.stop().then(
+    current.sitter.stop().then(
       () => current.process.end('has stopped'),
       (error) => current.process.end(`did not stop in order: ${messageOf(error)}`),
     );
