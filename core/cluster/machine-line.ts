@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { MachineMessage } from '../model/machine-stream.ts';
+import type { Failure } from '../model/progress.ts';
 
 /** A stream that says nothing for this long is given up and opened again: a beat comes every second. */
 const SILENCE_MS = 5000;
@@ -14,6 +15,8 @@ export interface MachineLineDeps {
   /** One stream, from where the last one was read to; it ends, or throws, when it breaks. */
   open(signal: AbortSignal): AsyncIterable<MachineMessage>;
   onMessage(message: MachineMessage): void;
+  /** A try that came to nothing. */
+  onFailure(failure: Failure): void;
   onBroken(): void;
 }
 
@@ -33,7 +36,7 @@ export class MachineLine {
 
   /** Resolves when it was given up. */
   async keep(): Promise<void> {
-    const { machineId, logger, onBroken } = this.#deps;
+    const { machineId, clock, logger, onFailure, onBroken } = this.#deps;
     const { signal } = this.#end;
     let failures = 0;
     while (!signal.aborted) {
@@ -41,9 +44,12 @@ export class MachineLine {
         await this.#listen();
         failures = 0;
       } catch (error) {
-        if (!signal.aborted)
-          logger.debug({ machine: machineId, reason: messageOf(error) }, 'the line to a machine broke');
         failures += 1;
+        if (!signal.aborted) {
+          const sentence = messageOf(error);
+          logger.debug({ machine: machineId, reason: sentence }, 'the line to a machine broke');
+          onFailure({ sentence, attempts: failures, at: clock.now() });
+        }
       }
       if (signal.aborted) return;
       onBroken();

@@ -6,6 +6,7 @@ import { messageOf } from '../errors.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { MachineMessage } from '../model/machine-stream.ts';
 import type { MachineContact, Orphan } from '../model/plan.ts';
+import type { Failure } from '../model/progress.ts';
 import type { TaskStatus } from '../model/task.ts';
 import type { HostVitals } from '../model/vitals.ts';
 import { providerOf } from '../model/zone.ts';
@@ -32,6 +33,8 @@ export interface ObserverDeps {
   onNews(): void;
   /** Something changed that only a page shows. */
   onVitals(): void;
+  /** Why a machine sitter was not heard at the last try; null: it is heard. */
+  onLine?(machineId: string, failure: Failure | null): void;
   /** Whether our word keeps tasks going that may not run twice: a successor may have begun them elsewhere. */
   leads(): boolean;
 }
@@ -208,6 +211,7 @@ export class Observer {
       logger,
       open: (signal) => client.watch(records.machines.get(id) ?? machine, records.cursors.get(id) ?? 0, signal),
       onMessage: (message) => this.#take(id, message),
+      onFailure: (failure) => this.#deps.onLine?.(id, failure),
       onBroken: () => {
         const contact = this.contacts.get(id);
         if (!contact?.connected) return;
@@ -228,6 +232,7 @@ export class Observer {
     switch (message.type) {
       case 'hello':
         contact.connected = true;
+        this.#deps.onLine?.(id, null);
         contact.tasks = new Map(message.tasks.map((task) => [task.id, task]));
         this.#deps.onNews();
         return;

@@ -77,6 +77,7 @@ function fillSet(
     pending.push({
       job,
       zone,
+      fallback: entry.fallback ?? [],
       count: missing,
       cpu,
       mem,

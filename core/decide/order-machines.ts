@@ -1,7 +1,7 @@
 import type { JobRecord } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import { type MachineType, sizeKey } from '../model/plan.ts';
-import { type Pending, place } from './pending.ts';
+import { type Pending, place, zonesOf } from './pending.ts';
 import { SLACK, suits, weigh } from './sizes.ts';
 import type { WorkingState } from './working-state.ts';
 import { ZoneBudget } from './zone-budget.ts';
@@ -13,13 +13,15 @@ type Size = Pick<MachineType, 'name' | 'cpu' | 'mem' | 'labels'>;
 
 /**
  * Orders machines until everything of `items` (the largest first) has a place, each time the size that is used best for its price.
- * Where a machine is lost, one of its size comes first.
+ * Where a machine is lost, one of its size comes first. Returns what the zone has no machine for just now, and may go to another
+ * zone: `turn` is how many zones come before this one.
  */
-export function orderMachines(work: WorkingState, zone: string, items: Pending[]): void {
+export function orderMachines(work: WorkingState, zone: string, items: Pending[], turn: number): Pending[] {
   const { snapshot } = work;
   const types = snapshot.types(zone).filter((type) => (snapshot.soldOut.get(sizeKey(zone, type)) ?? 0) <= snapshot.now);
   const budget = new ZoneBudget(work, zone);
   const lost = work.lost.filter((machine) => machine.zone === zone);
+  const next: Pending[] = [];
   let rest = items;
   for (let [first] = rest; first !== undefined; [first] = rest) {
     const like = lost.shift();
@@ -27,12 +29,16 @@ export function orderMachines(work: WorkingState, zone: string, items: Pending[]
     const choice = likeType && pack(likeType, rest).length > 0 ? likeType : cheapest(types, rest);
     if (choice === undefined) {
       const { job } = first;
-      if (!tellOfKind(work, zone, first)) tellOfSize(work, zone, first, types);
+      const soldOut = soldOutFor(work, zone, first);
+      if (soldOut !== null && zonesOf(first).length > turn + 1)
+        next.push(...rest.filter((item) => item.job === job).map((item) => sentOn(item, zone, soldOut)));
+      else if (soldOut !== null) tellOfSoldOut(work, first, soldOut);
+      else if (!tellOfKind(work, zone, first)) tellOfSize(work, zone, first, types);
       rest = rest.filter((item) => item.job !== job);
       continue;
     }
     const waiting = rest.reduce((sum, item) => sum + item.count, 0);
-    if (!budget.allows(choice, waiting)) return;
+    if (!budget.allows(choice, waiting)) return next;
     const replaces = like && choice === likeType ? like.id : null;
     const load = pack(choice, rest);
     const reason = replaces ? `replaces ${replaces}, which is lost` : `${sayLoad(load)} had no room in ${zone}`;
@@ -43,6 +49,7 @@ export function orderMachines(work: WorkingState, zone: string, items: Pending[]
     }
     if (load.some(({ item }) => item.count === 0)) rest = rest.filter(({ count }) => count > 0);
   }
+  return next;
 }
 
 function sayLoad(load: Load): string {
@@ -60,21 +67,29 @@ function tellOfSize(work: WorkingState, zone: string, item: Pending, types: read
   );
 }
 
+/** The sizes that would do and are sold out, when that is why there is no machine; null: it is not. Wakes the plan when one may be had again. */
+function soldOutFor(work: WorkingState, zone: string, item: Pending): string | null {
+  const { types, soldOut } = work.snapshot;
+  const fitting = types(zone).filter((type) => pack(type, [item]).length > 0);
+  if (fitting.length === 0) return null;
+  work.wake(Math.min(...fitting.map((type) => soldOut.get(sizeKey(zone, type)) ?? 0)));
+  return fitting.map((type) => type.name).join(', ');
+}
+
+function sentOn(item: Pending, zone: string, soldOut: string): Pending {
+  return { ...item, reason: `${item.reason}; ${zone} has no ${soldOut} just now` };
+}
+
+function tellOfSoldOut(work: WorkingState, item: Pending, soldOut: string): void {
+  const { job, zone, fallback } = item;
+  const none = fallback.length === 0 ? `${zone} has none` : `${zonesOf(item).join(', ')} have none`;
+  work.complain({ job: job.name, zone }, `a copy of "${job.name}" waits for ${soldOut}, of which ${none} just now`);
+}
+
 /** Says where it is not the size but the kind of machine that is not to be had; false: it is the size. */
 function tellOfKind(work: WorkingState, zone: string, item: Pending): boolean {
   const { job } = item;
-  const { types, soldOut } = work.snapshot;
-  const all = types(zone);
-  const fitting = all.filter((type) => pack(type, [item]).length > 0);
-  if (fitting.length > 0) {
-    work.wake(Math.min(...fitting.map((type) => soldOut.get(sizeKey(zone, type)) ?? 0)));
-    const names = fitting.map((type) => type.name).join(', ');
-    work.complain(
-      { job: job.name, zone },
-      `a copy of "${job.name}" waits for ${names}, of which ${zone} has none just now`,
-    );
-    return true;
-  }
+  const all = work.snapshot.types(zone);
   if (all.some((type) => suits(type.name, type.labels ?? {}, job))) return false;
   const { instance_types, machine } = job.spec.place;
   const wanted = [...instance_types, ...Object.entries(machine).map((pair) => pair.join('='))];

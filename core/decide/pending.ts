@@ -4,7 +4,10 @@ import type { Seat, WorkingState } from './working-state.ts';
 /** Copies of one kind that are wanted and have no machine yet. */
 export interface Pending {
   job: JobRecord;
+  /** Of the job's layout, which is where they count, wherever they are placed. */
   zone: string;
+  /** Where they may be placed instead when their zone has no machine for them, in this order. */
+  fallback: readonly string[];
   count: number;
   /** What each of them reserves: cores and MB. */
   cpu: number;
@@ -15,6 +18,11 @@ export interface Pending {
   alongCpu: number;
   alongMem: number;
   reason: string;
+}
+
+/** Where they may be placed, in this order. */
+export function zonesOf({ zone, fallback }: Pick<Pending, 'zone' | 'fallback'>): readonly string[] {
+  return [zone, ...fallback];
 }
 
 /** Puts one copy onto a machine that has room for it. */

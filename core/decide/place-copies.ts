@@ -1,35 +1,45 @@
 import { orderMachines } from './order-machines.ts';
-import { type Pending, place } from './pending.ts';
+import { type Pending, place, zonesOf } from './pending.ts';
 import { type Candidate, SeatHeap } from './seat-heap.ts';
 import { SLACK, suits, weigh } from './sizes.ts';
 import type { Seat, WorkingState } from './working-state.ts';
 
-/** Gives all pending copies machines: the best fitting ones that there are, or else the smallest set of new ones. */
+/**
+ * Gives all pending copies machines: the best fitting ones that there are, or else the smallest set of new ones. For what a zone has no
+ * machine just now, its job may allow the next one.
+ */
 export function placeCopies(work: WorkingState, pending: readonly Pending[]): void {
-  const byZone = new Map<string, Pending[]>();
-  for (const item of pending) {
-    const items = byZone.get(item.zone);
-    if (items) items.push(item);
-    else byZone.set(item.zone, [item]);
-  }
-  for (const [zone, items] of byZone) {
-    items.sort((a, b) => weigh(b.cpu, b.mem) - weigh(a.cpu, a.mem));
-    const homeless: Pending[] = [];
-    for (const item of items) {
-      const count = item.count - seat(work, item);
-      if (count > 0) homeless.push({ ...item, count });
+  let here: readonly Pending[] = pending;
+  for (let turn = 0; here.length > 0; turn++) {
+    const byZone = new Map<string, Pending[]>();
+    for (const item of here) {
+      const zone = zonesOf(item)[turn] ?? item.zone;
+      const items = byZone.get(zone);
+      if (items) items.push(item);
+      else byZone.set(zone, [item]);
     }
-    if (homeless.length > 0) orderMachines(work, zone, homeless);
+    here = [...byZone].flatMap(([zone, items]) => placeIn(work, zone, items, turn));
   }
+}
+
+/** Places what it can in one zone. Returns what is to be placed in the next one. */
+function placeIn(work: WorkingState, zone: string, items: Pending[], turn: number): Pending[] {
+  items.sort((a, b) => weigh(b.cpu, b.mem) - weigh(a.cpu, a.mem));
+  const homeless: Pending[] = [];
+  for (const item of items) {
+    const count = item.count - seat(work, zone, item);
+    if (count > 0) homeless.push({ ...item, count });
+  }
+  return homeless.length > 0 ? orderMachines(work, zone, homeless, turn) : [];
 }
 
 /**
  * Best fit: where fewest copies of the same job are, if they are to spread, then the tightest place, then a ready machine, then the
  * oldest. Returns how many copies found a place.
  */
-function seat(work: WorkingState, item: Pending): number {
+function seat(work: WorkingState, zone: string, item: Pending): number {
   const { spread } = item.job.spec.place;
-  const seats = work.seatsByZone.get(item.zone) ?? [];
+  const seats = work.seatsByZone.get(zone) ?? [];
   const places = work.placesOf(item.job.name);
   const candidates: Candidate[] = [];
   for (const [order, seat] of seats.entries()) {
