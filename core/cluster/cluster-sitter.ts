@@ -9,6 +9,7 @@ import type { Notifier } from '../contracts/notifier.ts';
 import type { RecipeLoader } from '../contracts/recipe.ts';
 import type { StateStore } from '../contracts/state-store.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
+import type { NewEvent } from '../model/event.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import { providerOf } from '../model/zone.ts';
@@ -30,6 +31,7 @@ import type { MachineLink } from './machine-link.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { PauseWatch } from './pause-watch.ts';
+import { ProgressBoard } from './progress-board.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
 import { ServedCluster } from './served-cluster.ts';
@@ -69,6 +71,7 @@ export class ClusterSitter {
   readonly #observer: Observer;
   readonly #authority: Authority;
   readonly #certificates: CertificateKeeper;
+  readonly #progress: ProgressBoard;
   readonly #recipes: RecipeRunner;
   readonly #executor: Executor;
   readonly #reconciler: Reconciler;
@@ -119,12 +122,22 @@ export class ClusterSitter {
       clock,
       logger,
     });
+    const tell = (events: NewEvent[]): Promise<void> => this.#records.transact(() => ({ write: [], events }));
+    this.#progress = new ProgressBoard({
+      machines: this.#records.machines,
+      providers: deps.providers,
+      logger,
+      tell,
+      onChange: () => this.#changed(),
+    });
     this.#recipes = new RecipeRunner({
       loaders: deps.recipeLoaders,
       deadlineMs: settings.recipe_deadline * 1000,
       clock,
       logger,
-      tell: (events) => this.#records.transact(() => ({ write: [], events })),
+      tell,
+      onProgress: (copy, progress) => this.#progress.noteCopy(copy, progress),
+      dnsName: (copy) => this.#dns.nameOf(copy),
     });
     this.#observer = new Observer({
       records: this.#records,
@@ -139,6 +152,7 @@ export class ClusterSitter {
         this.#changed();
       },
       onVitals: () => this.#changed(),
+      onLine: (machine, failure) => this.#progress.noteLine(machine, failure),
       leads: () => this.#leadership.leads(),
     });
     this.#executor = new Executor({
@@ -207,6 +221,7 @@ export class ClusterSitter {
         records: this.#records,
         contacts: this.#observer.contacts,
         clock,
+        progress: this.#progress,
         snapshot: () => this.#snapshot(clock.now()),
         complaints: () => [...this.#reconciler.complaints, ...this.#certificates.complaints],
       }),
@@ -240,6 +255,7 @@ export class ClusterSitter {
   async start(): Promise<void> {
     this.#startedAt = this.#deps.clock.now();
     this.#pauses.start();
+    this.#progress.start();
     this.#records.onChange(() => {
       this.#changed();
       this.#alerts.poke();

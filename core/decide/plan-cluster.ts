@@ -7,7 +7,8 @@ import { isOver } from './is-over.ts';
 import { stepRuns } from './job-runs.ts';
 import { judgeMachines } from './judge-machines.ts';
 import { LinkedJobs } from './linked-jobs.ts';
-import { type Pending, placeCopies } from './place-copies.ts';
+import type { Pending } from './pending.ts';
+import { placeCopies } from './place-copies.ts';
 import { rollJob } from './roll-out.ts';
 import { shedMachines } from './shed-machines.ts';
 import { WorkingState } from './working-state.ts';
@@ -60,10 +61,11 @@ function seatCopies(work: WorkingState): void {
       if (copy.wanted === 'run' && isOutdated(work, copy)) work.stopCopy(copy, 'a later run has ended too');
       continue;
     }
-    work.take(seat, copy.job, copy.cpu, copy.mem);
+    seat.freeCpu -= copy.cpu;
+    seat.freeMem -= copy.mem;
+    seat.copies += 1;
     if (copy.wanted === 'stop') {
       work.stoppingByJob.set(copy.job, (work.stoppingByJob.get(copy.job) ?? 0) + 1);
-      work.leaveJob(seat, copy.job);
       if (work.snapshot.jobs.get(copy.job)?.spec.singleton) holdBack(work, copy);
     } else {
       work.remember(copy);

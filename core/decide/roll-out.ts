@@ -17,14 +17,19 @@ interface Due {
  * hand at a time. Then judges the roll-out: done, failed, or on its way.
  */
 export function rollJob(work: WorkingState, links: LinkedJobs, job: JobRecord): void {
-  const copies = (work.copiesByJob.get(job.name) ?? []).filter((copy) => !work.stopped.has(copy.id));
+  const all = work.copiesByJob.get(job.name) ?? [];
+  const copies = work.stopped.size === 0 ? all : all.filter((copy) => !work.stopped.has(copy.id));
   if (runsByTurns(job)) {
     // A run keeps the version that it began with; the next one has the new one.
     if (job.rollout) done(work, job, job.rollout, 'the next run has it');
     return;
   }
   if (job.stopped) return;
-  const due = copies.flatMap((copy) => dueFor(work, links, job, copy) ?? []);
+  const due: Due[] = [];
+  for (const copy of copies) {
+    const found = dueFor(work, links, job, copy);
+    if (found) due.push(found);
+  }
   if (due.length > 0) change(work, links, job, copies, due);
   if (job.rollout) judge(work, links, job, job.rollout, copies);
 }
@@ -219,9 +224,9 @@ function wantedOf(work: WorkingState, job: JobRecord): number {
   const leader = job.spec.linked_job;
   if (leader === undefined)
     return Object.values(job.spec.deployment_layout).reduce((sum, entry) => sum + copiesIn(entry), 0);
-  let seats = 0;
-  for (const seat of work.seats.values()) if ((seat.jobs.get(leader) ?? 0) > 0) seats += 1;
-  return seats;
+  let machines = 0;
+  for (const copies of work.placesOf(leader).values()) if (copies > 0) machines += 1;
+  return machines;
 }
 
 /** A follower without copies, whose leader is still to come: its version was not tried yet. What a stopped job leads is not to come. */

@@ -4,6 +4,7 @@ import pino from 'pino';
 import type { Logger } from '../contracts/logger.ts';
 import type { PluginServices } from '../define-plugin.ts';
 import { Auth } from '../http/auth.ts';
+import { connectionBounds } from '../http/connection-limit.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import { clusterApp, clusterRegistrations, identitiesOf } from './cluster-parts.ts';
@@ -53,7 +54,9 @@ export function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): A
       cradle.mode === 'machine' ? machineApp(cradle) : clusterApp(cradle),
     ).singleton(),
     httpServer: asFunction((cradle: Cradle) =>
-      cradle.mode === 'machine' ? machineServer(cradle) : new HttpServer(cradle.app),
+      cradle.mode === 'machine'
+        ? machineServer(cradle)
+        : new HttpServer(cradle.app, { bounds: connectionBounds(cradle.settings.max_connections) }),
     ).singleton(),
   };
   container.register({ ...shared, ...machineRegistrations(dataDir), ...clusterRegistrations });

@@ -225,3 +225,18 @@ t.test('a provider that is not loaded any more is said by name', async (t) => {
   await eventually(() => bench.attention.length > 0, 'it is said');
   t.match(bench.attention.join('\n'), /the DNS provider "fake" is not loaded; list it in plugins\.json/);
 });
+
+t.test('a copy has its name before it runs, and whoever asks for it waits until it is decided', async (t) => {
+  const bench = await new DnsBench().begin(t);
+  await bench.runs('web', 2);
+  await bench.runs('plain', 1, {});
+  const nameOf = async (id: string): Promise<string | null> => {
+    const copy = bench.records.copies.get(id);
+    if (!copy) throw new Error(`no copy ${id}`);
+    return bench.publisher.nameOf(copy);
+  };
+  t.equal(await nameOf('web.2'), '1.local-a.web.test');
+  t.equal(await nameOf('plain.1'), null, 'of a job that asks for none there is none');
+  await bench.runs('other', 1, { dns_basename: 'nobody.keeps.this' });
+  t.equal(await nameOf('other.1'), null, 'nor where nobody keeps such names');
+});
