@@ -53,6 +53,7 @@ import type { MachineLink } from './machine-link.ts';
 import { loginTo } from './machine-login.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
+import { Peers } from './peers.ts';
 import { previewPlan } from './plan-preview.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
@@ -73,6 +74,8 @@ export interface ClusterSitterDeps {
   authority?: Authority;
   plugins(): PluginView[];
   setLogLevel(level: string): void;
+  /** Where other cluster sitters of the same store reach this one; absent: there are none. */
+  address?: (() => string) | undefined;
   version: string;
   clock: Clock;
   logger: Logger;
@@ -104,6 +107,7 @@ export class ClusterSitter implements ClusterApi {
   readonly #providers: ReadonlyMap<string, MachineProvider>;
   readonly #listeners = new Set<() => void>();
   readonly #leadership: Leadership;
+  readonly peers: Peers;
   #observes = false;
   #startedAt = 0;
   /** Since when this process has run without a pause: one that was frozen (a suspended host, SIGSTOP) has heard nobody meanwhile. */
@@ -130,6 +134,7 @@ export class ClusterSitter implements ClusterApi {
       mayWrite: () => this.#leadership.demand(),
       onReload: () => this.#reloaded(),
     });
+    this.peers = new Peers({ records: this.#records, lead: this.#leadership, authority, address: deps.address, clock });
     const agents = new MachineAgents({
       issue: () => authority.issueForClusterSitter(),
       lifetimeMs: authority.lifetimeMs,
@@ -256,6 +261,7 @@ export class ClusterSitter implements ClusterApi {
     await this.#executor.stop(STOP_MS);
     this.#records.close();
     await this.#client.close();
+    await this.peers.close();
     await this.#leadership.release();
   }
 
@@ -263,6 +269,7 @@ export class ClusterSitter implements ClusterApi {
   async #begin(fresh: boolean): Promise<void> {
     await this.#records.load();
     await this.#prepareRecords(fresh);
+    await this.peers.announce();
     this.#awakeSince = this.#deps.clock.now();
     await this.#observe();
     this.#executor.resume();
@@ -323,13 +330,15 @@ export class ClusterSitter implements ClusterApi {
 
   status(): ClusterStatus {
     const summary = this.#views.summary();
-    const { sentence } = this.#leadership;
+    const { sentence, leader } = this.peers;
     const names = this.#dns.conditions().map(({ sentence }) => sentence);
     return {
       clusterId: this.#records.clusterId,
       version: this.#deps.version,
       startedAt: new Date(this.#startedAt).toISOString(),
       epoch: this.#leadership.epoch,
+      leads: this.#leadership.leads(),
+      leader: leader?.url ?? null,
       ...summary,
       attention: [...(sentence === null ? [] : [sentence]), ...summary.attention, ...names],
       maxIdlePerZone: { '*': this.#deps.settings.max_idle_per_zone, ...this.#records.runtime.maxIdlePerZone },

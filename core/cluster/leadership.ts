@@ -68,12 +68,6 @@ export class Leadership implements Lead {
     );
   }
 
-  /** For people: why nothing is done here; null while we lead. */
-  get sentence(): string | null {
-    if (this.leads()) return null;
-    return 'this cluster sitter does not lead: another one does, or the store does not answer. What runs runs on; nothing is changed from here';
-  }
-
   /** Resolves to true when the work was begun, to false when another has the lead. Throws what kept it from being begun. */
   async start(): Promise<boolean> {
     this.#stopping = new AbortController();

@@ -53,6 +53,8 @@ export interface Lease {
  * - `watch` delivers the changes after `revision`, each once, in order, commit by commit.
  */
 export interface StateStore {
+  /** Whether several cluster sitters may use it at the same time: then all take the same callers, and who stands by passes orders on. */
+  readonly shared?: boolean;
   start(): Promise<void>;
   stop(): Promise<void>;
   get(key: string): Promise<Entry | undefined>;

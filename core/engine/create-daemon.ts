@@ -8,10 +8,12 @@ import type { Mode, PluginServices } from '../define-plugin.ts';
 import { CerebroError } from '../errors.ts';
 import { Auth } from '../http/auth.ts';
 import { backupRoute } from '../http/backup-route.ts';
+import { ClusterDoor } from '../http/cluster-door.ts';
 import { clusterMetricsRoute } from '../http/cluster-metrics.ts';
 import { clusterRoutes } from '../http/cluster-routes.ts';
 import { daemonApp } from '../http/daemon-app.ts';
 import { dnsRoutes } from '../http/dns-routes.ts';
+import { forwardToLeader } from '../http/forward-to-leader.ts';
 import { historyRoutes } from '../http/history-routes.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { clusterLogRoute } from '../http/log-route.ts';
@@ -29,9 +31,11 @@ import { ServedMachine } from '../machine/served-machine.ts';
 import { TasksFile } from '../machine/tasks-file.ts';
 import { Vitals } from '../machine/vitals.ts';
 import type { Settings } from '../model/settings.ts';
+import { advertisedUrl } from './advertised-url.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { Cradle, Registrations } from './cradle.ts';
 import { DataFolder } from './data-folder.ts';
+import { JoinedPeers } from './joined-peers.ts';
 import { Lifecycle } from './lifecycle.ts';
 import { createPlugins, type LoadedPlugin, loadPlugins, type PluginInstance, pluginsFor } from './load-plugins.ts';
 import { noIdentities } from './no-identities.ts';
@@ -112,7 +116,7 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
       cradle.mode === 'machine' ? machineApp(cradle) : clusterApp(cradle),
     ).singleton(),
     httpServer: asFunction((cradle: Cradle) =>
-      cradle.mode === 'machine' ? machineServer(cradle) : new HttpServer(cradle.app),
+      cradle.mode === 'machine' ? machineServer(cradle) : clusterServer(cradle),
     ).singleton(),
 
     enforcer: asFunction(
@@ -158,9 +162,15 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
     oomShield: asFunction(({ logger }: Cradle) => new OomShield(logger)).singleton(),
 
     store: asFunction(({ plugins }: Cradle) => onlyOne(plugins)).singleton(),
+    clusterDoor: asFunction(({ app }: Cradle) => new ClusterDoor(app.callback())).singleton(),
+    joinedPeers: asFunction(
+      ({ clusterSitter: { peers }, clusterDoor: door, store, auth, dataFolder, clock, logger }: Cradle) =>
+        new JoinedPeers({ store, peers, auth, door, dataFolder, clock, logger }),
+    ).singleton(),
     clusterSitter: asFunction(
       ({ settings, store, plugins, clock, logger, pino }: Cradle) =>
         new ClusterSitter({
+          address: store.shared ? () => advertisedUrl(settings, container.cradle.httpServer.url) : undefined,
           settings,
           store,
           providers: pluginsFor(plugins, 'machine-provider'),
@@ -279,6 +289,11 @@ function machineServer({ app, ownIdentity }: Cradle): HttpServer {
   return new HttpServer(app, door);
 }
 
+/** The others reach one of several cluster sitters by the same port as people do. */
+function clusterServer({ app, store, clusterDoor }: Cradle): HttpServer {
+  return store.shared ? new HttpServer(app, clusterDoor) : new HttpServer(app);
+}
+
 function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness }: Cradle): Cradle['app'] {
   const down = (by: string): void => {
     clusterSitter
@@ -300,7 +315,7 @@ function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness
       clusterMetricsRoute(clusterSitter),
     ],
     errorPage: (ctx, answer) => pages.errorPage(ctx, answer),
-    before: [pages.middleware()],
+    before: [forwardToLeader({ auth, peers: clusterSitter.peers }), pages.middleware()],
     ready: () => readiness.ready,
   });
 }
@@ -417,6 +432,11 @@ class WiredDaemon implements Daemon {
     this.#lifecycle.add('cluster sitter', {
       start: () => cradle.clusterSitter.start(),
       stop: () => cradle.clusterSitter.stop(),
+    });
+    const several = (): boolean => cradle.store.shared === true;
+    this.#lifecycle.add('other cluster sitters', {
+      start: async () => (several() ? cradle.joinedPeers.start() : undefined),
+      stop: async () => (several() ? cradle.joinedPeers.stop() : undefined),
     });
   }
 

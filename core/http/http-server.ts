@@ -23,6 +23,7 @@ export class HttpServer {
   readonly #door: Door;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  #url = '';
 
   constructor(app: Koa, door: Door = plainDoor(app.callback())) {
     this.#door = door;
@@ -33,6 +34,11 @@ export class HttpServer {
       this.#sockets.add(socket);
       socket.once('close', () => this.#sockets.delete(socket));
     });
+  }
+
+  /** The base URL; empty: it did not listen yet. */
+  get url(): string {
+    return this.#url;
   }
 
   /** Resolves to the base URL. Throws `conflict` for a port that is taken. */
@@ -53,7 +59,8 @@ export class HttpServer {
       throw new CerebroError('unavailable', `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
     });
     const { address, port: actual, family } = this.#server.address() as AddressInfo;
-    return `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}`;
+    this.#url = `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}`;
+    return this.#url;
   }
 
   /** Streams that follow a log or events have no end of their own: they are cut. */

@@ -9,6 +9,11 @@ export const settings = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   /** 0: 30000 for a cluster sitter, 40000 for a machine sitter. */
   port: z.number().int().min(0).max(65_535).default(0),
+  /** One of several cluster sitters: where the others reach it, directly, with no proxy between; absent: where it listens. */
+  advertised_url: z
+    .url({ protocol: /^https?$/ })
+    .refine((url) => ['', '/'].includes(new URL(url).pathname), 'expected no path after the port')
+    .optional(),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   /** Which limit enforcer to use; `auto` is the first listed in plugins.json that works here. */
   enforcer: z.string().min(1).default('auto'),

@@ -25,6 +25,7 @@ const LIST_TRIES = 3;
 
 /** The store in etcd, for several cluster sitters. Revisions are etcd's own. */
 export class EtcdStore implements StateStore {
+  readonly shared = true;
   readonly #services: { clock: Clock; logger: Logger };
   readonly #client: EtcdClient;
   readonly #keys: EtcdKeys;
