@@ -7,8 +7,9 @@ import { ProcTable } from '../../core/machine/proc-table.ts';
 import { killMarked } from '../../providers/local/machine-processes.ts';
 import { Ec2StandIn } from '../fakes/ec2/ec2-stand-in.ts';
 import type { FakeInstance } from '../fakes/ec2/ec2-world.ts';
+import { freePort } from '../fakes/free-port.ts';
 import { type SshdHost, SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
-import { EmbeddedCluster, eventually, freePort } from './embedded-cluster.ts';
+import { EmbeddedCluster, eventually } from './embedded-cluster.ts';
 
 const ZONES = ['us-west-2a', 'us-west-2b'];
 

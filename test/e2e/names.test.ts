@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../core/engine/package-root.ts';
-import { EmbeddedCluster, eventually, freePort } from './embedded-cluster.ts';
+import { freePort } from '../fakes/free-port.ts';
+import { EmbeddedCluster, eventually } from './embedded-cluster.ts';
 import { askFor, NameWatch } from './name-watch.ts';
 
 const TTL = 1;

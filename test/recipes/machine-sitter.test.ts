@@ -14,6 +14,7 @@ import { SshConnections } from '../../providers/remotes/ssh-connections.ts';
 import { sshAccess, sshTarget } from '../../providers/remotes/ssh-target.ts';
 import { MachineSitterDeployment, type SitterTarget } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
 import { SitterPackage } from '../../recipes/machine-sitter/sitter-package.ts';
+import { freePort } from '../fakes/free-port.ts';
 import { SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
 import { definition } from '../machine/machine-under-test.ts';
 import { eventually } from '../suites/eventually.ts';
@@ -47,15 +48,6 @@ t.teardown(async () => {
   await client.close();
   rmSync(folder, { recursive: true, force: true });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
 
 /** A target that is a folder of this host; wiped when the test is over. */
 async function localTarget(t: Test, machineId: string): Promise<SitterTarget & { folder: string; port: number }> {
