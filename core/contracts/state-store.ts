@@ -68,6 +68,9 @@ export interface StateStore {
     onChanges: (changes: Change[]) => void,
     onError: (error: Error) => void,
   ): Watch;
-  /** Waits until it may lead, or throws `unavailable` when `signal` aborts. */
-  lead(holder: string, signal: AbortSignal): Promise<Lease>;
+  /**
+   * Waits until it may lead, or throws `unavailable` when `signal` aborts. `onHeld` is told who has the lead, each time that this is
+   * seen, by a store that knows.
+   */
+  lead(holder: string, signal: AbortSignal, onHeld?: (by: string) => void): Promise<Lease>;
 }

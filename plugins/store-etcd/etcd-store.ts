@@ -100,9 +100,9 @@ export class EtcdStore implements StateStore {
     return watch;
   }
 
-  async lead(holder: string, signal: AbortSignal): Promise<Lease> {
+  async lead(holder: string, signal: AbortSignal, onHeld?: (by: string) => void): Promise<Lease> {
     this.#lease?.close();
-    const lease = await this.#election.win(holder, signal, this.#lease);
+    const lease = await this.#election.win({ holder, signal, before: this.#lease, onHeld });
     this.#lease = lease;
     return lease;
   }
