@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { packageRoot } from '../../core/engine/package-root.ts';
@@ -33,12 +33,18 @@ async function several(
 ): Promise<{ sitters: EmbeddedCluster[]; up(of: EmbeddedCluster): Promise<void> }> {
   const etcd = await EtcdServer.start();
   const sitters = Array.from({ length: size }, () => new EmbeddedCluster());
-  t.teardown(async () => {
-    for (const sitter of sitters) await sitter.remove();
-    await etcd.remove();
-  });
   const [first] = sitters;
   if (!first) throw new Error('there is none');
+  t.teardown(async () => {
+    // The machines are the same for all: one of them ends these, the others just end.
+    await first.down();
+    for (const sitter of sitters.slice(1)) {
+      await sitter.end('SIGTERM');
+      rmSync(sitter.folder, { recursive: true, force: true });
+    }
+    await first.remove();
+    await etcd.remove();
+  });
   const use = (path: string, config = {}): object => ({ use: join(packageRoot, path), config });
   const plugins = join(first.folder, 'plugins.json');
   const list = [
