@@ -245,7 +245,9 @@ export class ClusterSitter implements ClusterApi {
     this.#startedAt = this.#deps.clock.now();
     this.#awakeSince = this.#lastTick = this.#startedAt;
     this.#beat();
-    this.#records.onChange(() => {
+    this.#records.onChange((changes) => {
+      // Who stands by learns of new machines, and of their addresses, by the records alone.
+      if (this.#observes && changes.some(({ key }) => key.startsWith('machine/'))) this.#observer.follow();
       this.#changed();
       this.#alerts.poke();
     });

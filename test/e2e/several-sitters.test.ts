@@ -64,6 +64,8 @@ t.test('three cluster sitters are upgraded one after another: nothing is lost, a
   for (const sitter of sitters) await up(sitter);
   t.equal((await first.apply(WEB)).status, 200);
   const pids = (await first.ready('web', 2)).map((copy) => copy.task?.pid ?? 0).sort();
+  for (const sitter of sitters)
+    t.same((await sitter.ready('web', 2)).map((copy) => copy.task?.pid).sort(), pids, 'who stands by sees them too');
 
   // People go on asking, each time another cluster sitter; who gets no answer asks the next one.
   const acknowledged: string[] = [];
