@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { packageVersion } from '../engine/package-root.ts';
+import { adopt } from './adopt.ts';
 import { backup } from './backup.ts';
 import type { CliContext } from './context.ts';
 import { type DaemonFlags, modeCommand } from './daemon.ts';
@@ -80,6 +81,7 @@ export function program(context: CliContext): Command {
   plugins(root, context);
   jobCommands(root, context);
   machineCommands(root, context);
+  adopt(root, context);
   backup(root, context);
   smallCommands(root, context);
   // commander hands exitOverride and output to commands that are made after it, but not to those of a nested command.

@@ -37,6 +37,7 @@ import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
 import type { WorkCounts } from '../model/work-counts.ts';
 import { providerOf } from '../model/zone.ts';
+import { Adoption } from './adoption.ts';
 import { Alerts } from './alerts.ts';
 import { type Authority, CertificateAuthority } from './certificate-authority.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
@@ -99,6 +100,8 @@ export class ClusterSitter implements ClusterApi {
   readonly #alerts: Alerts;
   readonly #jobOrders: JobOrders;
   readonly #machineOrders: MachineOrders;
+  /** What `cerebro adopt` asks for. */
+  readonly adoption: Adoption;
   readonly #work = new WorkCounter();
   readonly #empty = new EmptyMachines();
   readonly #providers: ReadonlyMap<string, MachineProvider>;
@@ -216,6 +219,16 @@ export class ClusterSitter implements ClusterApi {
       ...orders,
       providers: this.#providers,
       drainDeadline: settings.drain_deadline,
+    });
+    this.adoption = new Adoption({
+      records: this.#records,
+      providers: this.#providers,
+      clock,
+      demand: () => this.#leadership.demand(),
+      onAdopted: async () => {
+        await this.#observer.describe();
+        this.#reloaded();
+      },
     });
     this.#alerts = new Alerts({
       records: this.#records,
@@ -385,7 +398,7 @@ export class ClusterSitter implements ClusterApi {
   }
 
   async explain(about: string): Promise<Explanation> {
-    return this.#views.explain(about);
+    return this.adoption.explain(about, () => this.#views.explain(about));
   }
 
   alerts(): AlertView[] {

@@ -2,6 +2,7 @@ import type { JobChange } from '../contracts/cluster-api.ts';
 import type { Operation } from '../contracts/state-store.ts';
 import { checkJobs, compareSpecs, slugFor } from '../decide/check-jobs.ts';
 import { checkDnsNames, type DnsScope } from '../decide/dns-names.ts';
+import { countingOn } from '../decide/found-tasks.ts';
 import { readJobFile } from '../decide/read-job-file.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
@@ -68,7 +69,8 @@ export class Intake {
       const { name } = spec.task_configuration;
       const before = records.jobs.get(name);
       const { change, restarts } = compareSpecs(before?.spec, spec, (a, b) => canonical(a) === canonical(b));
-      const version = !before ? 1 : restarts ? before.lastVersion + 1 : before.version;
+      const found = before ? null : countingOn(records.machines.values(), spec);
+      const version = !before ? (found?.version ?? 1) : restarts ? before.lastVersion + 1 : before.version;
       draft.changes.push({ job: name, change, version, restarts });
       if (change === 'unchanged') continue;
       const slug = before?.slug ?? slugFor(name, taken);
@@ -77,7 +79,7 @@ export class Intake {
         name,
         slug,
         version,
-        lastVersion: Math.max(before?.lastVersion ?? 0, version),
+        lastVersion: Math.max(before?.lastVersion ?? 0, found?.lastVersion ?? 0, version),
         goodVersion: before?.goodVersion ?? null,
         rollout: !before || restarts ? newRollOut(version, now) : before.rollout,
         stopped: before?.stopped ?? false,
@@ -85,7 +87,7 @@ export class Intake {
         runs: before?.runs ?? [],
         scheduledUntil: scheduledUntil(before, spec, now),
         spec,
-        nextSerial: before?.nextSerial ?? records.serials.get(`job/${slug}`) ?? 1,
+        nextSerial: before?.nextSerial ?? Math.max(records.serials.get(`job/${slug}`) ?? 1, found?.nextSerial ?? 1),
         state: 'active',
         createdAt: before?.createdAt ?? at,
         updatedAt: at,

@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { CerebroError } from '../errors.ts';
@@ -7,6 +7,7 @@ import type { MachineRecord } from '../model/machine.ts';
 import { providerOf } from '../model/zone.ts';
 import { keys } from './cluster-records.ts';
 import type { OrderDeps } from './job-orders.ts';
+import { newToken } from './new-records.ts';
 
 export interface MachineOrderDeps extends OrderDeps {
   providers: ReadonlyMap<string, MachineProvider>;
@@ -40,13 +41,15 @@ export class MachineOrders {
   /** Its copies move away, each when its replacement is ready (or the time is up), then it is ended. */
   async drain(id: string, by: string, deadlineSeconds?: number): Promise<void> {
     await this.#order(id, by, (machine, now) => {
-      if (machine.state !== 'ready')
+      if (machine.state !== 'ready' && machine.state !== 'deploying')
         throw new CerebroError('conflict', `${id} is ${machine.state}; only a ready machine can be drained`);
       const seconds = deadlineSeconds ?? this.#deps.drainDeadline;
       return {
         change: {
           state: 'draining',
           cordoned: true,
+          // Whoever drains it has said what is to become of what nobody owns there.
+          found: [],
           stateSince: now,
           drainUntil: seconds > 0 ? now + seconds * 1000 : null,
           reason: `drained by ${by}`,
@@ -94,11 +97,12 @@ export class MachineOrders {
         id: fresh,
         state: 'requested',
         intent: randomUUID(),
-        token: randomBytes(32).toString('base64url'),
+        token: newToken(),
         ref: null,
         address: null,
         endpoint: null,
         replaces: id,
+        found: [],
         cordoned: false,
         drainUntil: null,
         reason,

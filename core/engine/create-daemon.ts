@@ -6,6 +6,7 @@ import { ClusterSitter } from '../cluster/cluster-sitter.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { Mode, PluginServices } from '../define-plugin.ts';
 import { CerebroError } from '../errors.ts';
+import { adoptionRoutes } from '../http/adoption-routes.ts';
 import { Auth } from '../http/auth.ts';
 import { backupRoute } from '../http/backup-route.ts';
 import { clusterMetricsRoute } from '../http/cluster-metrics.ts';
@@ -294,6 +295,7 @@ function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness
     routes: [
       ...clusterRoutes(clusterSitter, { down }),
       ...dnsRoutes(clusterSitter),
+      ...adoptionRoutes(clusterSitter.adoption),
       backupRoute(clusterSitter),
       clusterLogRoute(clusterSitter),
       ...historyRoutes(clusterSitter),
