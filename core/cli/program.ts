@@ -18,6 +18,7 @@ import { logs } from './logs.ts';
 import { machineCommands } from './machine-commands.ts';
 import { plan } from './plan.ts';
 import { plugins } from './plugins.ts';
+import { secret } from './secret.ts';
 import { smallCommands } from './small-commands.ts';
 import { status } from './status.ts';
 import { task } from './task.ts';
@@ -83,6 +84,7 @@ export function program(context: CliContext): Command {
   machineCommands(root, context);
   adopt(root, context);
   backup(root, context);
+  secret(root, context);
   smallCommands(root, context);
   // commander hands exitOverride and output to commands that are made after it, but not to those of a nested command.
   for (const command of root.commands) {

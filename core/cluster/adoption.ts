@@ -7,7 +7,7 @@ import { CerebroError } from '../errors.ts';
 import type { AdoptionView, FoundMachineView, FoundTaskView } from '../model/adoption.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { MachineRecord } from '../model/machine.ts';
-import type { TaskDefinition } from '../model/task.ts';
+import { type TaskDefinition, withoutSecrets } from '../model/task.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
 import { type SurveyedMachine, surveyFleet } from './fleet-survey.ts';
 import { newToken } from './new-records.ts';
@@ -219,7 +219,8 @@ function adoptedMachine(found: FoundMachine, tasks: TaskDefinition[], by: string
     labels: type.labels ?? {},
     price: type.price ?? null,
     drainUntil: null,
-    found: tasks,
+    // What secrets they were given stays on their machine.
+    found: tasks.map(withoutSecrets),
     reason: `adopted by ${by}`,
     createdAt: now,
     stateSince: now,

@@ -9,6 +9,7 @@ import { type DnsRecord, dnsRecord } from '../model/dns.ts';
 import { type ClusterEvent, clusterEvent, type NewEvent } from '../model/event.ts';
 import { type JobRecord, type JobVersion, jobRecord, jobVersion } from '../model/job.ts';
 import { type MachineRecord, machineRecord } from '../model/machine.ts';
+import { type SecretRecord, secretRecord } from '../model/secret.ts';
 import { type RuntimeSettings, runtimeSettings } from '../model/settings.ts';
 import { keys } from './record-keys.ts';
 
@@ -48,6 +49,7 @@ export class ClusterRecords {
   readonly alerts = new Map<string, AlertRecord>();
   /** Instances with our tag that this store has never ordered: what their provider calls them, by machine id. */
   readonly strangers = new Map<string, string>();
+  readonly secrets = new Map<string, SecretRecord>();
   /** By NAME/TYPE. */
   readonly dns = new Map<string, DnsRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
@@ -206,8 +208,9 @@ export class ClusterRecords {
   }
 
   #forget(): void {
-    const { jobs, versions, machines, copies, serials, cursors, alerts, strangers, dns } = this;
-    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, strangers, dns]) map.clear();
+    const { jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns } = this;
+    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns])
+      map.clear();
     this.#byMachine.clear();
     this.#revisions.clear();
     this.runtime = { maxIdlePerZone: {} };
@@ -281,6 +284,9 @@ export class ClusterRecords {
       case 'stranger':
         if (value === null) this.strangers.delete(rest);
         else this.strangers.set(rest, String(value));
+        return;
+      case 'secret':
+        keep(this.secrets, rest, value, secretRecord, key);
         return;
       case 'dns':
         keep(this.dns, rest, value, dnsRecord, key);

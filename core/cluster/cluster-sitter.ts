@@ -57,6 +57,8 @@ import { Observer } from './observer.ts';
 import { previewPlan } from './plan-preview.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
+import { NO_SECRET_KEY, type SecretKey } from './secret-key.ts';
+import { Secrets } from './secrets.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
 import { WorkCounter } from './work-counter.ts';
 import { backupLines, readStore } from './write-backup.ts';
@@ -72,6 +74,8 @@ export interface ClusterSitterDeps {
   notifiers: readonly Notifier[];
   /** Another than the one that is kept in the store. */
   authority?: Authority;
+  /** What secrets are sealed with; absent: there are none. */
+  secretKey?: SecretKey;
   plugins(): PluginView[];
   setLogLevel(level: string): void;
   version: string;
@@ -102,6 +106,7 @@ export class ClusterSitter implements ClusterApi {
   readonly #machineOrders: MachineOrders;
   /** What `cerebro adopt` asks for. */
   readonly adoption: Adoption;
+  readonly secrets: Secrets;
   readonly #work = new WorkCounter();
   readonly #empty = new EmptyMachines();
   readonly #providers: ReadonlyMap<string, MachineProvider>;
@@ -132,6 +137,12 @@ export class ClusterSitter implements ClusterApi {
     this.#records = new ClusterRecords(store, clock, {
       mayWrite: () => this.#leadership.demand(),
       onReload: () => this.#reloaded(),
+    });
+    this.secrets = new Secrets({
+      records: this.#records,
+      key: deps.secretKey ?? NO_SECRET_KEY,
+      clock,
+      onOrder: () => this.#reconciler.poke(),
     });
     const agents = new MachineAgents({
       issue: () => authority.issueForClusterSitter(),
@@ -177,6 +188,7 @@ export class ClusterSitter implements ClusterApi {
       client: this.#client,
       recipes: this.#recipes,
       identities: authority,
+      secrets: this.secrets,
       work: this.#work,
       lead: this.#leadership,
       clock,
@@ -212,6 +224,7 @@ export class ClusterSitter implements ClusterApi {
       providers: [...this.#providers.keys()],
       types: (zone) => this.machineTypes(zone),
       dnsScope: settings.dns_scope,
+      secrets: this.secrets,
     });
     const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
     this.#jobOrders = new JobOrders(orders);

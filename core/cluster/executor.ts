@@ -17,6 +17,7 @@ import { Pauses } from './pauses.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
 import { renewByProvider } from './renew-by-provider.ts';
 import { retryDelayMs } from './retry-delay.ts';
+import type { Secrets } from './secrets.ts';
 import type { WorkCounter } from './work-counter.ts';
 
 /** Effects of one kind under way at a time; the rest wait for the next pass. */
@@ -41,6 +42,7 @@ export interface ExecutorDeps {
   client: MachineLink;
   recipes: RecipeRunner;
   identities: IdentityIssuer;
+  secrets: Pick<Secrets, 'of'>;
   work: WorkCounter;
   lead: Lead;
   clock: Clock;
@@ -238,7 +240,9 @@ export class Executor {
     if (now?.wanted !== 'run' || now.version !== copy.version || signal.aborted) return;
     const { generation, version } = now;
     this.#deps.lead.demand();
+    const secrets = this.#deps.secrets.of(copy.job, version);
     await client.putTask(machine, {
+      ...(secrets !== undefined && { secrets }),
       id: copy.id,
       job: copy.job,
       version,

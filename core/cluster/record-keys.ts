@@ -14,6 +14,7 @@ export const keys = {
   dns: (name: string): string => `dns/${name}/A`,
   /** An instance with our tag that this store has never ordered. */
   stranger: (machine: string): string => `stranger/${machine}`,
+  secret: (name: string): string => `secret/${name}`,
   runtime: 'settings/runtime',
   cluster: 'meta/cluster',
   alert: (key: string): string => `alert/${key}`,

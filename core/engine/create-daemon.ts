@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { type AwilixContainer, asFunction, asValue, createContainer } from 'awilix';
 import pino from 'pino';
 import { ClusterSitter } from '../cluster/cluster-sitter.ts';
+import { SecretKeyFile } from '../cluster/secret-key.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { Mode, PluginServices } from '../define-plugin.ts';
 import { CerebroError } from '../errors.ts';
@@ -20,6 +21,7 @@ import { MachineDoor } from '../http/machine-door.ts';
 import { machineMetricsRoute } from '../http/machine-metrics.ts';
 import { machineRoutes } from '../http/machine-routes.ts';
 import { type PagedApi, Pages, type PagesParts } from '../http/pages.ts';
+import { secretRoutes } from '../http/secret-routes.ts';
 import { vitalsRoutes } from '../http/vitals-routes.ts';
 import { offeredRoom } from '../machine/capacity.ts';
 import { MachineSitter } from '../machine/machine-sitter.ts';
@@ -168,6 +170,7 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
           dnsProviders: pluginsFor(plugins, 'dns-provider'),
           recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
           notifiers: pluginsFor(plugins, 'notifier'),
+          secretKey: new SecretKeyFile(resolve(settings.secret_key_file ?? join(dataDir, 'secret.key'))),
           plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
           setLogLevel: (level) => {
             pino.level = level;
@@ -296,6 +299,7 @@ function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness
       ...clusterRoutes(clusterSitter, { down }),
       ...dnsRoutes(clusterSitter),
       ...adoptionRoutes(clusterSitter.adoption),
+      ...secretRoutes(clusterSitter.secrets),
       backupRoute(clusterSitter),
       clusterLogRoute(clusterSitter),
       ...historyRoutes(clusterSitter),
