@@ -62,6 +62,9 @@ class Draft {
       case 'machine-state':
         this.#machineState(action.machine, action.to, action.reason);
         return;
+      case 'uncordon':
+        this.#uncordon(action);
+        return;
       case 'place-copy':
         this.#place(action);
         return;
@@ -199,6 +202,14 @@ class Draft {
     this.#machines.set(id, record);
     this.#put(keys.machine(id), record);
     this.#tell(to === 'lost' ? 'error' : 'info', `machine-${to}`, `${id} is ${to}: ${reason}`, { machine: id });
+  }
+
+  #uncordon({ machine: id, reason }: Extract<Action, { kind: 'uncordon' }>): void {
+    const before = this.#machines.get(id) ?? this.#records.machines.get(id);
+    if (!before) return;
+    this.#machines.set(id, { ...before, cordoned: false, cordonedFor: undefined });
+    this.#put(keys.machine(id), this.#machines.get(id));
+    this.#tell('error', 'machine-uncordoned', `${id} may have copies again: ${reason}`, { machine: id });
   }
 
   #place(action: Extract<Action, { kind: 'place-copy' }>): void {

@@ -222,7 +222,7 @@ export class ClusterSitter implements ClusterApi {
       records: this.#records,
       recipes: this.#recipes,
       providers: [...this.#providers.keys()],
-      types: (zone) => this.machineTypes(zone),
+      types: (zone) => this.#types(zone),
       dnsScope: settings.dns_scope,
       secrets: this.secrets,
     });
@@ -422,10 +422,6 @@ export class ClusterSitter implements ClusterApi {
     return this.#deps.plugins();
   }
 
-  machineTypes(zone: string): readonly MachineType[] {
-    return this.#providers.get(providerOf(zone))?.types(zone) ?? [];
-  }
-
   dns(): DnsView {
     return this.#dns.view();
   }
@@ -577,7 +573,7 @@ export class ClusterSitter implements ClusterApi {
         empty: this.#empty,
         orphans: this.#observer.orphans,
         soldOut: this.#executor.soldOut,
-        types: (zone) => this.machineTypes(zone),
+        types: (zone) => this.#types(zone),
         settings: this.#deps.settings,
         startedAt: this.#awakeSince,
       },
@@ -632,6 +628,10 @@ export class ClusterSitter implements ClusterApi {
         })),
       };
     });
+  }
+
+  #types(zone: string): readonly MachineType[] {
+    return this.#providers.get(providerOf(zone))?.types(zone) ?? [];
   }
 
   #changed(): void {

@@ -28,10 +28,10 @@ export class MachineOrders {
     await this.#order(id, by, (machine) => {
       if (machine.state === 'draining' && !cordoned)
         throw new CerebroError('conflict', `${id} is being drained; cancel that first`);
-      if (machine.cordoned === cordoned) return null;
+      if (machine.cordoned === cordoned && machine.cordonedFor === undefined) return null;
       const what = cordoned ? 'gets no more copies' : 'may get copies again';
       return {
-        change: { cordoned },
+        change: { cordoned, cordonedFor: undefined },
         kind: cordoned ? 'machine-cordoned' : 'machine-uncordoned',
         message: `${id} ${what}`,
       };
@@ -68,6 +68,7 @@ export class MachineOrders {
         change: {
           state: 'ready',
           cordoned: false,
+          cordonedFor: undefined,
           drainUntil: null,
           stateSince: now,
           reason: `drain cancelled by ${by}`,
@@ -104,6 +105,7 @@ export class MachineOrders {
         replaces: id,
         found: [],
         cordoned: false,
+        cordonedFor: undefined,
         drainUntil: null,
         reason,
         createdAt: now,
@@ -126,7 +128,7 @@ export class MachineOrders {
         write: [
           { put: keys.machine(fresh), value },
           { put: keys.serial(machine.zone), value: serial + 1 },
-          { put: keys.machine(id), value: { ...machine, cordoned: true } satisfies MachineRecord },
+          { put: keys.machine(id), value: cordonedFor(machine, fresh) },
         ],
         events,
       };
@@ -198,4 +200,10 @@ export class MachineOrders {
     });
     onOrder();
   }
+}
+
+/** A cordon of a person's own stays, whatever becomes of the replacement. */
+function cordonedFor(machine: MachineRecord, successor: string): MachineRecord {
+  const byPerson = machine.cordoned && machine.cordonedFor === undefined;
+  return { ...machine, cordoned: true, cordonedFor: byPerson ? undefined : successor };
 }

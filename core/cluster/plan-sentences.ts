@@ -16,6 +16,8 @@ function sentenceOf(action: Action): string {
     }
     case 'machine-state':
       return `machine ${action.machine} becomes ${action.to}: ${action.reason}`;
+    case 'uncordon':
+      return `machine ${action.machine} may have copies again: ${action.reason}`;
     case 'place-copy':
       return `start ${action.copy} on ${action.machine}: ${action.reason}`;
     case 'update-copy':

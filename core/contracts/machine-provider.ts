@@ -13,7 +13,10 @@ export interface MachineOrder {
   type: MachineType;
   /** The idempotency token: one machine for one intent, however often and however late it is asked for. */
   intent: string;
-  /** The bearer token of the machine's sitter, which it takes from its own host alone: `admin.token` in its data folder. */
+  /**
+   * The bearer token of the machine's sitter, which it takes from its own host alone: `admin.token` in its data folder. Secret, and the
+   * same each time the order is asked for: a provider may derive from it what must be so too, as EC2's does the SSH host key.
+   */
   token: string;
   /**
    * What the sitter proves itself with: `identity.json` in its data folder, mode 0600, there before it starts. Each time the order is

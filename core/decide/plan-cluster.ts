@@ -13,6 +13,7 @@ import { type Pending, placeCopies } from './place-copies.ts';
 import { rollJob } from './roll-out.ts';
 import { shedMachines } from './shed-machines.ts';
 import { noteStrangers } from './strangers.ts';
+import { uncordonMachines } from './uncordon-machines.ts';
 import { type Seat, WorkingState } from './working-state.ts';
 
 /** Clocks that run apart, and an answer that was under way. */
@@ -28,6 +29,7 @@ export function planCluster(snapshot: ClusterSnapshot): Plan {
   const work = new WorkingState(snapshot);
   noteStrangers(work);
   judgeMachines(work);
+  uncordonMachines(work);
   seatCopies(work);
 
   const links = new LinkedJobs(snapshot.jobs);

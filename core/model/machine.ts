@@ -32,6 +32,8 @@ export const machineRecord = z.object({
   endpoint: z.string().nullable(),
   replaces: z.string().nullable(),
   cordoned: z.boolean(),
+  /** The machine that is to replace it, where it is cordoned because of that and for nothing else. */
+  cordonedFor: z.string().optional(),
   labels: z.record(z.string(), z.string()),
   /** Per hour, as it was ordered; null: the provider names none. */
   price: z.number().nullable(),

@@ -103,6 +103,8 @@ export interface PlanLimits {
 export type Action =
   | { kind: 'order-machine'; machine: string; zone: string; type: MachineType; replaces: string | null; reason: string }
   | { kind: 'machine-state'; machine: string; to: MachineRecord['state']; reason: string }
+  /** It may be given copies again. */
+  | { kind: 'uncordon'; machine: string; reason: string }
   | {
       kind: 'place-copy';
       copy: string;
