@@ -108,9 +108,13 @@ function wasLetGo(snapshot: Linked, copy: CopyRecord): boolean {
   return task?.phase === 'stopped' && task.lastEnd?.reason !== 'user';
 }
 
-/** Its machine was not told yet what it is to run now. */
+/**
+ * Its machine was not told yet what it is to run now; or a recipe of another version has begun there meanwhile, so that what it runs
+ * is as it should be, and what lies beside it may not be.
+ */
 function isBehind(copy: CopyRecord): boolean {
-  return copy.taskVersion !== copy.version || copy.taskGeneration !== copy.generation;
+  const { version, generation, recipeVersion, taskVersion, taskGeneration } = copy;
+  return taskVersion !== version || taskGeneration !== generation || recipeVersion !== version;
 }
 
 type Linked = Pick<ClusterSnapshot, 'jobs' | 'copies' | 'contacts'>;
