@@ -25,6 +25,7 @@ import { task } from './task.ts';
 import { tasks } from './tasks.ts';
 import { up } from './up.ts';
 import { updateJobCfg } from './update-job-cfg.ts';
+import { upgrade } from './upgrade.ts';
 
 /** The whole command line. */
 export function program(context: CliContext): Command {
@@ -32,6 +33,7 @@ export function program(context: CliContext): Command {
     .description('Runs ordinary processes on machines that it creates, prepares, watches and replaces.')
     .addOption(new Option('--mode <mode>', 'run a daemon: machine or cluster'))
     .option('--daemon', 'with --mode: in the background; returns when it answers')
+    .option('--check', 'with --mode: only say whether flags, settings and plugins are as they should be')
     .option('--data-dir <folder>', 'where a daemon keeps its state (default: .cerebro)')
     .option('--host <address>', 'where a daemon listens (default: 127.0.0.1)')
     .option('--port <number>', 'default: 30000 for a cluster sitter, 40000 for a machine sitter')
@@ -69,6 +71,7 @@ export function program(context: CliContext): Command {
   tasks(root, context);
   doctor(root, context);
   installService(root, context);
+  upgrade(root, context);
   updateJobCfg(root, context);
   listJobs(root, context);
   listMachines(root, context);

@@ -1,6 +1,7 @@
 import type { Finding } from '../model/finding.ts';
 import type { MachineLogin } from '../model/machine-login.ts';
 import type { MachineType } from '../model/plan.ts';
+import type { Progress } from '../model/progress.ts';
 import type { TaskDefinition } from '../model/task.ts';
 import type { TlsIdentity } from '../model/tls-identity.ts';
 import type { Remote } from './remote.ts';
@@ -93,6 +94,11 @@ export interface MachineProvider {
   remote(instance: { machineId: string; address: string | null }): Promise<Remote>;
   /** Called when the provider learns by itself that something changed, so that nobody has to poll for it. */
   onChange(listener: () => void): void;
+  /**
+   * Called with how far a machine is on its way, as often as that changes: for people who wait for it. It may say the same again, and
+   * is no news: nobody describes anything because of it.
+   */
+  onProgress?(listener: (machineId: string, progress: Progress) => void): void;
   /** Puts a certificate onto a machine without its sitter's help, for one whose own has ended; the sitter takes up the file by itself. */
   renewIdentity?(machineId: string, identity: TlsIdentity): Promise<void>;
   /**

@@ -9,7 +9,8 @@ import { isOver } from './is-over.ts';
 import { stepRuns } from './job-runs.ts';
 import { judgeMachines } from './judge-machines.ts';
 import { LinkedJobs } from './linked-jobs.ts';
-import { type Pending, placeCopies } from './place-copies.ts';
+import type { Pending } from './pending.ts';
+import { placeCopies } from './place-copies.ts';
 import { rollJob } from './roll-out.ts';
 import { shedMachines } from './shed-machines.ts';
 import { noteStrangers } from './strangers.ts';
@@ -71,10 +72,11 @@ function seatCopies(work: WorkingState): void {
       if (copy.wanted === 'run' && isOutdated(work, copy)) work.stopCopy(copy, 'a later run has ended too');
       continue;
     }
-    work.take(seat, copy.job, copy.cpu, copy.mem);
+    seat.freeCpu -= copy.cpu;
+    seat.freeMem -= copy.mem;
+    seat.copies += 1;
     if (copy.wanted === 'stop') {
       work.stoppingByJob.set(copy.job, (work.stoppingByJob.get(copy.job) ?? 0) + 1);
-      work.leaveJob(seat, copy.job);
       if (work.snapshot.jobs.get(copy.job)?.spec.singleton) holdBack(work, copy);
     } else {
       work.remember(copy);
@@ -96,8 +98,10 @@ function isOutdated(work: WorkingState, copy: CopyRecord): boolean {
 function withoutSeat(work: WorkingState, copy: CopyRecord): void {
   const { snapshot } = work;
   const job = snapshot.jobs.get(copy.job);
-  // What did its part of a run that goes on is remembered, and not done again elsewhere.
-  if (copy.outcome !== null && job?.runs.some((run) => run.id === copy.run && run.state === 'running')) {
+  // What did its part of a run that goes on is remembered, and not done again elsewhere; of a job that goes there is nothing to do.
+  const goesOn =
+    job?.runs.some((run) => run.id === copy.run && run.state === 'running') && !isGoing(job, snapshot.jobs);
+  if (goesOn && copy.outcome !== null && copy.wanted === 'run') {
     work.remember(copy);
     return;
   }

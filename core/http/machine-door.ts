@@ -1,9 +1,15 @@
-import { createServer as createHttpServer, type RequestListener } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { bearsName, CLUSTER_SITTER_NAME, type TlsIdentity } from '../model/tls-identity.ts';
 import type { Door } from './http-server.ts';
+import { DEFAULT_REQUEST_BOUNDS, serverOptions } from './request-bounds.ts';
 
 /** The first byte of a TLS connection; no HTTP request begins with it. */
 const TLS_HANDSHAKE = 0x16;
@@ -23,11 +29,12 @@ export class MachineDoor implements Door {
   readonly #tls: ReturnType<typeof createHttpsServer>;
   #open: boolean;
 
-  constructor(handler: RequestListener, identity: TlsIdentity | null) {
+  constructor(handler: RequestListener, identity: TlsIdentity | null, bounds = DEFAULT_REQUEST_BOUNDS) {
     this.#open = identity !== null;
-    this.#plain = createHttpServer(handler);
+    this.#plain = createHttpServer(serverOptions(bounds), handler);
     this.#tls = createHttpsServer(
       {
+        ...serverOptions(bounds),
         ...(identity && contextOf(identity)),
         requestCert: true,
         rejectUnauthorized: true,
@@ -36,10 +43,7 @@ export class MachineDoor implements Door {
       },
       handler,
     );
-    for (const inner of [this.#plain, this.#tls]) {
-      inner.keepAliveTimeout = 65_000;
-      inner.on('error', () => undefined);
-    }
+    for (const inner of [this.#plain, this.#tls]) inner.on('error', () => undefined);
     this.#tls.on('secureConnection', (socket) => {
       if (!isClusterSitter(socket)) socket.destroy();
     });
@@ -54,6 +58,10 @@ export class MachineDoor implements Door {
   use(identity: TlsIdentity): void {
     this.#tls.setSecureContext(contextOf(identity));
     this.#open = true;
+  }
+
+  onRequest(listener: (request: IncomingMessage, response: ServerResponse) => void): void {
+    for (const inner of [this.#plain, this.#tls]) inner.prependListener('request', listener);
   }
 
   closeIdleConnections(): void {

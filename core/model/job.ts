@@ -21,6 +21,8 @@ const layoutEntry = z
       .min(0, 'expected copies, 0 or more')
       .max(10_000, 'expected at most 10000 copies in a zone')
       .optional(),
+    /** Zones, in this order, where its copies may run instead when it has no machine for them. They count here all the same. */
+    fallback: z.array(zoneName).min(1).max(20).optional(),
   })
   .refine(
     (entry) => entry.cpu !== undefined || entry.count !== undefined,

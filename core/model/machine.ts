@@ -59,5 +59,10 @@ export function sizeOf({ type, labels }: Pick<MachineRecord, 'type' | 'labels'>)
   return { name: type, labels };
 }
 
+/** It was ordered, and has not served yet. */
+export function isOnItsWay({ state }: Pick<MachineRecord, 'state'>): boolean {
+  return state === 'requested' || state === 'booting' || state === 'deploying';
+}
+
 /** States in which a machine may be given copies: it serves, or will. */
 export const HOSTING_STATES: ReadonlySet<MachineState> = new Set(['requested', 'booting', 'deploying', 'ready']);

@@ -9,6 +9,8 @@ export const settings = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   /** 0: 30000 for a cluster sitter, 40000 for a machine sitter. */
   port: z.number().int().min(0).max(65_535).default(0),
+  /** Connections at once; fewer where the system allows fewer than twice as many descriptors. */
+  max_connections: z.number().int().min(16).max(1_000_000).default(4096),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   /** Which limit enforcer to use; `auto` is the first listed in plugins.json that works here. */
   enforcer: z.string().min(1).default('auto'),

@@ -99,7 +99,7 @@ t.test('machines that take their time to end hold up no order of another', async
     await store.commit({ write: [...write, { put: 'serial/fake-a', value: 101 }] });
   });
   t.teardown(() => letGo());
-  await sitter.apply(job(''), options);
+  await sitter.api.apply(job(''), options);
   await eventually(() => provider.orders.length === 1, 'a machine is ordered while a hundred are being ended');
   t.same(provider.ended, []);
   letGo();
@@ -126,19 +126,19 @@ t.test(
   async (t) => {
     const runs: string[] = [];
     const { sitter, store, link } = await started(t, {}, { recipeLoaders: [recorder(runs, 'two')] });
-    await sitter.apply(job('deployment_recipe: any\nversion: one'), options);
+    await sitter.api.apply(job('deployment_recipe: any\nversion: one'), options);
     await eventually(() => link.given.length === 1, 'the first is deployed');
-    await eventually(() => sitter.job('web').rollout === null, 'and rolled out');
+    await eventually(() => sitter.api.job('web').rollout === null, 'and rolled out');
     const copy = async (): Promise<CopyRecord> => (await store.get('copy/web.1'))?.value as CopyRecord;
     t.equal((await copy()).recipeVersion, 1);
-    await sitter.apply(job('deployment_recipe: any\nversion: two'), options);
+    await sitter.api.apply(job('deployment_recipe: any\nversion: two'), options);
     await eventually(() => runs.includes('two'), 'the second is on its way');
     t.match(
       await copy(),
       { version: 2, recipeVersion: null },
       'the machine stands between two versions, and the record says so',
     );
-    await sitter.rollBack('web', 1, 'a test');
+    await sitter.api.rollBack('web', 1, 'a test');
     await eventually(
       () => runs.filter((run) => run === 'one').length === 2,
       'it is broken off, and the first one runs again',
@@ -164,11 +164,11 @@ t.test('an instance that came late is ended once, and told of once', async (t) =
   await eventually(() => provider.ended.includes('fake-a-3'), 'it is ended');
   // Whatever makes plans now, before the provider's next list.
   for (let n = 0; n < 10; n++) {
-    await sitter.setIdleLimit(n, null, 'a test');
+    await sitter.api.setIdleLimit(n, null, 'a test');
     await new Promise((resolve) => setTimeout(resolve, 30));
   }
   t.same(provider.ended, ['fake-a-3']);
-  const told = (await sitter.events({ since: 0 })).filter(({ kind }) => kind === 'orphan-ended');
+  const told = (await sitter.api.events({ since: 0 })).filter(({ kind }) => kind === 'orphan-ended');
   t.match(told, [
     { message: /i-late in fake-a bore this cluster's tag as fake-a-3, which no record knows: it was ended/ },
   ]);
@@ -187,9 +187,9 @@ t.test('an instance with our tag that this store never ordered is alerted of, ex
       endpoint: null,
     });
   });
-  await sitter.apply(job(''), options);
+  await sitter.api.apply(job(''), options);
   await eventually(
-    () => sitter.machines().some(({ state }) => state === 'ready'),
+    () => sitter.api.machines().some(({ state }) => state === 'ready'),
     'a machine of our own comes beside it',
   );
   t.same(
@@ -199,17 +199,19 @@ t.test('an instance with our tag that this store never ordered is alerted of, ex
   );
   t.equal((await store.get('stranger/fake-a-1'))?.value, 'i-strange');
   t.ok(
-    sitter.status().attention.some((sentence) => /fake-a-1 \(i-strange\).*left alone: cerebro adopt/.test(sentence)),
+    sitter.api
+      .status()
+      .attention.some((sentence) => /fake-a-1 \(i-strange\).*left alone: cerebro adopt/.test(sentence)),
   );
-  await eventually(() => sitter.alerts().some(({ key }) => key === 'stranger/fake-a'), 'people are alerted');
+  await eventually(() => sitter.api.alerts().some(({ key }) => key === 'stranger/fake-a'), 'people are alerted');
   t.same(provider.ended, []);
 });
 
 t.test('what keeps a zone from having machines stands in the explanation of each job that waits there', async (t) => {
   const { sitter } = await started(t, { max_machines: { 'fake-a': 0 } });
-  await sitter.apply(job(''), options);
-  await eventually(() => sitter.status().attention.length > 0, 'it is known');
-  const { sentences } = await sitter.explain('web');
+  await sitter.api.apply(job(''), options);
+  await eventually(() => sitter.api.status().attention.length > 0, 'it is known');
+  const { sentences } = await sitter.api.explain('web');
   t.ok(
     sentences.some((sentence) => /1 copy waits for a machine in fake-a.*max_machines/.test(sentence)),
     sentences.join('; '),
@@ -227,7 +229,7 @@ t.test('a certificate that nears its end is alerted of', async (t) => {
     end: async () => clock.now() + 24 * 3_600_000,
   };
   const { sitter } = await started(t, {}, { clock, authority });
-  await eventually(() => sitter.alerts().some(({ key }) => key === 'certificate/authority'), 'people are alerted');
-  t.match(sitter.alerts(), [{ sentence: /the cluster's authority ends on/, level: 'error' }]);
-  t.ok(sitter.status().attention.some((sentence) => sentence.includes("the cluster's authority ends on")));
+  await eventually(() => sitter.api.alerts().some(({ key }) => key === 'certificate/authority'), 'people are alerted');
+  t.match(sitter.api.alerts(), [{ sentence: /the cluster's authority ends on/, level: 'error' }]);
+  t.ok(sitter.api.status().attention.some((sentence) => sentence.includes("the cluster's authority ends on")));
 });

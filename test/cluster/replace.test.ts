@@ -41,12 +41,15 @@ t.test('a replacement that is lost gives the machine back what it took from it, 
   });
   await sitter.start();
   t.teardown(() => sitter.stop());
-  await sitter.apply('task_configuration: {name: one, command: x, cpu: 1}\ndeployment_layout: {fake-a: {count: 2}}', {
-    source: 'test.yaml',
-    dryRun: false,
-    by: 'a test',
-  });
-  await eventually(() => sitter.machines().filter(({ state }) => state === 'booting').length === 2, 'both are had');
+  await sitter.api.apply(
+    'task_configuration: {name: one, command: x, cpu: 1}\ndeployment_layout: {fake-a: {count: 2}}',
+    {
+      source: 'test.yaml',
+      dryRun: false,
+      by: 'a test',
+    },
+  );
+  await eventually(() => sitter.api.machines().filter(({ state }) => state === 'booting').length === 2, 'both are had');
   const old = ['fake-a-1', 'fake-a-2'];
   for (const id of old) {
     const entry = await store.get(`machine/${id}`);
@@ -54,20 +57,20 @@ t.test('a replacement that is lost gives the machine back what it took from it, 
       write: [{ put: `machine/${id}`, value: { ...(entry?.value as MachineRecord), state: 'ready' } }],
     });
   }
-  await sitter.cordonMachine('fake-a-2', true, 'a person');
-  for (const id of old) t.ok(await sitter.replaceMachine(id, 'a person'));
-  t.ok(old.every((id) => sitter.machine(id).cordoned));
-  await t.rejects(sitter.replaceMachine('fake-a-1', 'a person'), { code: 'conflict' });
+  await sitter.api.cordonMachine('fake-a-2', true, 'a person');
+  for (const id of old) t.ok(await sitter.api.replaceMachine(id, 'a person'));
+  t.ok(old.every((id) => sitter.api.machine(id).cordoned));
+  await t.rejects(sitter.api.replaceMachine('fake-a-1', 'a person'), { code: 'conflict' });
   await eventually(
-    () => sitter.machines().filter(({ state }) => state === 'booting').length === 2,
+    () => sitter.api.machines().filter(({ state }) => state === 'booting').length === 2,
     'so are the new ones',
   );
-  for (const { id } of sitter.machines()) if (!old.includes(id)) provider.gone.add(id);
+  for (const { id } of sitter.api.machines()) if (!old.includes(id)) provider.gone.add(id);
   provider.tell();
   await eventually(
-    async () => (await sitter.events({ since: 0 })).some(({ kind }) => kind === 'machine-uncordoned'),
+    async () => (await sitter.api.events({ since: 0 })).some(({ kind }) => kind === 'machine-uncordoned'),
     'it is said',
   );
-  t.equal(sitter.machine('fake-a-1').cordoned, false);
-  t.equal(sitter.machine('fake-a-2').cordoned, true, 'a cordon of a person’s own stays');
+  t.equal(sitter.api.machine('fake-a-1').cordoned, false);
+  t.equal(sitter.api.machine('fake-a-2').cordoned, true, 'a cordon of a person’s own stays');
 });

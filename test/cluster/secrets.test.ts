@@ -53,18 +53,18 @@ t.test('a secret is sealed in the store, and so in a backup; shown are names alo
   t.same(await sitter.secrets.set('DB', 'hunter2-éñ', 'anna'), { version: 1, updated: [] });
   t.equal(statSync(path).mode & 0o777, 0o600);
   t.match(sitter.secrets.list(), [{ name: 'DB', version: 1, by: 'anna', jobs: [] }]);
-  await sitter.apply(job('web', '{PASSWORD: {secret: DB}, PLAIN: text}'), options);
-  const everything = JSON.stringify((await store.list('')).entries) + [...(await sitter.backup())].join('');
+  await sitter.api.apply(job('web', '{PASSWORD: {secret: DB}, PLAIN: text}'), options);
+  const everything = JSON.stringify((await store.list('')).entries) + [...(await sitter.api.backup())].join('');
   t.notMatch(everything, 'hunter2');
   t.notMatch(everything, readFileSync(path, 'utf8').trim());
   const shown = [
-    sitter.job('web'),
-    sitter.copies(),
-    sitter.versions('web'),
-    await sitter.explain('web'),
+    sitter.api.job('web'),
+    sitter.api.copies(),
+    sitter.api.versions('web'),
+    await sitter.api.explain('web'),
     sitter.secrets.list(),
   ];
-  t.notMatch(JSON.stringify([shown, await sitter.events({ since: 0 })]), 'hunter2');
+  t.notMatch(JSON.stringify([shown, await sitter.api.events({ since: 0 })]), 'hunter2');
   t.match(sitter.secrets.list(), [{ jobs: ['web'] }]);
   t.same(sitter.secrets.of('web', 1), { DB: 'hunter2-éñ' });
 });
@@ -75,7 +75,7 @@ t.test(
     const { sitter } = await started(t, join(folderOf(t), 'key'));
     await sitter.secrets.set('DB', 'one', 'a test');
     await sitter.secrets.set('OTHER', 'other', 'a test');
-    await sitter.apply(
+    await sitter.api.apply(
       job('web', '{A: {secret: DB}, B: {secret: OTHER}}') + job('beside', '{B: {secret: OTHER}}'),
       options,
     );
@@ -84,20 +84,20 @@ t.test(
       { version: 1, updated: [] },
       'the same value changes nothing',
     );
-    t.equal(sitter.job('web').version, 1);
+    t.equal(sitter.api.job('web').version, 1);
     t.same(await sitter.secrets.set('DB', 'two', 'a test'), { version: 2, updated: ['web'] });
-    t.match(sitter.job('web'), { version: 2, rollout: { to: 2, state: 'rolling' } });
-    t.equal(sitter.job('beside').version, 1);
+    t.match(sitter.api.job('web'), { version: 2, rollout: { to: 2, state: 'rolling' } });
+    t.equal(sitter.api.job('beside').version, 1);
     t.same(sitter.secrets.of('web', 2), { DB: 'two', OTHER: 'other' });
     t.same(sitter.secrets.of('web', 1), { DB: 'one', OTHER: 'other' });
     t.ok(
-      (await sitter.events({ job: 'web' })).some(({ message }) =>
+      (await sitter.api.events({ job: 'web' })).some(({ message }) =>
         /version 2: it is given DB, which has changed/.test(message),
       ),
     );
-    await sitter.rollBack('web', 1, 'a test');
-    t.match(sitter.job('web'), { version: 1, rollout: { to: 1 } });
-    const { changes } = await sitter.apply(job('web', '{A: {secret: DB}, B: {secret: OTHER}}'), options);
+    await sitter.api.rollBack('web', 1, 'a test');
+    t.match(sitter.api.job('web'), { version: 1, rollout: { to: 1 } });
+    const { changes } = await sitter.api.apply(job('web', '{A: {secret: DB}, B: {secret: OTHER}}'), options);
     t.match(changes, [{ change: 'unchanged' }]);
   },
 );
@@ -110,10 +110,10 @@ t.test('values that no version of a job names any more are not kept', async (t) 
     return record.values.map(({ version }) => version);
   };
   t.same(await kept(), [3]);
-  await sitter.apply(job('web', '{A: {secret: DB}}'), options);
+  await sitter.api.apply(job('web', '{A: {secret: DB}}'), options);
   for (let n = 4; n <= 18; n++) await sitter.secrets.set('DB', `value ${n}`, 'a test');
   t.ok((await kept()).length <= 13, 'with the versions of the job the old values go');
-  t.same(sitter.secrets.of('web', sitter.job('web').version), { DB: 'value 18' });
+  t.same(sitter.secrets.of('web', sitter.api.job('web').version), { DB: 'value 18' });
 });
 
 t.test(
@@ -121,18 +121,18 @@ t.test(
   async (t) => {
     const { sitter } = await started(t, join(folderOf(t), 'key'));
     await sitter.secrets.set('DATABASE', 'x', 'a test');
-    await t.rejects(sitter.apply(job('web', '{A: {secret: DATABSE}}'), options), {
+    await t.rejects(sitter.api.apply(job('web', '{A: {secret: DATABSE}}'), options), {
       code: 'invalid',
       message: /"web": there is no secret "DATABSE"; did you mean "DATABASE".*cerebro secret set DATABSE/,
     });
-    await t.rejects(sitter.apply(job('web', '{A: {secret: DATABASE, more: 1}}'), options), { code: 'invalid' });
-    await t.rejects(sitter.apply(job('web', '{IFS: {secret: DATABASE}}'), options), {
+    await t.rejects(sitter.api.apply(job('web', '{A: {secret: DATABASE, more: 1}}'), options), { code: 'invalid' });
+    await t.rejects(sitter.api.apply(job('web', '{IFS: {secret: DATABASE}}'), options), {
       message: /means something to the shell itself/,
     });
-    await sitter.apply(job('web', '{A: {secret: DATABASE}}'), options);
+    await sitter.api.apply(job('web', '{A: {secret: DATABASE}}'), options);
     await t.rejects(sitter.secrets.remove('DATABASE', 'a test'), { code: 'conflict', message: /given to "web"/ });
     await t.rejects(sitter.secrets.remove('NOBODY', 'a test'), { code: 'not_found' });
-    await sitter.apply(job('web', '{}'), options);
+    await sitter.api.apply(job('web', '{}'), options);
     await sitter.secrets.remove('DATABASE', 'a test');
     t.same(sitter.secrets.list(), []);
   },
@@ -143,7 +143,7 @@ t.test('without the key nothing is opened, and no other is made; with another, i
   const store = new MemoryStore();
   const first = await started(t, join(folder, 'key'), store);
   await first.sitter.secrets.set('DB', 'one', 'a test');
-  await first.sitter.apply(job('web', '{A: {secret: DB}}'), options);
+  await first.sitter.api.apply(job('web', '{A: {secret: DB}}'), options);
   await first.sitter.stop();
   const { sitter } = await started(t, join(folder, 'elsewhere'), store);
   const missing = { code: 'unavailable', message: /there is no key file .*elsewhere/ };

@@ -1,9 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../core/engine/package-root.ts';
+import { freePort } from '../fakes/free-port.ts';
 
 const BIN = join(packageRoot, 'bin', 'cerebro');
 /** tap puts loaders of its own into every Node that a test starts; what is tested here is to run as it does for its users. */
@@ -27,6 +27,7 @@ export interface MachineRow {
 export interface CopyRow {
   copy: string;
   job: string;
+  zone: string;
   machine: string;
   state: string;
   reason: string;
@@ -222,17 +223,4 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
 }

@@ -5,8 +5,8 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { eventually } from '../suites/eventually.ts';
+import { freePort } from './free-port.ts';
 import { skipUnless } from './needs.ts';
-import { freePort } from './sshd-hosts.ts';
 
 const run = promisify(execFile);
 
