@@ -13,6 +13,7 @@ import type { NewEvent } from '../model/event.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import { providerOf } from '../model/zone.ts';
+import { Adoption } from './adoption.ts';
 import { Alerts } from './alerts.ts';
 import { type Authority, CertificateAuthority } from './certificate-authority.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
@@ -35,6 +36,8 @@ import { Peers } from './peers.ts';
 import { ProgressBoard } from './progress-board.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
+import { NO_SECRET_KEY, type SecretKey } from './secret-key.ts';
+import { Secrets } from './secrets.ts';
 import { ServedCluster } from './served-cluster.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
 import { WorkCounter } from './work-counter.ts';
@@ -50,6 +53,8 @@ export interface ClusterSitterDeps {
   notifiers: readonly Notifier[];
   /** Another than the one that is kept in the store. */
   authority?: Authority;
+  /** What secrets are sealed with; absent: there are none. */
+  secretKey?: SecretKey;
   plugins(): PluginView[];
   setLogLevel(level: string): void;
   /** Where other cluster sitters of the same store reach this one; absent: there are none. */
@@ -68,6 +73,8 @@ export interface ClusterSitterDeps {
 export class ClusterSitter {
   /** What people and programs ask of it. */
   readonly api: ServedCluster;
+  readonly adoption: Adoption;
+  readonly secrets: Secrets;
   readonly #deps: ClusterSitterDeps;
   readonly #records: ClusterRecords;
   readonly #client: MachineLink;
@@ -111,6 +118,18 @@ export class ClusterSitter {
       onReload: () => this.#reloaded(),
     });
     this.peers = new Peers({ records: this.#records, lead: this.#leadership, authority, address: deps.address, clock });
+    const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
+    this.secrets = new Secrets({ ...orders, key: deps.secretKey ?? NO_SECRET_KEY });
+    this.adoption = new Adoption({
+      records: this.#records,
+      providers: this.#providers,
+      clock,
+      demand: () => this.#leadership.demand(),
+      onAdopted: async () => {
+        await this.#observer.describe();
+        this.#reloaded();
+      },
+    });
     const agents = new MachineAgents({
       issue: () => authority.issueForClusterSitter(),
       lifetimeMs: authority.lifetimeMs,
@@ -166,6 +185,7 @@ export class ClusterSitter {
       client: this.#client,
       recipes: this.#recipes,
       identities: authority,
+      secrets: this.secrets,
       work: this.#work,
       lead: this.#leadership,
       clock,
@@ -202,8 +222,8 @@ export class ClusterSitter {
       providers: [...this.#providers.keys()],
       types: this.#types,
       dnsScope: settings.dns_scope,
+      secrets: this.secrets,
     });
-    const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
     const jobOrders = new JobOrders(orders);
     const machineOrders = new MachineOrders({
       ...orders,
@@ -243,6 +263,7 @@ export class ClusterSitter {
       }),
       jobOrders,
       machineOrders,
+      adoption: this.adoption,
       dns: this.#dns,
       alerts: this.#alerts,
       leadership: this.#leadership,

@@ -24,11 +24,10 @@ import type { ClusterEvent } from '../model/event.ts';
 import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
 import type { MachineLogin } from '../model/machine-login.ts';
-import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
 import type { WorkCounts } from '../model/work-counts.ts';
-import { providerOf } from '../model/zone.ts';
+import type { Adoption } from './adoption.ts';
 import type { Alerts } from './alerts.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 import type { ClusterViews } from './cluster-views.ts';
@@ -53,6 +52,7 @@ export interface ServedParts {
   jobChanges: JobChanges;
   jobOrders: JobOrders;
   machineOrders: MachineOrders;
+  adoption: Adoption;
   dns: DnsPublisher;
   alerts: Alerts;
   leadership: Leadership;
@@ -149,7 +149,7 @@ export class ServedCluster implements ClusterApi {
   }
 
   async explain(about: string): Promise<Explanation> {
-    return this.#parts.views.explain(about);
+    return this.#parts.adoption.explain(about, () => this.#parts.views.explain(about));
   }
 
   alerts(): AlertView[] {
@@ -158,10 +158,6 @@ export class ServedCluster implements ClusterApi {
 
   plugins(): PluginView[] {
     return this.#parts.plugins();
-  }
-
-  machineTypes(zone: string): readonly MachineType[] {
-    return this.#parts.providers.get(providerOf(zone))?.types(zone) ?? [];
   }
 
   dns(): DnsView {

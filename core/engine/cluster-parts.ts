@@ -1,7 +1,10 @@
+import { join, resolve } from 'node:path';
 import { asFunction } from 'awilix';
 import { ClusterSitter } from '../cluster/cluster-sitter.ts';
+import { SecretKeyFile } from '../cluster/secret-key.ts';
 import type { PluginServices } from '../define-plugin.ts';
 import { CerebroError } from '../errors.ts';
+import { adoptionRoutes } from '../http/adoption-routes.ts';
 import { backupRoute } from '../http/backup-route.ts';
 import { ClusterDoor } from '../http/cluster-door.ts';
 import { clusterMetricsRoute } from '../http/cluster-metrics.ts';
@@ -14,6 +17,7 @@ import { historyRoutes } from '../http/history-routes.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { clusterLogRoute } from '../http/log-route.ts';
 import { Pages } from '../http/pages.ts';
+import { secretRoutes } from '../http/secret-routes.ts';
 import { advertisedUrl } from './advertised-url.ts';
 import type { ClusterName, Cradle, Registrations } from './cradle.ts';
 import { JoinedPeers } from './joined-peers.ts';
@@ -30,7 +34,7 @@ export const clusterRegistrations: Registrations<ClusterName> = {
       new JoinedPeers({ store, peers, auth, door, dataFolder, clock, logger }),
   ).singleton(),
   clusterSitter: asFunction((cradle: Cradle) => {
-    const { settings, store, plugins, clock, logger, pino } = cradle;
+    const { settings, dataDir, store, plugins, clock, logger, pino } = cradle;
     return new ClusterSitter({
       address: store.shared ? () => advertisedUrl(settings, cradle.httpServer.url) : undefined,
       settings,
@@ -39,6 +43,7 @@ export const clusterRegistrations: Registrations<ClusterName> = {
       dnsProviders: pluginsFor(plugins, 'dns-provider'),
       recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
       notifiers: pluginsFor(plugins, 'notifier'),
+      secretKey: new SecretKeyFile(resolve(settings.secret_key_file ?? join(dataDir, 'secret.key'))),
       plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
       setLogLevel: (level) => {
         pino.level = level;
@@ -68,6 +73,8 @@ export function clusterApp({ clusterSitter, auth, logger, pages, requestStop, re
     routes: [
       ...clusterRoutes(clusterSitter.api, { down }),
       ...dnsRoutes(clusterSitter.api),
+      ...adoptionRoutes(clusterSitter.adoption),
+      ...secretRoutes(clusterSitter.secrets),
       backupRoute(clusterSitter.api),
       clusterLogRoute(clusterSitter.api),
       ...historyRoutes(clusterSitter.api),
