@@ -145,6 +145,23 @@ t.test('one name that its provider does not take keeps no other out', async (t) 
   t.match(bench.attention, [/^1\.local-a\.web\.test is not as wanted yet: .* is not taken here/]);
 });
 
+t.test('a basename that cannot be listed holds up its own names, and no others of its zone', async (t) => {
+  const bench = await new DnsBench().begin(t);
+  bench.provider.unreadable.add('bad.test');
+  bench.provider.loseAnswers = true;
+  bench.provider.failNext = [AWAY];
+  await bench.runs('bad', 1);
+  await eventually(() => bench.events('dns-trouble').some((event) => event.includes('cannot be listed')), 'it is told');
+  await bench.runs('web', 1);
+  await bench.answers(POOL, ['10.0.0.1']);
+  await bench.runs('web', 2);
+  await bench.answers(POOL, ['10.0.0.1', '10.0.0.2']);
+  t.match(bench.attention, [/bad\.test.*cannot be listed/], 'what waits is said, and nothing else');
+  bench.provider.unreadable.clear();
+  await bench.settled();
+  t.same(bench.attention, []);
+});
+
 t.test('a removed job: pool and names go, and are told of no more when nobody can remember them', async (t) => {
   const bench = await new DnsBench().begin(t);
   await bench.runs('web', 2);
