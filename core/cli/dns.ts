@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { dnsAbout } from '../decide/dns-about.ts';
 import { type DnsView, dnsView } from '../model/dns.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
 import { table } from './table.ts';
@@ -11,7 +10,7 @@ export function dns(program: Command, context: CliContext): void {
     .description('every name, what it answers, and how it stands; or those of a basename or a job')
     .argument('[name]', 'a name, a basename or a job')
     .action(async (about: string | undefined, flags: ClusterFlags) => {
-      const view = part(await clientFor(flags).get('/api/v1/dns', dnsView), about);
+      const view = await clientFor(flags).get(`/api/v1/dns${query(about)}`, dnsView);
       if (flags.json) return printJson(context, view);
       context.out(listing(view));
     });
@@ -19,15 +18,15 @@ export function dns(program: Command, context: CliContext): void {
     .description('look at the names and at your own CNAMEs; ends with 1 when something is not as it should be')
     .argument('[name]', 'a name, a basename or a job; absent: all')
     .action(async (about: string | undefined, flags: ClusterFlags) => {
-      const view = part(await clientFor(flags).sendJson('POST', '/api/v1/dns/check', dnsView, {}), about);
+      const view = await clientFor(flags).sendJson('POST', `/api/v1/dns/check${query(about)}`, dnsView, {});
       if (flags.json) printJson(context, view);
       else context.out([listing(view), aliases(view)].filter((part) => part !== '').join('\n\n'));
       if (view.attention.length > 0 || view.aliases.some(({ state }) => state !== 'there')) context.exitWith(1);
     });
 }
 
-function part(view: DnsView, about: string | undefined): DnsView {
-  return about === undefined ? view : dnsAbout(view, about);
+function query(about: string | undefined): string {
+  return about === undefined ? '' : `?about=${encodeURIComponent(about)}`;
 }
 
 function listing(view: DnsView): string {
