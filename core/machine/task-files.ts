@@ -6,8 +6,8 @@ import { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
 import { CerebroError, messageOf, systemCode } from '../errors.ts';
 import { endReason, type RunEnd, runEnd, taskDefinition, taskPhase } from '../model/task.ts';
+import { NO_STATUS } from './exit-file.ts';
 import type { LogPlace } from './log-keeper.ts';
-import { NO_STATUS } from './shim.ts';
 
 const taskLife: z.ZodType<TaskLife> = z.object({
   phase: taskPhase,
