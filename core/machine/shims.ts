@@ -7,6 +7,7 @@ import { Shim } from './shim.ts';
 import { ShimLauncher } from './shim-launcher.ts';
 import { LAUNCHER_SCRIPT, SHIM_SCRIPT } from './shim-script.ts';
 import { ShimWatch } from './shim-watch.ts';
+import { Turns } from './turns.ts';
 
 /** Shims that wait for an order: a restart then does not wait for a process to be started. */
 const SPARES = 4;
@@ -36,6 +37,7 @@ export class Shims {
   readonly #spares: Promise<Shim>[] = [];
   /** The last one starts shims; of those before there are shims to hear of. */
   #launchers: ShimLauncher[] = [];
+  readonly #turns = new Turns();
   #refill: Timer | null = null;
   #stopped = true;
 
@@ -74,9 +76,15 @@ export class Shims {
     return this.#options.oomScore?.() ?? null;
   }
 
-  /** A shim that waits for its order. Throws `unavailable` when the system cannot start one. */
+  /** A shim that waits for its order; one in each turn of the event loop. Throws `unavailable` when the system cannot start one. */
   async take(): Promise<Shim> {
     this.#fillSoon();
+    const shim = await this.#inHand();
+    await this.#turns.next();
+    return shim;
+  }
+
+  async #inHand(): Promise<Shim> {
     for (let spare = this.#spares.shift(); spare; spare = this.#spares.shift()) {
       const shim = await spare.catch(() => null); // one that came to nothing is passed over
       if (shim?.waits) return shim;

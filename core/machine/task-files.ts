@@ -68,6 +68,7 @@ export type TaskFile = z.infer<typeof taskFile>;
  */
 export class TaskFiles {
   readonly folder: string;
+  #begun: RunRecord | null = null;
 
   constructor(folder: string) {
     this.folder = folder;
@@ -113,10 +114,13 @@ export class TaskFiles {
     mkdirSync(folder, { recursive: true, mode: 0o750 });
     writeFileSync(join(folder, 'exit'), NO_STATUS);
     writeWhole(join(folder, 'run.json'), JSON.stringify(record));
+    this.#begun = record;
     return folder;
   }
 
   run(run: number): RunRecord | undefined {
+    // What was just written need not be read and checked.
+    if (this.#begun?.run === run) return this.#begun;
     return readJson(join(this.runFolder(run), 'run.json'), runRecord);
   }
 

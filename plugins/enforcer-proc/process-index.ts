@@ -30,8 +30,8 @@ interface Known {
  * when it is in the leader's session or group, or when it bears the run's marker in its environment; and then it does for as
  * long as it lives, whatever becomes of its parents. So a child that calls setsid and whose parent dies does not escape.
  *
- * A refresh reads only what was born since the last one: pids are given in ascending order, so these are the ones above the
- * last pid that was given then (and everybody, when the numbers have come round).
+ * A refresh reads only what was born since the last one: pids are given in ascending order, so these are the ones between the
+ * last pid that was given then and the last one now (and everybody, when the numbers have come round).
  */
 export class ProcessIndex {
   readonly #table: ProcessTable;
@@ -119,7 +119,8 @@ export class ProcessIndex {
     const listed = new Set(this.#table.pids());
     for (const pid of this.#known.keys()) if (!listed.has(pid)) this.#forget(pid);
     // A number may have been given before its process could be seen: who is not known yet is read in any case.
-    for (const pid of listed) if (cameRound || pid > this.#lastPid || !this.#known.has(pid)) this.#learn(pid);
+    const born = (pid: number): boolean => pid > this.#lastPid && pid <= last;
+    for (const pid of listed) if (cameRound || born(pid) || !this.#known.has(pid)) this.#learn(pid);
     this.#lastPid = last;
   }
 
