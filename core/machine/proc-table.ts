@@ -59,6 +59,8 @@ function parseStat(line: string): ProcessInfo | undefined {
   const rest = line.slice(end + 2).split(' ');
   const startTime = Number(rest[19]);
   if (end < 0 || !Number.isInteger(pid) || !Number.isFinite(startTime)) return undefined;
+  // exit_signal: -1 in threads, which can be read here by their numbers as if they were processes.
+  if (rest[35] === '-1') return undefined;
   return {
     pid,
     state: rest[0] ?? '?',
