@@ -36,8 +36,8 @@ export async function runDaemon(
 ): Promise<'interrupted' | 'asked'> {
   // Loaded here, so that a command that only asks a cluster sitter something does not load a whole daemon.
   const { createDaemon } = await import('../engine/create-daemon.ts');
-  const { readSettings } = await import('../engine/read-settings.ts');
-  const settings = readSettings(flags.settings, {
+  const { settingsWithOrigins } = await import('../engine/read-settings.ts');
+  const { settings, origins } = settingsWithOrigins(flags.settings, {
     ...(flags.dataDir !== undefined && { data_dir: flags.dataDir }),
     ...(flags.host !== undefined && { host: flags.host }),
     ...(flags.port !== undefined && { port: portOf(flags.port) }),
@@ -52,6 +52,7 @@ export async function runDaemon(
   const daemon = await createDaemon({
     mode: options.mode,
     settings,
+    origins,
     pluginsFile: flags.plugins,
     logFile: options.logFile?.(settings.data_dir),
     portFallback: flags.portFallback ?? false,

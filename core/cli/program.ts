@@ -21,6 +21,7 @@ import { smallCommands } from './small-commands.ts';
 import { status } from './status.ts';
 import { task } from './task.ts';
 import { tasks } from './tasks.ts';
+import { token } from './token.ts';
 import { up } from './up.ts';
 import { updateJobCfg } from './update-job-cfg.ts';
 
@@ -81,6 +82,7 @@ export function program(context: CliContext): Command {
   jobCommands(root, context);
   machineCommands(root, context);
   backup(root, context);
+  token(root, context);
   smallCommands(root, context);
   // commander hands exitOverride and output to commands that are made after it, but not to those of a nested command.
   for (const command of root.commands) {

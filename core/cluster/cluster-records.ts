@@ -1,8 +1,8 @@
-import type { z } from 'zod';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Change, Condition, Operation, StateStore, Watch } from '../contracts/state-store.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import { type AlertRecord, alertRecord } from '../model/alert.ts';
+import { type ApiTokenRecord, apiTokenRecord } from '../model/api-token.ts';
 import { checkStore, storeKeys } from '../model/backup.ts';
 import { type CopyRecord, copyRecord } from '../model/copy.ts';
 import { type DnsRecord, dnsRecord } from '../model/dns.ts';
@@ -10,6 +10,7 @@ import { type ClusterEvent, clusterEvent, type NewEvent } from '../model/event.t
 import { type JobRecord, type JobVersion, jobRecord, jobVersion } from '../model/job.ts';
 import { type MachineRecord, machineRecord } from '../model/machine.ts';
 import { type RuntimeSettings, runtimeSettings } from '../model/settings.ts';
+import { keep } from './keep-record.ts';
 
 /** Events that the timeline keeps; with each new one the oldest goes. */
 const KEPT_EVENTS = 10_000;
@@ -33,6 +34,7 @@ export const keys = {
   runtime: 'settings/runtime',
   cluster: 'meta/cluster',
   alert: (key: string): string => `alert/${key}`,
+  token: (id: string): string => `token/${id}`,
   event: (seq: number): string => `event/${String(seq).padStart(12, '0')}`,
 };
 
@@ -62,6 +64,7 @@ export class ClusterRecords {
   readonly serials = new Map<string, number>();
   readonly cursors = new Map<string, number>();
   readonly alerts = new Map<string, AlertRecord>();
+  readonly tokens = new Map<string, ApiTokenRecord>();
   /** By NAME/TYPE. */
   readonly dns = new Map<string, DnsRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
@@ -215,8 +218,8 @@ export class ClusterRecords {
   }
 
   #forget(): void {
-    const { jobs, versions, machines, copies, serials, cursors, alerts, dns } = this;
-    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, dns]) map.clear();
+    const { jobs, versions, machines, copies, serials, cursors, alerts, dns, tokens } = this;
+    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, dns, tokens]) map.clear();
     this.#byMachine.clear();
     this.#revisions.clear();
     this.runtime = { maxIdlePerZone: {} };
@@ -280,6 +283,9 @@ export class ClusterRecords {
       case 'alert':
         keep(this.alerts, rest, value, alertRecord, key);
         return;
+      case 'token':
+        keep(this.tokens, rest, value, apiTokenRecord, key);
+        return;
       case 'serial':
         this.serials.set(rest, Number(value ?? 1));
         return;
@@ -323,15 +329,4 @@ export class ClusterRecords {
     if (this.events.length > KEPT_EVENTS * 1.2) this.events = this.events.slice(-KEPT_EVENTS);
     this.#nextEvent = Math.max(this.#nextEvent, event.seq + 1);
   }
-}
-
-function keep<T>(map: Map<string, T>, id: string, value: unknown, schema: z.ZodType<T>, key: string): void {
-  if (value === null) {
-    map.delete(id);
-    return;
-  }
-  const result = schema.safeParse(value);
-  if (!result.success)
-    throw new CerebroError('internal', `the record ${key} in the store cannot be read: ${result.error.message}`);
-  map.set(id, result.data);
 }

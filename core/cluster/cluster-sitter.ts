@@ -24,6 +24,7 @@ import type { RecipeLoader } from '../contracts/recipe.ts';
 import type { StateStore } from '../contracts/state-store.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
+import { settingViews } from '../decide/setting-views.ts';
 import { CerebroError } from '../errors.ts';
 import type { AlertView } from '../model/alert.ts';
 import { SCHEMA_VERSION, storeKeys } from '../model/backup.ts';
@@ -33,11 +34,13 @@ import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '..
 import type { JobRecord, JobRun, JobSpec, JobVersion } from '../model/job.ts';
 import type { MachineLogin } from '../model/machine-login.ts';
 import type { MachineType } from '../model/plan.ts';
+import type { SettingOrigins, SettingView } from '../model/setting-view.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
 import type { WorkCounts } from '../model/work-counts.ts';
 import { providerOf } from '../model/zone.ts';
 import { Alerts } from './alerts.ts';
+import { ApiTokens } from './api-tokens.ts';
 import { type Authority, CertificateAuthority } from './certificate-authority.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterRecords, keys } from './cluster-records.ts';
@@ -59,6 +62,7 @@ import { Reconciler } from './reconciler.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
 import { WorkCounter } from './work-counter.ts';
 import { backupLines, readStore } from './write-backup.ts';
+import { zonesInUse } from './zones-in-use.ts';
 
 const STOP_MS = 5000;
 
@@ -71,7 +75,9 @@ export interface ClusterSitterDeps {
   notifiers: readonly Notifier[];
   /** Another than the one that is kept in the store. */
   authority?: Authority;
-  plugins(): PluginView[];
+  /** `zones`: those in use. */
+  plugins(zones: readonly string[]): PluginView[];
+  origins?: SettingOrigins | undefined;
   setLogLevel(level: string): void;
   version: string;
   clock: Clock;
@@ -84,6 +90,7 @@ export interface ClusterSitterDeps {
 
 /** The cluster side, put together: takes orders, shows what is, and keeps the loop going. */
 export class ClusterSitter implements ClusterApi {
+  readonly tokens: ApiTokens;
   readonly #deps: ClusterSitterDeps;
   readonly #records: ClusterRecords;
   readonly #client: MachineLink;
@@ -102,9 +109,10 @@ export class ClusterSitter implements ClusterApi {
   readonly #work = new WorkCounter();
   readonly #empty = new EmptyMachines();
   readonly #providers: ReadonlyMap<string, MachineProvider>;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<(what?: 'figures') => void>();
   readonly #leadership: Leadership;
   #observes = false;
+  #logLevel: string | null = null;
   #startedAt = 0;
   /** Since when this process has run without a pause: one that was frozen (a suspended host, SIGSTOP) has heard nobody meanwhile. */
   #awakeSince = 0;
@@ -130,6 +138,7 @@ export class ClusterSitter implements ClusterApi {
       mayWrite: () => this.#leadership.demand(),
       onReload: () => this.#reloaded(),
     });
+    this.tokens = new ApiTokens({ records: this.#records, clock, logger });
     const agents = new MachineAgents({
       issue: () => authority.issueForClusterSitter(),
       lifetimeMs: authority.lifetimeMs,
@@ -165,7 +174,7 @@ export class ClusterSitter implements ClusterApi {
         this.#dns.poke();
         this.#changed();
       },
-      onVitals: () => this.#changed(),
+      onVitals: () => this.#changed('figures'),
       leads: () => this.#leadership.leads(),
     });
     this.#executor = new Executor({
@@ -342,7 +351,7 @@ export class ClusterSitter implements ClusterApi {
 
   job(name: string): JobView & { record: JobRecord } {
     const record = this.#jobOrders.record(name);
-    return { ...this.#views.jobView(record), record };
+    return { ...this.#views.job(name), record };
   }
 
   machines(): MachineView[] {
@@ -393,7 +402,12 @@ export class ClusterSitter implements ClusterApi {
   }
 
   plugins(): PluginView[] {
-    return this.#deps.plugins();
+    return this.#deps.plugins(zonesInUse(this.#records));
+  }
+
+  settings(): SettingView[] {
+    const changed = { idle: this.#records.runtime.maxIdlePerZone, logLevel: this.#logLevel };
+    return settingViews(this.#deps.settings, this.#deps.origins, changed);
   }
 
   machineTypes(zone: string): readonly MachineType[] {
@@ -413,7 +427,7 @@ export class ClusterSitter implements ClusterApi {
     return backupLines(head, entries);
   }
 
-  onChange(listener: () => void): () => void {
+  onChange(listener: (what?: 'figures') => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -516,7 +530,14 @@ export class ClusterSitter implements ClusterApi {
 
   setLogLevel(level: string, by: string): void {
     this.#deps.setLogLevel(level);
+    this.#logLevel = level;
     this.#deps.logger.info({ level, by }, 'the log level was changed');
+    const event = { level: 'info', kind: 'log-level', message: `the log level is ${level}`, by } as const;
+    this.#records
+      .transact(() => ({ write: [], events: [event] }))
+      .catch((error: unknown) =>
+        this.#deps.logger.warn({ err: error }, 'a change of the log level is not on the timeline'),
+      );
   }
 
   /** The log of a task: by its copy, or by its job's name where that has one copy, or where `machine` leaves one. */
@@ -608,7 +629,8 @@ export class ClusterSitter implements ClusterApi {
     });
   }
 
-  #changed(): void {
-    for (const listener of this.#listeners) listener();
+  #changed(what?: 'figures'): void {
+    this.#views.changed(what);
+    for (const listener of this.#listeners) listener(what);
   }
 }

@@ -6,7 +6,7 @@ import { ClusterSitter } from '../cluster/cluster-sitter.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { Mode, PluginServices } from '../define-plugin.ts';
 import { CerebroError } from '../errors.ts';
-import { Auth } from '../http/auth.ts';
+import { Auth, type TokenHolders } from '../http/auth.ts';
 import { backupRoute } from '../http/backup-route.ts';
 import { clusterMetricsRoute } from '../http/cluster-metrics.ts';
 import { clusterRoutes } from '../http/cluster-routes.ts';
@@ -19,6 +19,8 @@ import { MachineDoor } from '../http/machine-door.ts';
 import { machineMetricsRoute } from '../http/machine-metrics.ts';
 import { machineRoutes } from '../http/machine-routes.ts';
 import { type PagedApi, Pages, type PagesParts } from '../http/pages.ts';
+import { settingRoutes } from '../http/setting-routes.ts';
+import { tokenRoutes } from '../http/token-routes.ts';
 import { vitalsRoutes } from '../http/vitals-routes.ts';
 import { offeredRoom } from '../machine/capacity.ts';
 import { MachineSitter } from '../machine/machine-sitter.ts';
@@ -28,6 +30,7 @@ import { ProcTable } from '../machine/proc-table.ts';
 import { ServedMachine } from '../machine/served-machine.ts';
 import { TasksFile } from '../machine/tasks-file.ts';
 import { Vitals } from '../machine/vitals.ts';
+import type { SettingOrigins } from '../model/setting-view.ts';
 import type { Settings } from '../model/settings.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { Cradle, Registrations } from './cradle.ts';
@@ -36,11 +39,14 @@ import { Lifecycle } from './lifecycle.ts';
 import { createPlugins, type LoadedPlugin, loadPlugins, type PluginInstance, pluginsFor } from './load-plugins.ts';
 import { noIdentities } from './no-identities.ts';
 import { packageRoot, packageVersion, selfCommand } from './package-root.ts';
+import { pluginViews, watchPlugins } from './plugin-views.ts';
 import { SystemClock } from './system-clock.ts';
 
 export interface DaemonOptions {
   mode: Mode;
   settings: Settings;
+  /** Where they came from; absent: nobody asks. */
+  origins?: SettingOrigins;
   /** Another list of plugins than the package's own. */
   pluginsFile: string | undefined;
   /** Where the daemon's own log goes: a file, or standard error. */
@@ -66,6 +72,9 @@ export interface Daemon {
   readonly signInUrl: string;
   readonly adminToken: string;
 }
+
+/** How old the figures on a page of the dashboard may be, in milliseconds. */
+const KEEP_PAGES_MS = 1000;
 
 const DEFAULT_PORT: Record<Mode, number> = { cluster: 30_000, machine: 40_000 };
 
@@ -102,11 +111,20 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
     }).singleton(),
     logger: asFunction(({ pino }: Cradle): Logger => pino).singleton(),
     plugins: asFunction((cradle: Cradle) =>
-      createPlugins(loaded, (id) => pluginServices(cradle, options, id)),
+      watchPlugins(
+        createPlugins(loaded, (id) => pluginServices(cradle, options, id)),
+        cradle.clock,
+      ),
     ).singleton(),
-    auth: asFunction(({ dataFolder, mode, settings }: Cradle) => {
+    auth: asFunction((cradle: Cradle) => {
+      const { dataFolder, mode, settings } = cradle;
       const name = `${mode}_${settings.port || DEFAULT_PORT[mode]}`;
-      return new Auth({ token: dataFolder.adminToken(), sessionKey: dataFolder.sessionKey(), name });
+      return new Auth({
+        token: dataFolder.adminToken(),
+        sessionKey: dataFolder.sessionKey(),
+        name,
+        ...(mode === 'cluster' && { holders: tokenHoldersOf(cradle) }),
+      });
     }).singleton(),
     app: asFunction((cradle: Cradle) =>
       cradle.mode === 'machine' ? machineApp(cradle) : clusterApp(cradle),
@@ -167,7 +185,8 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
           dnsProviders: pluginsFor(plugins, 'dns-provider'),
           recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
           notifiers: pluginsFor(plugins, 'notifier'),
-          plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
+          origins: options.origins,
+          plugins: (zones) => pluginViews(plugins, zones),
           setLogLevel: (level) => {
             pino.level = level;
           },
@@ -177,7 +196,11 @@ function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixCo
         }),
     ).singleton(),
     pages: asFunction(
-      (cradle: Cradle) => new Pages(pagesParts(cradle, pluginsFor(cradle.plugins, 'ui'), cradle.clusterSitter)),
+      (cradle: Cradle) =>
+        new Pages({
+          ...pagesParts(cradle, pluginsFor(cradle.plugins, 'ui'), cradle.clusterSitter),
+          keepMs: KEEP_PAGES_MS,
+        }),
     ).singleton(),
   };
   container.register(registrations);
@@ -196,6 +219,14 @@ function pluginServices(cradle: Cradle, options: DaemonOptions, id: string): Plu
       ...new Set([process.cwd(), ...cradle.settings.recipe_path.map((folder) => resolve(folder)), packageRoot]),
     ],
     selfCommand: selfCommand(options.pluginsFile === undefined ? undefined : resolve(options.pluginsFile)),
+  };
+}
+
+/** Asked with each request, when the cluster sitter is there. */
+function tokenHoldersOf(cradle: Cradle): TokenHolders {
+  return {
+    holderOf: (token) => cradle.clusterSitter.tokens.holderOf(token),
+    holder: (id) => cradle.clusterSitter.tokens.holder(id),
   };
 }
 
@@ -293,6 +324,8 @@ function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness
     logger,
     routes: [
       ...clusterRoutes(clusterSitter, { down }),
+      ...tokenRoutes(clusterSitter.tokens),
+      ...settingRoutes(clusterSitter),
       ...dnsRoutes(clusterSitter),
       backupRoute(clusterSitter),
       clusterLogRoute(clusterSitter),
