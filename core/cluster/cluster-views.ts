@@ -20,6 +20,9 @@ export interface ViewDeps extends MadeFrom {
 
 /** So long views are shown while nothing happens: figures, and how long a machine has been silent, may be that old. */
 const KEEP_MS = 500;
+/** In a cluster so large that to make them takes long, they are kept for this many times that, so that it takes little of the whole time. */
+const KEEP_TIMES = 20;
+const KEEP_MOST_MS = 2000;
 const EXPLAINED_EVENTS = 20;
 
 /**
@@ -28,7 +31,7 @@ const EXPLAINED_EVENTS = 20;
  */
 export class ClusterViews {
   readonly #deps: ViewDeps;
-  #made: (MadeViews & { at: number }) | null = null;
+  #made: (MadeViews & { until: number }) | null = null;
 
   constructor(deps: ViewDeps) {
     this.#deps = deps;
@@ -190,8 +193,13 @@ export class ClusterViews {
   }
 
   #now(): MadeViews {
-    const at = this.#deps.clock.monotonic();
-    if (this.#made === null || at - this.#made.at >= KEEP_MS) this.#made = { ...makeViews(this.#deps), at };
+    const { clock } = this.#deps;
+    const from = clock.monotonic();
+    if (this.#made !== null && from < this.#made.until) return this.#made;
+    const made = makeViews(this.#deps);
+    const at = clock.monotonic();
+    const keepMs = Math.min(KEEP_MOST_MS, Math.max(KEEP_MS, KEEP_TIMES * (at - from)));
+    this.#made = { ...made, until: at + keepMs };
     return this.#made;
   }
 }

@@ -44,15 +44,15 @@ export function makeViews(from: MadeFrom): MadeViews {
   const { records } = from;
   const snapshot = from.snapshot();
   const beside = besideOf(from, snapshot);
-  const copies = [...records.copies.values()].map((copy) => copyView(from, copy, beside)).sort(byJobAndNumber);
+  const copies = inOrder(records.copies.values()).map((copy) => copyView(from, copy, beside));
   const copiesOfJob = grouped(copies, ({ job }) => job);
   const copiesOfMachine = grouped(copies, ({ machine }) => machine);
   const machines = [...records.machines.values()]
+    .sort((a, b) => (a.zone < b.zone ? -1 : a.zone > b.zone ? 1 : a.createdAt - b.createdAt))
     .map((machine) => {
       const health = healthOf(machine, snapshot);
       return machineView(from, machine, copiesOfMachine.get(machine.id) ?? NONE, health);
-    })
-    .sort((a, b) => (a.zone < b.zone ? -1 : a.zone > b.zone ? 1 : Date.parse(a.createdAt) - Date.parse(b.createdAt)));
+    });
   const jobs = [...records.jobs.values()].map((job) => jobView(from, job, copiesOfJob.get(job.name) ?? NONE));
   return { copies, copiesOfJob, copiesOfMachine, machines, jobs };
 }
@@ -176,12 +176,11 @@ function grouped(copies: readonly CopyView[], keyOf: (copy: CopyView) => string)
   return groups;
 }
 
-function byJobAndNumber(a: CopyView, b: CopyView): number {
-  return a.job < b.job ? -1 : a.job > b.job ? 1 : serial(a.copy) - serial(b.copy);
-}
-
-function serial(copy: string): number {
-  return Number(copy.slice(copy.lastIndexOf('.') + 1));
+/** By job and number. The number is read out of each id once, not with each comparison. */
+function inOrder(records: Iterable<CopyRecord>): CopyRecord[] {
+  return Array.from(records, (copy) => ({ copy, serial: Number(copy.id.slice(copy.id.lastIndexOf('.') + 1)) }))
+    .sort((a, b) => (a.copy.job < b.copy.job ? -1 : a.copy.job > b.copy.job ? 1 : a.serial - b.serial))
+    .map(({ copy }) => copy);
 }
 
 function round(value: number): number {
