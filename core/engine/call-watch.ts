@@ -30,9 +30,10 @@ export class CallWatch {
     return new Proxy(thing, {
       get: (target, key) => {
         const value: unknown = Reflect.get(target, key, target);
-        if (typeof value !== 'function' || UNCOUNTED.has(key)) return value;
+        if (typeof value !== 'function') return value;
         // Called on the thing itself: private fields are not there on a stand-in.
-        return (...args: unknown[]): unknown => this.#note(String(key), Reflect.apply(value, target, args));
+        const call = (...args: unknown[]): unknown => Reflect.apply(value, target, args);
+        return UNCOUNTED.has(key) ? call : (...args: unknown[]): unknown => this.#note(String(key), call(...args));
       },
     });
   }

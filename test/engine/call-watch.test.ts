@@ -15,6 +15,7 @@ class Asked {
 
   async start(): Promise<void> {
     await Promise.resolve();
+    this.#list[0] = 'a';
   }
 
   list(): string[] {
