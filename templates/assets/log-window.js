@@ -21,6 +21,8 @@ export class LogWindow {
   #width = 0;
   /** Whether the end is to stay in view. */
   #atEnd = true;
+  /** Where we scrolled to last: what is scrolled to another place was scrolled by the reader. */
+  #placed = 0;
 
   /** `drawLine(line)` gives the element of one line. */
   constructor(box, lines, drawLine) {
@@ -29,6 +31,9 @@ export class LogWindow {
     this.#drawLine = drawLine;
     box.replaceChildren(this.#above, this.#below);
     box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
+    // At once: lines that come before the next frame must not take the view back to the end.
+    box.addEventListener('wheel', ({ deltaY }) => deltaY < 0 && this.#leaveEnd(), { passive: true });
+    box.addEventListener('keydown', ({ key }) => /^(ArrowUp|PageUp|Home)$/.test(key) && this.#leaveEnd());
     new ResizeObserver(() => this.#resized()).observe(box);
   }
 
@@ -54,7 +59,7 @@ export class LogWindow {
     // The last block grows; the others never change.
     const element = this.#drawn.get(last);
     if (element) for (const line of last.lines.slice(element.childElementCount)) element.append(this.#drawLine(line));
-    if (lost > 0 && !this.#atEnd) this.#box.scrollTop -= lost;
+    if (lost > 0 && !this.#atEnd) this.#scrollTo(this.#box.scrollTop - lost);
     this.#layOut();
     if (this.#atEnd) this.toEnd();
   }
@@ -63,10 +68,10 @@ export class LogWindow {
     this.#atEnd = true;
     // What is drawn for the first time is seldom as high as it was taken to be.
     for (let attempt = 0; attempt < 4; attempt++) {
-      this.#box.scrollTop = this.#box.scrollHeight;
-      if (!this.#layOut()) return;
+      this.#scrollTo(this.#box.scrollHeight);
+      if (!this.#layOut()) break;
     }
-    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#scrollTo(this.#box.scrollHeight);
   }
 
   /** Brings a line into the middle of the view; gives its element, or null where there is no such line. */
@@ -103,20 +108,30 @@ export class LogWindow {
     const at = Math.floor(index / BLOCK_LINES);
     let top = 0;
     for (const block of this.#lines.blocks.slice(0, at)) top += this.#heightOf(block);
-    this.#box.scrollTop = top + (index % BLOCK_LINES) * this.#lineHeight - fromTop;
+    this.#scrollTo(top + (index % BLOCK_LINES) * this.#lineHeight - fromTop);
     this.#layOut();
     // Now that it is drawn, its place is known.
     const element = this.#elementOf(index);
     if (!element) return;
     const off = element.getBoundingClientRect().top - this.#box.getBoundingClientRect().top - fromTop;
-    this.#box.scrollTop += off;
+    this.#scrollTo(this.#box.scrollTop + off);
     this.#layOut();
   }
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#box;
-    this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    if (Math.abs(scrollTop - this.#placed) > 1) this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
     this.#layOut();
+  }
+
+  #scrollTo(top) {
+    this.#box.scrollTop = top;
+    // Beyond its ends nothing is scrolled.
+    this.#placed = this.#box.scrollTop;
+  }
+
+  #leaveEnd() {
+    if (this.#box.scrollTop > 0) this.#atEnd = false;
   }
 
   #resized() {
@@ -192,7 +207,7 @@ export class LogWindow {
       lines += block.lines.length;
     }
     if (lines > 0) this.#lineHeight = height / lines;
-    if (shift !== 0 && !this.#atEnd) this.#box.scrollTop = scrollTop + shift;
+    if (shift !== 0 && !this.#atEnd) this.#scrollTo(scrollTop + shift);
   }
 }
 
