@@ -53,7 +53,7 @@ const sitter = await largeClusterSitter({ machines: MACHINES, copies: COPIES });
 const auth = new Auth({ token: TOKEN, sessionKey: randomBytes(32), name: 'bench', holders: sitter.tokens });
 const pages = new Pages({
   plugins: [new UiDashboard(), new UiDns(), new UiSettings()],
-  api: sitter,
+  api: sitter.api,
   auth,
   logger: silentLogger,
   templates: join(import.meta.dirname, '..', 'templates'),
@@ -65,7 +65,7 @@ const app = daemonApp({
   version: '0',
   auth,
   logger: silentLogger,
-  routes: clusterRoutes(sitter, { down: () => undefined }),
+  routes: clusterRoutes(sitter.api, { down: () => undefined }),
   ready: () => true,
   before: [
     async (ctx, next) => {

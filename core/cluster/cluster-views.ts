@@ -12,6 +12,7 @@ import type { CopyRecord } from '../model/copy.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { JobRecord } from '../model/job.ts';
 import type { Complaint } from '../model/plan.ts';
+import { copyTimeline, findEvents } from './find-events.ts';
 import { type MadeFrom, type MadeViews, makeViews } from './made-views.ts';
 
 export interface ViewDeps extends MadeFrom {
@@ -81,27 +82,7 @@ export class ClusterViews {
   }
 
   events(query: EventQuery): ClusterEvent[] {
-    const { since = 0, limit = 100, job, machine, copy } = query;
-    const wanted = (event: ClusterEvent): boolean =>
-      event.seq > since &&
-      (job === undefined || event.job === job) &&
-      (machine === undefined || event.machine === machine) &&
-      (copy === undefined || event.copy === copy);
-    const found: ClusterEvent[] = [];
-    const { events } = this.#deps.records;
-    // With `since`, on from there; without, the newest.
-    if (query.since !== undefined) {
-      for (let i = 0; i < events.length && found.length < limit; i++) {
-        const event = events[i];
-        if (event && wanted(event)) found.push(event);
-      }
-      return found;
-    }
-    for (let i = events.length - 1; i >= 0 && found.length < limit; i--) {
-      const event = events[i];
-      if (event && wanted(event)) found.push(event);
-    }
-    return found.reverse();
+    return findEvents(this.#deps.records.events, query);
   }
 
   /** The copy that `/logs/NAME` means. Throws `not_found` with the nearest names, or `ambiguous` with the candidates. */
@@ -139,11 +120,11 @@ export class ClusterViews {
     if (job) return this.#explainJob(job);
     const copy = records.copies.get(about);
     const view = copy && this.#now().copies.find(({ copy: id }) => id === about);
-    if (view) {
+    if (copy && view) {
       return {
         about: `copy ${about}`,
         sentences: [copySentence(view)],
-        timeline: this.events({ copy: about, limit: EXPLAINED_EVENTS }),
+        timeline: copyTimeline(records.events, copy, EXPLAINED_EVENTS),
       };
     }
     const machine = this.machines().find((view) => view.id === about);

@@ -3,6 +3,7 @@ import type { CopyView, JobView, MachineView, ZoneCounts } from '../contracts/cl
 import { copyCondition } from '../decide/copy-state.ts';
 import { type Health, healthOf } from '../decide/judge-machines.ts';
 import { machineUse } from '../decide/machine-use.ts';
+import { progressSentence, retrySentence } from '../decide/progress-sentence.ts';
 import { jobRunViewOf, rollOutViewOf } from '../model/cluster-view.ts';
 import type { CopyRecord } from '../model/copy.ts';
 import { copiesIn, type JobRecord } from '../model/job.ts';
@@ -11,12 +12,14 @@ import type { ClusterSnapshot, MachineContact } from '../model/plan.ts';
 import { nextTime } from '../model/schedule.ts';
 import type { HostVitals } from '../model/vitals.ts';
 import type { ClusterRecords } from './cluster-records.ts';
+import type { ProgressBoard } from './progress-board.ts';
 
 export interface MadeFrom {
   records: ClusterRecords;
   contacts: ReadonlyMap<string, MachineContact & { host: HostVitals | null }>;
   clock: Clock;
   snapshot(): ClusterSnapshot;
+  progress: Pick<ProgressBoard, 'machine' | 'copy'>;
 }
 
 /** All copies, machines and jobs as they are shown, of one moment; made in one go, since each needs the others. */
@@ -96,12 +99,18 @@ function nextRun({ clock }: MadeFrom, job: JobRecord): string | null {
   return next === null ? null : new Date(next).toISOString();
 }
 
-function copyView({ records, contacts }: MadeFrom, copy: CopyRecord, { silence, held }: Beside): CopyView {
+function copyView(
+  { records, contacts, progress: board }: MadeFrom,
+  copy: CopyRecord,
+  { silence, held }: Beside,
+): CopyView {
+  const progress = board.copy(copy.id) ?? board.machine(copy.machine);
   const { state, reason, task } = copyCondition(
     copy,
     records.machines.get(copy.machine),
     contacts.get(copy.machine),
     silence.get(copy.machine) ?? null,
+    progress,
   );
   return {
     copy: copy.id,
@@ -115,11 +124,12 @@ function copyView({ records, contacts }: MadeFrom, copy: CopyRecord, { silence, 
     mem: copy.mem,
     createdAt: new Date(copy.createdAt).toISOString(),
     task,
+    ...(state !== 'ready' && progress?.percent != null && { percent: progress.percent }),
   };
 }
 
 function machineView(
-  { contacts }: MadeFrom,
+  { contacts, progress: board }: MadeFrom,
   machine: MachineRecord,
   copies: readonly CopyView[],
   health: Health,
@@ -127,6 +137,7 @@ function machineView(
   const contact = contacts.get(machine.id);
   const serving = machine.state === 'ready' || machine.state === 'draining';
   const silent = serving && health !== 'ok';
+  const progress = board.machine(machine.id);
   const usage = contact?.tasks ? [...contact.tasks.values()].flatMap((task) => task.usage ?? []) : null;
   const used = machineUse(machine, contact?.host ?? null, usage);
   const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
@@ -136,7 +147,9 @@ function machineView(
     state: silent ? health : machine.state,
     reason: silent
       ? `not heard since ${new Date(contact?.heardAt || machine.stateSince).toISOString()}`
-      : (machine.lastError ?? machine.reason),
+      : machine.lastError === null
+        ? ((progress && progressSentence(progress)) ?? machine.reason)
+        : retrySentence(machine.lastError, machine),
     address: machine.address,
     type: machine.type,
     cordoned: machine.cordoned,
@@ -153,6 +166,7 @@ function machineView(
     since: new Date(machine.stateSince).toISOString(),
     createdAt: new Date(machine.createdAt).toISOString(),
     copies: copies.map(({ job, copy, state, version }) => ({ job, copy, state, version })),
+    ...(progress?.percent != null && { percent: progress.percent }),
   };
 }
 

@@ -2,7 +2,9 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import { TLSSocket } from 'node:tls';
 import type { Context } from 'koa';
 import { CerebroError } from '../errors.ts';
-import { type ApiTokenView, scopeCovers, type TokenScope, tokenScopeWords } from '../model/api-token.ts';
+import type { Access } from '../model/access.ts';
+import { type ApiTokenView, scopeCovers, type TokenScope, tokenScope, tokenScopeWords } from '../model/api-token.ts';
+import { FORWARDED_BY_HEADER, FORWARDED_SCOPE_HEADER, FORWARDED_SESSION_HEADER } from '../model/forwarded-call.ts';
 
 const SESSION_MS = 7 * 24 * 3600 * 1000;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -38,9 +40,9 @@ const ADMIN: Omit<Session, 'id'> = { by: 'browser', scope: 'admin' };
  * needs the CSRF token that goes with it.
  */
 export class Auth {
-  readonly #tokenHash: Buffer;
-  readonly #key: Buffer;
-  readonly #cookie: string;
+  #tokenHash: Buffer;
+  #key: Buffer;
+  #cookie: string;
   readonly #holders: TokenHolders;
   readonly #signInCode = randomBytes(18).toString('base64url');
 
@@ -50,6 +52,18 @@ export class Auth {
     this.#key = options.sessionKey;
     this.#cookie = `cerebro_${options.name}`;
     this.#holders = options.holders ?? NO_HOLDERS;
+  }
+
+  /** Takes the callers of all cluster sitters that share `access`; a browser that is signed in at one of them is at each. */
+  share({ token, sessionKey }: Access): void {
+    this.#tokenHash = sha256(token);
+    this.#key = Buffer.from(sessionKey, 'base64url');
+    this.#cookie = `cerebro_${sha256(sessionKey).toString('hex').slice(0, 12)}`;
+  }
+
+  /** Whether a cluster sitter passes on what it was asked; then it answers for who asked. */
+  isForwarded(ctx: Context): boolean {
+    return isClusterSitter(ctx) && ctx.get(FORWARDED_BY_HEADER) !== '';
   }
 
   /** The path of the link that signs a browser in, good for as long as this daemon runs. */
@@ -63,7 +77,7 @@ export class Auth {
 
   /** Who calls. Throws `unauthorized`, or `forbidden` for a form without its CSRF token and for what is beyond the caller's scope. */
   caller(ctx: Context, needed: TokenScope): Caller {
-    const caller = this.#caller(ctx);
+    const caller = this.who(ctx);
     if (scopeCovers(caller.scope, needed)) return caller;
     throw new CerebroError(
       'forbidden',
@@ -71,10 +85,9 @@ export class Auth {
     );
   }
 
-  #caller(ctx: Context): Caller {
-    // Only a machine's door asks for certificates, and lets in none but the cluster sitter's.
-    if (ctx.socket instanceof TLSSocket && ctx.socket.authorized)
-      return { by: 'cluster sitter', scope: 'admin', session: null };
+  /** The same, whatever the caller may do: for who passes it on to somebody who looks at that. */
+  who(ctx: Context): Caller {
+    if (isClusterSitter(ctx)) return { ...forwarded(ctx), session: this.session(ctx) };
     const header = ctx.get('authorization');
     if (header !== '') return this.#bearer(header);
     const session = this.session(ctx);
@@ -104,8 +117,22 @@ export class Auth {
     );
   }
 
+  /** Whether the caller has shown who he is; for what has to be decided before the body, with a form's CSRF token in it, is read. */
+  knows(ctx: Context): boolean {
+    try {
+      this.who(ctx);
+      return true;
+    } catch (error) {
+      return error instanceof CerebroError && error.code === 'forbidden';
+    }
+  }
+
   /** The session of a browser, if it has a valid one. */
   session(ctx: Context): Session | null {
+    if (isClusterSitter(ctx)) {
+      const id = ctx.get(FORWARDED_SESSION_HEADER);
+      return id === '' ? null : { id, ...forwarded(ctx) };
+    }
     const [id, holder, expires, signature] = (ctx.cookies.get(this.#cookie) ?? '').split('.');
     if (!id || holder === undefined || !expires || !signature) return null;
     if (!equal(signature, this.#sign(`session:${id}.${holder}.${expires}`))) return null;
@@ -156,6 +183,20 @@ export class Auth {
   #sign(text: string): string {
     return createHmac('sha256', this.#key).update(text).digest('base64url');
   }
+}
+
+/** Only doors for cluster sitters ask for certificates, and they let in no others. */
+function isClusterSitter(ctx: Context): boolean {
+  return ctx.socket instanceof TLSSocket && ctx.socket.authorized;
+}
+
+/** Who asked a cluster sitter for what it passes on; or else the cluster sitter itself. */
+function forwarded(ctx: Context): { by: string; scope: TokenScope } {
+  const scope = ctx.get(FORWARDED_SCOPE_HEADER);
+  return {
+    by: ctx.get(FORWARDED_BY_HEADER) || 'cluster sitter',
+    scope: scope === '' ? 'admin' : tokenScope.parse(scope),
+  };
 }
 
 function sha256(text: string): Buffer {
