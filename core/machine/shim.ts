@@ -34,6 +34,9 @@ echo "$status" 1<>"$folder/exit"
 exit "$status"
 `;
 
+/** Its name in the data folder, by which shims are known in the list of processes. */
+export const SHIM_SCRIPT = 'shim.sh';
+
 /** What the task's side does first: it says its /proc/self/stat. The pid stays the same through every exec. */
 const HELLO = 'read -r stat </proc/self/stat; echo "$stat" >&4; exec 4>&-\n';
 
@@ -97,7 +100,7 @@ export class Shims {
         `the data folder ${JSON.stringify(options.folder)} has a line break in its name`,
       );
     this.#options = options;
-    this.#script = join(options.folder, 'shim.sh');
+    this.#script = join(options.folder, SHIM_SCRIPT);
   }
 
   /** Puts the script into the folder, where running shims of an older one are not disturbed by it. */

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
@@ -120,6 +120,20 @@ export class TaskFiles {
     return readJson(join(this.runFolder(run), 'run.json'), runRecord);
   }
 
+  /**
+   * What the run was started with in which a daemon ended; undefined for one that never came to life. Throws `invalid` where
+   * that is not known any more: something of it may run, and must not get a twin.
+   */
+  interruptedRun(run: number, phase: TaskLife['phase']): RunRecord | undefined {
+    const record = this.run(run);
+    if (record) return record;
+    const path = join(this.runFolder(run), 'run.json');
+    const missing = codeOfStat(path) === 'ENOENT';
+    if (missing && phase !== 'running') return undefined;
+    const problem = missing ? 'is gone' : 'cannot be read';
+    throw new CerebroError('invalid', `${path} ${problem}, so what runs of this task cannot be found again`);
+  }
+
   /** Where a stream of a run is; undefined for one that is the daemon's own, or a run that is not kept. */
   logPlace(run: number, stream: 'stdout' | 'stderr'): LogPlace | undefined {
     const path = this.run(run)?.[stream];
@@ -144,9 +158,7 @@ export class TaskFiles {
 
   /** The numbers of the runs that are kept, oldest first. */
   runs(): number[] {
-    const folder = join(this.folder, 'runs');
-    if (!existsSync(folder)) return [];
-    return readdirSync(folder)
+    return namesIn(join(this.folder, 'runs'))
       .map(Number)
       .filter((n) => Number.isInteger(n) && n > 0)
       .sort((a, b) => a - b);
@@ -210,6 +222,25 @@ export function taskFolderName(id: string): string {
 function writeWhole(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o640 });
   renameSync(`${path}.new`, path);
+}
+
+/** What is wrong with a path; undefined: something is there. */
+function codeOfStat(path: string): string | undefined {
+  try {
+    statSync(path);
+    return undefined;
+  } catch (error) {
+    return systemCode(error);
+  }
+}
+
+/** None where there is no folder, or something else in its place. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return []; // as good as none: what would have been in it is not there
+  }
 }
 
 /** undefined: not there, or damaged: a post-mortem that cannot be read is as good as none. */
