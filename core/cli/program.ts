@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { packageVersion } from '../engine/package-root.ts';
+import { adopt } from './adopt.ts';
 import { backup } from './backup.ts';
 import type { CliContext } from './context.ts';
 import { type DaemonFlags, modeCommand } from './daemon.ts';
@@ -17,6 +18,7 @@ import { logs } from './logs.ts';
 import { machineCommands } from './machine-commands.ts';
 import { plan } from './plan.ts';
 import { plugins } from './plugins.ts';
+import { secret } from './secret.ts';
 import { smallCommands } from './small-commands.ts';
 import { status } from './status.ts';
 import { task } from './task.ts';
@@ -83,7 +85,9 @@ export function program(context: CliContext): Command {
   plugins(root, context);
   jobCommands(root, context);
   machineCommands(root, context);
+  adopt(root, context);
   backup(root, context);
+  secret(root, context);
   smallCommands(root, context);
   // commander hands exitOverride and output to commands that are made after it, but not to those of a nested command.
   for (const command of root.commands) {

@@ -9,15 +9,17 @@ import type { Notifier } from '../contracts/notifier.ts';
 import type { RecipeLoader } from '../contracts/recipe.ts';
 import type { StateStore } from '../contracts/state-store.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
+import type { NewEvent } from '../model/event.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import { providerOf } from '../model/zone.ts';
+import { Adoption } from './adoption.ts';
 import { Alerts } from './alerts.ts';
 import { type Authority, CertificateAuthority } from './certificate-authority.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterRecords } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
-import { DnsPublisher } from './dns-publisher.ts';
+import { DnsPublisher, type DnsPublisherDeps } from './dns-publisher.ts';
 import { Executor } from './executor.ts';
 import { forgetPassingJobs, nameCluster } from './first-records.ts';
 import { Intake } from './intake.ts';
@@ -30,8 +32,12 @@ import type { MachineLink } from './machine-link.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { PauseWatch } from './pause-watch.ts';
+import { Peers } from './peers.ts';
+import { ProgressBoard } from './progress-board.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
+import { NO_SECRET_KEY, type SecretKey } from './secret-key.ts';
+import { Secrets } from './secrets.ts';
 import { ServedCluster } from './served-cluster.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
 import { WorkCounter } from './work-counter.ts';
@@ -47,8 +53,12 @@ export interface ClusterSitterDeps {
   notifiers: readonly Notifier[];
   /** Another than the one that is kept in the store. */
   authority?: Authority;
+  /** What secrets are sealed with; absent: there are none. */
+  secretKey?: SecretKey;
   plugins(): PluginView[];
   setLogLevel(level: string): void;
+  /** Where other cluster sitters of the same store reach this one; absent: there are none. */
+  address?: (() => string) | undefined;
   version: string;
   clock: Clock;
   logger: Logger;
@@ -56,18 +66,22 @@ export interface ClusterSitterDeps {
   link?(epoch: () => number): MachineLink;
   /** Another planner than `planCluster`: for simulations that show what a wrong one would do. */
   plan?: typeof planCluster;
+  planNames?: DnsPublisherDeps['plan'];
 }
 
 /** The cluster side, put together, and its life: it leads or stands by, and keeps the loops going while it leads. */
 export class ClusterSitter {
   /** What people and programs ask of it. */
   readonly api: ServedCluster;
+  readonly adoption: Adoption;
+  readonly secrets: Secrets;
   readonly #deps: ClusterSitterDeps;
   readonly #records: ClusterRecords;
   readonly #client: MachineLink;
   readonly #observer: Observer;
   readonly #authority: Authority;
   readonly #certificates: CertificateKeeper;
+  readonly #progress: ProgressBoard;
   readonly #recipes: RecipeRunner;
   readonly #executor: Executor;
   readonly #reconciler: Reconciler;
@@ -79,6 +93,7 @@ export class ClusterSitter {
   readonly #providers: ReadonlyMap<string, MachineProvider>;
   readonly #listeners = new Set<() => void>();
   readonly #leadership: Leadership;
+  readonly peers: Peers;
   #observes = false;
   #startedAt = 0;
 
@@ -102,6 +117,19 @@ export class ClusterSitter {
       mayWrite: () => this.#leadership.demand(),
       onReload: () => this.#reloaded(),
     });
+    this.peers = new Peers({ records: this.#records, lead: this.#leadership, authority, address: deps.address, clock });
+    const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
+    this.secrets = new Secrets({ ...orders, key: deps.secretKey ?? NO_SECRET_KEY });
+    this.adoption = new Adoption({
+      records: this.#records,
+      providers: this.#providers,
+      clock,
+      demand: () => this.#leadership.demand(),
+      onAdopted: async () => {
+        await this.#observer.describe();
+        this.#reloaded();
+      },
+    });
     const agents = new MachineAgents({
       issue: () => authority.issueForClusterSitter(),
       lifetimeMs: authority.lifetimeMs,
@@ -118,12 +146,22 @@ export class ClusterSitter {
       clock,
       logger,
     });
+    const tell = (events: NewEvent[]): Promise<void> => this.#records.transact(() => ({ write: [], events }));
+    this.#progress = new ProgressBoard({
+      machines: this.#records.machines,
+      providers: deps.providers,
+      logger,
+      tell,
+      onChange: () => this.#changed(),
+    });
     this.#recipes = new RecipeRunner({
       loaders: deps.recipeLoaders,
       deadlineMs: settings.recipe_deadline * 1000,
       clock,
       logger,
-      tell: (events) => this.#records.transact(() => ({ write: [], events })),
+      tell,
+      onProgress: (copy, progress) => this.#progress.noteCopy(copy, progress),
+      dnsName: (copy) => this.#dns.nameOf(copy),
     });
     this.#observer = new Observer({
       records: this.#records,
@@ -138,6 +176,7 @@ export class ClusterSitter {
         this.#changed();
       },
       onVitals: () => this.#changed(),
+      onLine: (machine, failure) => this.#progress.noteLine(machine, failure),
       leads: () => this.#leadership.leads(),
     });
     this.#executor = new Executor({
@@ -146,6 +185,7 @@ export class ClusterSitter {
       client: this.#client,
       recipes: this.#recipes,
       identities: authority,
+      secrets: this.secrets,
       work: this.#work,
       lead: this.#leadership,
       clock,
@@ -174,6 +214,7 @@ export class ClusterSitter {
       logger,
       snapshot: (now) => this.#snapshot(now),
       onChange: () => this.#reconciler.poke(),
+      plan: deps.planNames,
     });
     const intake = new Intake({
       records: this.#records,
@@ -181,8 +222,8 @@ export class ClusterSitter {
       providers: [...this.#providers.keys()],
       types: this.#types,
       dnsScope: settings.dns_scope,
+      secrets: this.secrets,
     });
-    const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
     const jobOrders = new JobOrders(orders);
     const machineOrders = new MachineOrders({
       ...orders,
@@ -205,6 +246,7 @@ export class ClusterSitter {
         records: this.#records,
         contacts: this.#observer.contacts,
         clock,
+        progress: this.#progress,
         snapshot: () => this.#snapshot(clock.now()),
         complaints: () => [...this.#reconciler.complaints, ...this.#certificates.complaints],
       }),
@@ -221,9 +263,11 @@ export class ClusterSitter {
       }),
       jobOrders,
       machineOrders,
+      adoption: this.adoption,
       dns: this.#dns,
       alerts: this.#alerts,
       leadership: this.#leadership,
+      peers: this.peers,
       work: this.#work,
       providers: this.#providers,
       startedAt: () => this.#startedAt,
@@ -238,7 +282,10 @@ export class ClusterSitter {
   async start(): Promise<void> {
     this.#startedAt = this.#deps.clock.now();
     this.#pauses.start();
-    this.#records.onChange(() => {
+    this.#progress.start();
+    this.#records.onChange((changes) => {
+      // Who stands by learns of new machines, and of their addresses, by the records alone.
+      if (this.#observes && changes.some(({ key }) => key.startsWith('machine/'))) this.#observer.follow();
       this.#changed();
       this.#alerts.poke();
     });
@@ -254,6 +301,7 @@ export class ClusterSitter {
     await this.#executor.stop(STOP_MS);
     this.#records.close();
     await this.#client.close();
+    await this.peers.close();
     await this.#leadership.release();
   }
 
@@ -262,6 +310,7 @@ export class ClusterSitter {
     await this.#records.load();
     await nameCluster(this.#records);
     if (fresh) await forgetPassingJobs(this.#records);
+    await this.peers.announce();
     this.#pauses.wake();
     await this.#observe();
     this.#executor.resume();

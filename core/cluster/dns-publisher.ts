@@ -1,14 +1,14 @@
 import type { Clock } from '../contracts/clock.ts';
 import type { DnsProvider } from '../contracts/dns-provider.ts';
 import type { Logger } from '../contracts/logger.ts';
-import type { Operation } from '../contracts/state-store.ts';
 import type { Condition } from '../decide/alerts.ts';
 import { forecastNames } from '../decide/dns-forecast.ts';
 import { dnsHolds } from '../decide/dns-holds.ts';
 import { basenameOf } from '../decide/dns-names.ts';
-import { type DnsPlan, type DnsRecordChange, planDns } from '../decide/dns-plan.ts';
+import { type DnsPlan, planDns } from '../decide/dns-plan.ts';
 import type { DnsRules } from '../decide/dns-wishes.ts';
 import { messageOf } from '../errors.ts';
+import type { CopyRecord } from '../model/copy.ts';
 import type { DnsView } from '../model/dns.ts';
 import type { JobSpec } from '../model/job.ts';
 import type { ClusterSnapshot } from '../model/plan.ts';
@@ -17,7 +17,9 @@ import type { ClusterRecords } from './cluster-records.ts';
 import { DnsAliases } from './dns-aliases.ts';
 import { DnsHomes } from './dns-homes.ts';
 import { DnsLanes } from './dns-lanes.ts';
+import { operationFor } from './dns-operations.ts';
 import { type DnsViewParts, dnsConditionsOf, dnsViewOf } from './dns-view.ts';
+import { ownDnsName } from './own-dns-name.ts';
 import { PassLoop } from './pass-loop.ts';
 import { withDeadline } from './with-deadline.ts';
 
@@ -41,6 +43,8 @@ export interface DnsPublisherDeps {
   snapshot(now: number): ClusterSnapshot;
   /** Names changed: what waited for that may go on. */
   onChange(): void;
+  /** Another decider than `planDns`: for simulations that show what a wrong one would do. */
+  plan?: typeof planDns | undefined;
 }
 
 /**
@@ -133,6 +137,11 @@ export class DnsPublisher {
     return dnsConditionsOf(this.#viewParts);
   }
 
+  /** The name that a copy has or is about to get; null: none. */
+  nameOf(copy: CopyRecord): Promise<string | null> {
+    return ownDnsName(copy, { ...this.#deps, homes: this.#homes });
+  }
+
   /** What these jobs would do to names, and what stands in their way. */
   async forecast(specs: readonly JobSpec[]): Promise<string[]> {
     const { records } = this.#deps;
@@ -158,8 +167,9 @@ export class DnsPublisher {
   }
 
   get #viewParts(): DnsViewParts {
-    const { records, providers } = this.#deps;
+    const { records, providers, clock } = this.#deps;
     return {
+      now: clock.now(),
       records,
       providers: providers.map((provider) => provider.name),
       scope: this.#rules.scope,
@@ -174,7 +184,7 @@ export class DnsPublisher {
     this.#askForHomes(clock.now());
     let plan: DnsPlan = { changes: [], wakeAt: null };
     await records.transact(() => {
-      plan = planDns(snapshot(clock.now()), records.dns, this.#rules);
+      plan = (this.#deps.plan ?? planDns)(snapshot(clock.now()), records.dns, this.#rules);
       return { write: plan.changes.map(operationFor), events: [] };
     });
     if (this.#loop.stopped) return IDLE_MS;
@@ -221,8 +231,4 @@ export class DnsPublisher {
   #wakeTimes(): number[] {
     return [this.#lanes.wakeAt(), ...[...this.#basenames()].map((basename) => this.#homes.dueAt(basename))];
   }
-}
-
-function operationFor({ key, record }: DnsRecordChange): Operation {
-  return record === null ? { delete: `dns/${key}` } : { put: `dns/${key}`, value: record };
 }

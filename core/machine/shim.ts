@@ -5,6 +5,7 @@ import type { Writable } from 'node:stream';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { ProcessId, ProcessTable } from '../contracts/process-table.ts';
 import { CerebroError } from '../errors.ts';
+import { SHELL_OWN } from '../model/task-configuration.ts';
 
 /**
  * The shim: a small shell that stands between the daemon and one run of a task, so that the task lives on when the daemon
@@ -62,8 +63,6 @@ export interface ShimOrder {
 
 /** Shells that wait for an order; a restart then does not wait for a fork of the whole daemon, which is milliseconds. */
 const SPARES = 4;
-/** Variables that mean something to the shell itself, which cannot export them as they are: these go through env(1). */
-const SHELL_OWN = /^(IFS|OPTIND|OPTARG|PPID|PWD|OLDPWD|PS[124]|LINENO|ENV|_)$/;
 /** Spares are replaced a little later: first comes the run that took one. */
 const REFILL_MS = 50;
 /** A host where a shell takes longer than this to say its first word cannot start tasks either. */
