@@ -2,59 +2,16 @@ import { createHash, randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
 import { CerebroError, messageOf, systemCode } from '../errors.ts';
-import { endReason, type RunEnd, runEnd, taskDefinition, taskPhase } from '../model/task.ts';
+import { type RunEnd, runEnd } from '../model/task.ts';
 import type { LogPlace } from './log-keeper.ts';
 import { NO_STATUS } from './shim.ts';
-
-const taskLife: z.ZodType<TaskLife> = z.object({
-  phase: taskPhase,
-  reason: z.string(),
-  since: z.number(),
-  wanted: z.enum(['run', 'stop']),
-  run: z.number().int(),
-  startedAt: z.number().nullable(),
-  restarts: z.number().int(),
-  streak: z.number().int(),
-  totalRestarts: z.number().int(),
-  nextStartAt: z.number().nullable(),
-  suspended: z.boolean(),
-  ending: z.object({ reason: endReason, sentence: z.string() }).nullable(),
-});
+import { type RunRecord, runRecord, type TaskFile, taskFile } from './task-records.ts';
 
 /** How the folders of removed tasks begin; those of tasks never begin with a dot. */
 const REMOVED = '.removed-';
-
-const processId = z.object({ pid: z.number().int(), startTime: z.number() });
-
-const runRecord = z.object({
-  run: z.number().int(),
-  marker: z.string(),
-  bootId: z.string(),
-  startedAt: z.number(),
-  /** The same in seconds since boot, which no clock that is set can move. */
-  startedUptime: z.number(),
-  stdout: z.string(),
-  stderr: z.string(),
-  /** Who built its walls, and what finds them again. */
-  enforcer: z.string(),
-  handle: z.string().nullable(),
-  shim: processId,
-  leader: processId,
-});
-/** What is known of a run when it starts; where its logs are is fixed here, whatever the configuration says later. */
-export type RunRecord = z.infer<typeof runRecord>;
-
-const taskFile = z.object({
-  definition: taskDefinition,
-  revision: z.number().int(),
-  life: taskLife,
-  /** Ends whose post-mortems are still being written: an end must not be on disk without its exit code. */
-  ends: z.array(runEnd).default([]),
-});
-export type TaskFile = z.infer<typeof taskFile>;
 
 /**
  * The files of one task:

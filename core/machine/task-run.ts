@@ -11,7 +11,8 @@ import { CerebroError } from '../errors.ts';
 import type { EndReason, LimitName, TaskDefinition } from '../model/task.ts';
 import type { TaskConfiguration } from '../model/task-configuration.ts';
 import { OWN_STREAM, readExitFile, type Shim, type ShimOrder, type Shims } from './shim.ts';
-import { type RunRecord, type TaskFiles, taskFolderName } from './task-files.ts';
+import { type TaskFiles, taskFolderName } from './task-files.ts';
+import type { RunRecord } from './task-records.ts';
 import { taskEnvironment, taskUser } from './task-user.ts';
 
 /** How long a tree may take to die of SIGKILL before we say so: a process in an uninterruptible wait does not. */
