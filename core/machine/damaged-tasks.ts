@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { ProcessTable } from '../contracts/process-table.ts';
 import { CerebroError } from '../errors.ts';
-import { SHIM_SCRIPT } from './shim.ts';
+import { SHIM_FILE } from './shim-script.ts';
 import { TaskFiles, taskFolderName } from './task-files.ts';
 
 /** The variable by which every process of a run can be told from all others. */
@@ -57,7 +57,7 @@ export class DamagedTasks {
 
   /** Where the record of a run is damaged, too: its process is a child of a shim of ours, and knows the name of its task. */
   #markersUnderShims(id: string): string[] {
-    const script = join(dirname(this.#tasksFolder), SHIM_SCRIPT);
+    const script = join(dirname(this.#tasksFolder), SHIM_FILE);
     return this.#processes.scan().flatMap(({ pid, ppid }) => {
       if (this.#processes.environment(pid, COPY_NAME) !== id || !commandLine(ppid).includes(script)) return [];
       return this.#processes.environment(pid, RUN_MARKER) ?? [];

@@ -6,8 +6,8 @@ import type { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
 import { CerebroError, messageOf, systemCode } from '../errors.ts';
 import { type RunEnd, runEnd } from '../model/task.ts';
+import { NO_STATUS } from './exit-file.ts';
 import type { LogPlace } from './log-keeper.ts';
-import { NO_STATUS } from './shim.ts';
 import { type RunRecord, runRecord, type TaskFile, taskFile } from './task-records.ts';
 
 /** How the folders of removed tasks begin; those of tasks never begin with a dot. */
@@ -25,6 +25,7 @@ const REMOVED = '.removed-';
  */
 export class TaskFiles {
   readonly folder: string;
+  #begun: RunRecord | null = null;
 
   constructor(folder: string) {
     this.folder = folder;
@@ -71,10 +72,13 @@ export class TaskFiles {
     mkdirSync(folder, { recursive: true, mode: 0o750 });
     writeFileSync(join(folder, 'exit'), NO_STATUS);
     writeWhole(join(folder, 'run.json'), JSON.stringify(record));
+    this.#begun = record;
     return folder;
   }
 
   run(run: number): RunRecord | undefined {
+    // What was just written need not be read and checked.
+    if (this.#begun?.run === run) return this.#begun;
     return readJson(join(this.runFolder(run), 'run.json'), runRecord);
   }
 
