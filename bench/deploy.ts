@@ -15,7 +15,7 @@ import { SystemClock } from '../core/engine/system-clock.ts';
 import { HostKeyPins } from '../providers/remotes/host-key-pins.ts';
 import { SshConnections } from '../providers/remotes/ssh-connections.ts';
 import { sshAccess, sshTarget } from '../providers/remotes/ssh-target.ts';
-import { ReleaseRecipe } from '../recipes/builtin/release-recipe.ts';
+import { BuiltinRecipeLoader } from '../recipes/builtin/builtin-recipe-loader.ts';
 import { MachineSitterDeployment, type SitterTarget } from '../recipes/machine-sitter/machine-sitter-deployment.ts';
 import { SitterPackage } from '../recipes/machine-sitter/sitter-package.ts';
 import { freePort } from '../test/fakes/free-port.ts';
@@ -91,17 +91,14 @@ const result = await inFolder(async (folder) => {
   const onAll = (work: (target: Target) => Promise<unknown>): Promise<number> =>
     timed(() => Promise.all(targets.map(work)));
 
+  const loader = new BuiltinRecipeLoader();
   const release = async ({ remote, machineId, address }: Target): Promise<void> => {
     const { signal } = new AbortController();
     const machine = { id: machineId, zone: 'ssh-bench', address };
     const about = { version: '1.0', job: 'web', copy: 'web.1', machine };
-    await new ReleaseRecipe({
-      remote,
-      options: { release_dir: folder },
-      ...about,
-      logger: silentLogger,
-      signal,
-    }).runDeploy();
+    const options = { release_dir: folder };
+    const recipe = await loader.load('release', options);
+    await recipe?.({ remote, options, ...about, logger: silentLogger, signal }).runDeploy();
   };
   const start = async ({ machineId, port, sshd }: Target): Promise<void> => {
     const mark = join(sshd.home, 'runs');
