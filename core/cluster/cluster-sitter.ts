@@ -13,12 +13,13 @@ import type { NewEvent } from '../model/event.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import { providerOf } from '../model/zone.ts';
+import { Adoption } from './adoption.ts';
 import { Alerts } from './alerts.ts';
 import { type Authority, CertificateAuthority } from './certificate-authority.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterRecords } from './cluster-records.ts';
 import { ClusterViews } from './cluster-views.ts';
-import { DnsPublisher } from './dns-publisher.ts';
+import { DnsPublisher, type DnsPublisherDeps } from './dns-publisher.ts';
 import { Executor } from './executor.ts';
 import { forgetPassingJobs, nameCluster } from './first-records.ts';
 import { Intake } from './intake.ts';
@@ -31,9 +32,12 @@ import type { MachineLink } from './machine-link.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { PauseWatch } from './pause-watch.ts';
+import { Peers } from './peers.ts';
 import { ProgressBoard } from './progress-board.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
+import { NO_SECRET_KEY, type SecretKey } from './secret-key.ts';
+import { Secrets } from './secrets.ts';
 import { ServedCluster } from './served-cluster.ts';
 import { EmptyMachines, snapshotOf } from './snapshot.ts';
 import { WorkCounter } from './work-counter.ts';
@@ -49,8 +53,12 @@ export interface ClusterSitterDeps {
   notifiers: readonly Notifier[];
   /** Another than the one that is kept in the store. */
   authority?: Authority;
+  /** What secrets are sealed with; absent: there are none. */
+  secretKey?: SecretKey;
   plugins(): PluginView[];
   setLogLevel(level: string): void;
+  /** Where other cluster sitters of the same store reach this one; absent: there are none. */
+  address?: (() => string) | undefined;
   version: string;
   clock: Clock;
   logger: Logger;
@@ -58,12 +66,15 @@ export interface ClusterSitterDeps {
   link?(epoch: () => number): MachineLink;
   /** Another planner than `planCluster`: for simulations that show what a wrong one would do. */
   plan?: typeof planCluster;
+  planNames?: DnsPublisherDeps['plan'];
 }
 
 /** The cluster side, put together, and its life: it leads or stands by, and keeps the loops going while it leads. */
 export class ClusterSitter {
   /** What people and programs ask of it. */
   readonly api: ServedCluster;
+  readonly adoption: Adoption;
+  readonly secrets: Secrets;
   readonly #deps: ClusterSitterDeps;
   readonly #records: ClusterRecords;
   readonly #client: MachineLink;
@@ -82,6 +93,7 @@ export class ClusterSitter {
   readonly #providers: ReadonlyMap<string, MachineProvider>;
   readonly #listeners = new Set<() => void>();
   readonly #leadership: Leadership;
+  readonly peers: Peers;
   #observes = false;
   #startedAt = 0;
 
@@ -104,6 +116,19 @@ export class ClusterSitter {
     this.#records = new ClusterRecords(store, clock, {
       mayWrite: () => this.#leadership.demand(),
       onReload: () => this.#reloaded(),
+    });
+    this.peers = new Peers({ records: this.#records, lead: this.#leadership, authority, address: deps.address, clock });
+    const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
+    this.secrets = new Secrets({ ...orders, key: deps.secretKey ?? NO_SECRET_KEY });
+    this.adoption = new Adoption({
+      records: this.#records,
+      providers: this.#providers,
+      clock,
+      demand: () => this.#leadership.demand(),
+      onAdopted: async () => {
+        await this.#observer.describe();
+        this.#reloaded();
+      },
     });
     const agents = new MachineAgents({
       issue: () => authority.issueForClusterSitter(),
@@ -160,6 +185,7 @@ export class ClusterSitter {
       client: this.#client,
       recipes: this.#recipes,
       identities: authority,
+      secrets: this.secrets,
       work: this.#work,
       lead: this.#leadership,
       clock,
@@ -188,6 +214,7 @@ export class ClusterSitter {
       logger,
       snapshot: (now) => this.#snapshot(now),
       onChange: () => this.#reconciler.poke(),
+      plan: deps.planNames,
     });
     const intake = new Intake({
       records: this.#records,
@@ -195,8 +222,8 @@ export class ClusterSitter {
       providers: [...this.#providers.keys()],
       types: this.#types,
       dnsScope: settings.dns_scope,
+      secrets: this.secrets,
     });
-    const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
     const jobOrders = new JobOrders(orders);
     const machineOrders = new MachineOrders({
       ...orders,
@@ -236,9 +263,11 @@ export class ClusterSitter {
       }),
       jobOrders,
       machineOrders,
+      adoption: this.adoption,
       dns: this.#dns,
       alerts: this.#alerts,
       leadership: this.#leadership,
+      peers: this.peers,
       work: this.#work,
       providers: this.#providers,
       startedAt: () => this.#startedAt,
@@ -254,7 +283,9 @@ export class ClusterSitter {
     this.#startedAt = this.#deps.clock.now();
     this.#pauses.start();
     this.#progress.start();
-    this.#records.onChange(() => {
+    this.#records.onChange((changes) => {
+      // Who stands by learns of new machines, and of their addresses, by the records alone.
+      if (this.#observes && changes.some(({ key }) => key.startsWith('machine/'))) this.#observer.follow();
       this.#changed();
       this.#alerts.poke();
     });
@@ -270,6 +301,7 @@ export class ClusterSitter {
     await this.#executor.stop(STOP_MS);
     this.#records.close();
     await this.#client.close();
+    await this.peers.close();
     await this.#leadership.release();
   }
 
@@ -278,6 +310,7 @@ export class ClusterSitter {
     await this.#records.load();
     await nameCluster(this.#records);
     if (fresh) await forgetPassingJobs(this.#records);
+    await this.peers.announce();
     this.#pauses.wake();
     await this.#observe();
     this.#executor.resume();

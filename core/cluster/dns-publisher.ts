@@ -43,6 +43,8 @@ export interface DnsPublisherDeps {
   snapshot(now: number): ClusterSnapshot;
   /** Names changed: what waited for that may go on. */
   onChange(): void;
+  /** Another decider than `planDns`: for simulations that show what a wrong one would do. */
+  plan?: typeof planDns | undefined;
 }
 
 /**
@@ -165,8 +167,9 @@ export class DnsPublisher {
   }
 
   get #viewParts(): DnsViewParts {
-    const { records, providers } = this.#deps;
+    const { records, providers, clock } = this.#deps;
     return {
+      now: clock.now(),
       records,
       providers: providers.map((provider) => provider.name),
       scope: this.#rules.scope,
@@ -181,7 +184,7 @@ export class DnsPublisher {
     this.#askForHomes(clock.now());
     let plan: DnsPlan = { changes: [], wakeAt: null };
     await records.transact(() => {
-      plan = planDns(snapshot(clock.now()), records.dns, this.#rules);
+      plan = (this.#deps.plan ?? planDns)(snapshot(clock.now()), records.dns, this.#rules);
       return { write: plan.changes.map(operationFor), events: [] };
     });
     if (this.#loop.stopped) return IDLE_MS;

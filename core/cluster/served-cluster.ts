@@ -24,11 +24,10 @@ import type { ClusterEvent } from '../model/event.ts';
 import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
 import type { MachineLogin } from '../model/machine-login.ts';
-import type { MachineType } from '../model/plan.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
 import type { WorkCounts } from '../model/work-counts.ts';
-import { providerOf } from '../model/zone.ts';
+import type { Adoption } from './adoption.ts';
 import type { Alerts } from './alerts.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 import type { ClusterViews } from './cluster-views.ts';
@@ -40,6 +39,7 @@ import type { MachineClient } from './machine-client.ts';
 import type { MachineLink } from './machine-link.ts';
 import { loginTo } from './machine-login.ts';
 import type { MachineOrders } from './machine-orders.ts';
+import type { Peers } from './peers.ts';
 import type { WorkCounter } from './work-counter.ts';
 import { backupLines, readStore } from './write-backup.ts';
 
@@ -52,9 +52,11 @@ export interface ServedParts {
   jobChanges: JobChanges;
   jobOrders: JobOrders;
   machineOrders: MachineOrders;
+  adoption: Adoption;
   dns: DnsPublisher;
   alerts: Alerts;
   leadership: Leadership;
+  peers: Peers;
   work: WorkCounter;
   providers: ReadonlyMap<string, MachineProvider>;
   version: string;
@@ -79,13 +81,15 @@ export class ServedCluster implements ClusterApi {
 
   status(): ClusterStatus {
     const summary = this.#parts.views.summary();
-    const { sentence } = this.#parts.leadership;
+    const { sentence, leader } = this.#parts.peers;
     const names = this.#parts.dns.conditions().map(({ sentence }) => sentence);
     return {
       clusterId: this.#parts.records.clusterId,
       version: this.#parts.version,
       startedAt: new Date(this.#parts.startedAt()).toISOString(),
       epoch: this.#parts.leadership.epoch,
+      leads: this.#parts.leadership.leads(),
+      leader: leader?.url ?? null,
       ...summary,
       attention: [...(sentence === null ? [] : [sentence]), ...summary.attention, ...names],
       maxIdlePerZone: { '*': this.#parts.settings.max_idle_per_zone, ...this.#parts.records.runtime.maxIdlePerZone },
@@ -145,7 +149,7 @@ export class ServedCluster implements ClusterApi {
   }
 
   async explain(about: string): Promise<Explanation> {
-    return this.#parts.views.explain(about);
+    return this.#parts.adoption.explain(about, () => this.#parts.views.explain(about));
   }
 
   alerts(): AlertView[] {
@@ -154,10 +158,6 @@ export class ServedCluster implements ClusterApi {
 
   plugins(): PluginView[] {
     return this.#parts.plugins();
-  }
-
-  machineTypes(zone: string): readonly MachineType[] {
-    return this.#parts.providers.get(providerOf(zone))?.types(zone) ?? [];
   }
 
   dns(): DnsView {

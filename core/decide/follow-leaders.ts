@@ -99,14 +99,28 @@ export function updatedBeside(
   let mayRun = false;
   for (const partner of partners) {
     const beside = work.copiesOn(copy.machine, partner.name);
-    const settled =
-      beside.length > 0 && beside.every((other) => other.version === partner.version && isReady(work.snapshot, other));
-    if (!settled || copy.linked[partner.name] === partner.version) continue;
-    // Before its first start, and where nothing was known of the other, there is nothing that it would have to be started with anew.
-    if (copy.taskVersion === null || copy.linked[partner.name] === undefined) {
-      known = { ...(known ?? copy.linked), [partner.name]: partner.version };
-      if (copy.linked[partner.name] !== undefined) mayRun = true;
-    } else updated.push(partner);
+    if (copy.linked[partner.name] === undefined) {
+      // They were not coupled before. What runs there now is noted at once, so that an update which is still to come is not missed.
+      const given = givenVersion(beside, partner);
+      if (given !== null) known = { ...(known ?? copy.linked), [partner.name]: given };
+      continue;
+    }
+    if (beside.length === 0 || beside.some((other) => !isReady(work.snapshot, other))) continue;
+    if (copy.taskVersion === null) {
+      // It is started beside what is there now, also where that is on its way to another version, or back from one.
+      const given = givenVersion(beside, partner);
+      if (given === null || copy.linked[partner.name] === given) continue;
+      known = { ...(known ?? copy.linked), [partner.name]: given };
+      mayRun = true;
+    } else if (beside.every(({ version }) => version === partner.version)) {
+      if (copy.linked[partner.name] !== partner.version) updated.push(partner);
+    }
   }
   return { updated, known, mayRun };
+}
+
+/** The version that copies were last given: one that is behind, if any is; null while one of them has not been started yet. */
+function givenVersion(copies: readonly CopyRecord[], { version }: JobRecord): number | null {
+  if (copies.length === 0 || copies.some(({ taskVersion }) => taskVersion === null)) return null;
+  return copies.find(({ taskVersion }) => taskVersion !== version)?.taskVersion ?? version;
 }

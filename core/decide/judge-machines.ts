@@ -69,7 +69,19 @@ function judgeBooting(work: WorkingState, machine: MachineRecord, contact: Machi
   }
   // From when it was had: an order may have waited long for a size that was sold out.
   const deadline = Math.max(machine.createdAt, machine.stateSince) + limits.bootDeadlineMs;
-  if (now >= deadline && machine.ref !== null) {
+  if (machine.state === 'deploying') {
+    // It was not ours to begin with: it is not ended because we cannot get in.
+    if (now < deadline) {
+      work.wake(deadline);
+      return;
+    }
+    const reason = machine.lastError ?? 'its machine sitter does not answer';
+    work.complain(
+      { machine: machine.id, zone: machine.zone },
+      `${machine.id} is to be adopted, and that does not come about: ${reason}; it is tried on. To end it: cerebro drain ${machine.id}`,
+      `machine/${machine.id}`,
+    );
+  } else if (now >= deadline && machine.ref !== null) {
     lose(work, machine, `not ready ${Math.round(limits.bootDeadlineMs / 1000)} s after it was had`);
   } else {
     work.wake(deadline);

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { asFunction } from 'awilix';
+import { connectionBounds } from '../http/connection-limit.ts';
 import { daemonApp } from '../http/daemon-app.ts';
 import { HttpServer } from '../http/http-server.ts';
 import { MachineDoor } from '../http/machine-door.ts';
@@ -96,8 +97,8 @@ export function machineApp(cradle: Cradle): Cradle['app'] {
 }
 
 /** The certificate has been read by then: the server is made when it is to listen. */
-export function machineServer({ app, ownIdentity }: Cradle): HttpServer {
+export function machineServer({ app, ownIdentity, settings }: Cradle): HttpServer {
   const door = new MachineDoor(app.callback(), ownIdentity.current);
   ownIdentity.onChange((identity) => door.use(identity));
-  return new HttpServer(app, door);
+  return new HttpServer(app, { door, bounds: connectionBounds(settings.max_connections) });
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { dnsBasename } from './dns-name.ts';
 import { schedule } from './schedule.ts';
+import { secretName } from './secret.ts';
 import { taskConfiguration, taskName } from './task-configuration.ts';
 import { zoneName } from './zone.ts';
 
@@ -162,6 +163,8 @@ export const jobVersion = z.object({
   job: z.string(),
   version: z.number().int(),
   spec: jobSpec,
+  /** Which value of each secret that it names it runs with: going back goes back to those too. */
+  secrets: z.record(secretName, z.number().int()).optional(),
   createdAt: z.string(),
   by: z.string(),
   /** What became of its roll-out; null: it goes on, or something newer took its place. */

@@ -1,13 +1,18 @@
 import type { Authority } from '../../core/cluster/certificate-authority.ts';
 import { ClusterSitter, type ClusterSitterDeps } from '../../core/cluster/cluster-sitter.ts';
 import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
+import type { DnsProvider } from '../../core/contracts/dns-provider.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { MachineProvider } from '../../core/contracts/machine-provider.ts';
 import { messageOf } from '../../core/errors.ts';
+import type { Settings } from '../../core/model/settings.ts';
 import { type Cloud, NO_IDENTITY } from './cloud.ts';
 import type { EffectLaws } from './effect-laws.ts';
+import type { NameLaws } from './name-laws.ts';
+import type { NameZones } from './name-zones.ts';
 import type { Network } from './network.ts';
 import { simulatedRecipes } from './recipes.ts';
+import { SimulatedDnsProvider } from './simulated-dns-provider.ts';
 import { SimulatedLink } from './simulated-link.ts';
 import { SimulatedProvider } from './simulated-provider.ts';
 import type { SimulatedStore } from './simulated-store.ts';
@@ -17,7 +22,10 @@ import type { World } from './world.ts';
 /** What a deliberately wrong cluster sitter does otherwise than ours; `fixtures/` has some. */
 export interface Breakage {
   plan?: NonNullable<ClusterSitterDeps['plan']>;
+  planNames?: NonNullable<ClusterSitterDeps['planNames']>;
   provider?(right: MachineProvider, parts: SitterParts): MachineProvider;
+  dnsProvider?(right: DnsProvider, parts: SitterParts): DnsProvider;
+  settings?(right: Settings): Settings;
   /** The epoch that its commands say they are of. */
   epoch?(right: number): number;
 }
@@ -28,6 +36,8 @@ export interface SitterParts {
   network: Network;
   store: SimulatedStore;
   laws: EffectLaws;
+  zones: NameZones;
+  nameLaws: NameLaws;
 }
 
 /** Keeps a cluster sitter running, as an init system would: when one ends, another is started over the same store. */
@@ -89,12 +99,16 @@ export class Sitters {
   #make(process: SitterProcess): ClusterSitter {
     const parts = this.#parts;
     const { world } = parts;
-    const { provider, epoch: otherEpoch, plan } = this.#breakage;
+    const { provider, dnsProvider, settings, epoch: otherEpoch, plan, planNames } = this.#breakage;
     const rightProvider = new SimulatedProvider(parts, process);
     return new ClusterSitter({
-      settings: world.settings,
+      settings: settings?.(world.settings) ?? world.settings,
       store: parts.store.seenBy(process),
       providers: [provider?.(rightProvider, parts) ?? rightProvider],
+      dnsProviders: parts.zones.all.map((zone) => {
+        const right = new SimulatedDnsProvider(parts, process, zone);
+        return dnsProvider?.(right, parts) ?? right;
+      }),
       recipeLoaders: [simulatedRecipes(world, process)],
       notifiers: [],
       authority: AUTHORITY,
@@ -105,6 +119,7 @@ export class Sitters {
       logger: loggerOf(process, world),
       link: (epoch) => new SimulatedLink(parts, process, () => otherEpoch?.(epoch()) ?? epoch()),
       ...(plan && { plan }),
+      ...(planNames && { planNames }),
     });
   }
 }
@@ -113,6 +128,7 @@ const AUTHORITY: Authority = {
   lifetimeMs: Number.MAX_SAFE_INTEGER,
   issue: async () => NO_IDENTITY,
   issueForClusterSitter: async () => NO_IDENTITY,
+  issueForDoor: async () => NO_IDENTITY,
   end: async () => Number.MAX_SAFE_INTEGER,
 };
 
