@@ -1,14 +1,14 @@
 /**
  * From nothing to running on many hosts at once: each is an sshd of its own on loopback, gets a machine sitter with its Node runtime and a
- * release, and runs a task from it. The floor is the same bytes brought by scp, to all hosts at once, and as many machine sitters started
- * from files that are there already. Then all of it once more with nothing to do.
+ * release, and runs a task from it. The floor is the same bytes brought by scp, to all hosts at once; beside it stands what the hosts do by
+ * themselves, which here is done by one: unpacking, and as many machine sitters that start at once. Then all of it once more with nothing to do.
  *
  * DEPLOY_HOSTS (20), DEPLOY_RUNS (3), DEPLOY_RELEASE_MB (10).
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { packageRoot } from '../core/engine/package-root.ts';
 import { SystemClock } from '../core/engine/system-clock.ts';
@@ -120,6 +120,13 @@ const result = await inFolder(async (folder) => {
     mkdirSync(join(sshd.home, 'scp'), { recursive: true });
     await run('scp', ['-q', '-O', ...flags, ...files, `${sshd.user}@127.0.0.1:${sshd.home}/scp/`]);
   };
+  /** What a host does by itself with what was brought: all hosts are this one, so it is a part of the floor here. */
+  const unpack = async ({ sshd }: Target): Promise<void> => {
+    for (const [n, file] of files.entries()) {
+      mkdirSync(join(sshd.home, 'scp', String(n)));
+      await run('tar', ['-xzf', join(sshd.home, 'scp', basename(file)), '-C', join(sshd.home, 'scp', String(n))]);
+    }
+  };
   /** The machine sitters of before, from their files: what it costs that so many start at once on this host. */
   const startAgain = async (target: Target): Promise<void> => {
     const { pid } = JSON.parse(readFileSync(join(target.folder, 'data', 'sitter.json'), 'utf8')) as { pid: number };
@@ -136,6 +143,7 @@ const result = await inFolder(async (folder) => {
   };
 
   const floor: number[] = [];
+  const unpacked: number[] = [];
   const fromNothing: number[] = [];
   const starts: number[] = [];
   const again: number[] = [];
@@ -143,6 +151,7 @@ const result = await inFolder(async (folder) => {
   try {
     for (let i = 0; i < RUNS; i++) {
       floor.push(await onAll(scp));
+      unpacked.push(await onAll(unpack));
       await onAll(async ({ sshd }) => rmSync(join(sshd.home, 'scp'), { recursive: true }));
       fromNothing.push(
         await onAll(async (target) => {
@@ -164,11 +173,12 @@ const result = await inFolder(async (folder) => {
   } finally {
     await Promise.allSettled(targets.map((target) => deployment.wipe(target)));
   }
-  const both = starts.map((ms, i) => ms + (floor[i] ?? 0));
+  const both = starts.map((ms, i) => ms + (floor[i] ?? 0) + (unpacked[i] ?? 0));
   const FLOOR = 'scp of the same bytes, all at once (floor)';
-  const FLOORS = 'scp, and the starts of the machine sitters';
+  const FLOORS = 'scp, tar and the starts, one after the other';
   const series: Series[] = [
     { name: FLOOR, ms: floor },
+    { name: 'tar of what was brought, all at once', ms: unpacked },
     { name: 'machine sitters started again, all at once', ms: starts },
     { name: FLOORS, ms: both },
     { name: 'from nothing to running, all at once', ms: fromNothing, against: FLOOR },
