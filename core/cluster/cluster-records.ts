@@ -53,9 +53,8 @@ export class ClusterRecords {
   /** By NAME/TYPE. */
   readonly dns = new Map<string, DnsRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
-  clusterId = '';
-  /** The store's own name; empty: it has none yet. */
-  storeId = '';
+  /** What the store says of itself and of the cluster, by key. */
+  readonly meta = new Map<string, unknown>();
   /** Oldest first. */
   events: ClusterEvent[] = [];
   readonly #store: StateStore;
@@ -68,7 +67,7 @@ export class ClusterRecords {
   #nextEvent = 1;
   #watch: Watch | null = null;
   /** The revision up to which everything was taken in. */
-  #revision = 0;
+  revision = 0;
   readonly #awaiting = new Set<{ revision: number; resolve: () => void; reject: (error: Error) => void }>();
   #failure: Error | null = null;
   readonly #hooks: RecordHooks;
@@ -80,6 +79,15 @@ export class ClusterRecords {
     this.#store = store;
     this.#clock = clock;
     this.#hooks = hooks;
+  }
+
+  get clusterId(): string {
+    return String(this.meta.get(keys.cluster) ?? '');
+  }
+
+  /** The store's own name; empty: it has none yet. */
+  get storeId(): string {
+    return String(this.meta.get(storeKeys.id) ?? '');
   }
 
   /** Reads everything, also anew: what was known before is forgotten when the store has answered. */
@@ -97,7 +105,7 @@ export class ClusterRecords {
     checkStore(entries);
     this.#forget();
     for (const entry of entries) this.#take(entry.key, entry.value, entry.revision);
-    this.#revision = revision;
+    this.revision = revision;
     this.#failure = null;
     this.#settle();
     // The one way in, for our own commits and for what others write: so everything is taken in the order of its revisions.
@@ -166,15 +174,16 @@ export class ClusterRecords {
         `the records were changed by somebody else meanwhile (${result.failed.slice(0, 3).join(', ')})`,
       );
     }
-    await this.#takenIn(result.revision);
+    await this.takenIn(result.revision);
   }
 
-  async #takenIn(revision: number): Promise<void> {
-    if (this.#revision >= revision) return;
+  /** Throws `unavailable` when the store has not told of it by then. */
+  async takenIn(revision: number, withinMs = HEARD_MS): Promise<void> {
+    if (this.revision >= revision) return;
     await new Promise<void>((resolve, reject) => {
       const waiter = { revision, resolve, reject };
       this.#awaiting.add(waiter);
-      const late = this.#clock.timer(HEARD_MS, () => {
+      const late = this.#clock.timer(withinMs, () => {
         this.#awaiting.delete(waiter);
         reject(new CerebroError('unavailable', 'a change was recorded, but the store does not tell of it'));
       });
@@ -208,14 +217,12 @@ export class ClusterRecords {
   }
 
   #forget(): void {
-    const { jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns } = this;
-    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns])
+    const { jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns, meta } = this;
+    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns, meta])
       map.clear();
     this.#byMachine.clear();
     this.#revisions.clear();
     this.runtime = { maxIdlePerZone: {} };
-    this.clusterId = '';
-    this.storeId = '';
     this.events = [];
     this.#nextEvent = 1;
   }
@@ -238,14 +245,14 @@ export class ClusterRecords {
 
   #adopt(changes: readonly Change[]): void {
     for (const change of changes) this.#take(change.key, change.value, change.revision);
-    this.#revision = changes.at(-1)?.revision ?? this.#revision;
+    this.revision = changes.at(-1)?.revision ?? this.revision;
     for (const listener of this.#listeners) listener(changes);
     this.#settle();
   }
 
   #settle(): void {
     for (const waiter of this.#awaiting) {
-      if (waiter.revision > this.#revision) continue;
+      if (waiter.revision > this.revision) continue;
       this.#awaiting.delete(waiter);
       waiter.resolve();
     }
@@ -295,8 +302,8 @@ export class ClusterRecords {
         this.runtime = runtimeSettings.parse(value ?? { maxIdlePerZone: {} });
         return;
       case 'meta':
-        if (key === keys.cluster) this.clusterId = String(value ?? '');
-        if (key === storeKeys.id) this.storeId = String(value ?? '');
+        if (value === null) this.meta.delete(key);
+        else this.meta.set(key, value);
         return;
       case 'event':
         if (value !== null) this.#takeEvent(clusterEvent.parse(value));

@@ -32,6 +32,7 @@ import type { MachineLink } from './machine-link.ts';
 import { MachineOrders } from './machine-orders.ts';
 import { Observer } from './observer.ts';
 import { PauseWatch } from './pause-watch.ts';
+import { Peers } from './peers.ts';
 import { ProgressBoard } from './progress-board.ts';
 import { RecipeRunner } from './recipe-runner.ts';
 import { Reconciler } from './reconciler.ts';
@@ -56,6 +57,8 @@ export interface ClusterSitterDeps {
   secretKey?: SecretKey;
   plugins(): PluginView[];
   setLogLevel(level: string): void;
+  /** Where other cluster sitters of the same store reach this one; absent: there are none. */
+  address?: (() => string) | undefined;
   version: string;
   clock: Clock;
   logger: Logger;
@@ -90,6 +93,7 @@ export class ClusterSitter {
   readonly #providers: ReadonlyMap<string, MachineProvider>;
   readonly #listeners = new Set<() => void>();
   readonly #leadership: Leadership;
+  readonly peers: Peers;
   #observes = false;
   #startedAt = 0;
 
@@ -113,6 +117,7 @@ export class ClusterSitter {
       mayWrite: () => this.#leadership.demand(),
       onReload: () => this.#reloaded(),
     });
+    this.peers = new Peers({ records: this.#records, lead: this.#leadership, authority, address: deps.address, clock });
     const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
     this.secrets = new Secrets({ ...orders, key: deps.secretKey ?? NO_SECRET_KEY });
     this.adoption = new Adoption({
@@ -262,6 +267,7 @@ export class ClusterSitter {
       dns: this.#dns,
       alerts: this.#alerts,
       leadership: this.#leadership,
+      peers: this.peers,
       work: this.#work,
       providers: this.#providers,
       startedAt: () => this.#startedAt,
@@ -277,7 +283,9 @@ export class ClusterSitter {
     this.#startedAt = this.#deps.clock.now();
     this.#pauses.start();
     this.#progress.start();
-    this.#records.onChange(() => {
+    this.#records.onChange((changes) => {
+      // Who stands by learns of new machines, and of their addresses, by the records alone.
+      if (this.#observes && changes.some(({ key }) => key.startsWith('machine/'))) this.#observer.follow();
       this.#changed();
       this.#alerts.poke();
     });
@@ -293,6 +301,7 @@ export class ClusterSitter {
     await this.#executor.stop(STOP_MS);
     this.#records.close();
     await this.#client.close();
+    await this.peers.close();
     await this.#leadership.release();
   }
 
@@ -301,6 +310,7 @@ export class ClusterSitter {
     await this.#records.load();
     await nameCluster(this.#records);
     if (fresh) await forgetPassingJobs(this.#records);
+    await this.peers.announce();
     this.#pauses.wake();
     await this.#observe();
     this.#executor.resume();

@@ -39,6 +39,7 @@ import type { MachineClient } from './machine-client.ts';
 import type { MachineLink } from './machine-link.ts';
 import { loginTo } from './machine-login.ts';
 import type { MachineOrders } from './machine-orders.ts';
+import type { Peers } from './peers.ts';
 import type { WorkCounter } from './work-counter.ts';
 import { backupLines, readStore } from './write-backup.ts';
 
@@ -55,6 +56,7 @@ export interface ServedParts {
   dns: DnsPublisher;
   alerts: Alerts;
   leadership: Leadership;
+  peers: Peers;
   work: WorkCounter;
   providers: ReadonlyMap<string, MachineProvider>;
   version: string;
@@ -79,13 +81,15 @@ export class ServedCluster implements ClusterApi {
 
   status(): ClusterStatus {
     const summary = this.#parts.views.summary();
-    const { sentence } = this.#parts.leadership;
+    const { sentence, leader } = this.#parts.peers;
     const names = this.#parts.dns.conditions().map(({ sentence }) => sentence);
     return {
       clusterId: this.#parts.records.clusterId,
       version: this.#parts.version,
       startedAt: new Date(this.#parts.startedAt()).toISOString(),
       epoch: this.#parts.leadership.epoch,
+      leads: this.#parts.leadership.leads(),
+      leader: leader?.url ?? null,
       ...summary,
       attention: [...(sentence === null ? [] : [sentence]), ...summary.attention, ...names],
       maxIdlePerZone: { '*': this.#parts.settings.max_idle_per_zone, ...this.#parts.records.runtime.maxIdlePerZone },

@@ -6,15 +6,21 @@ import type { PluginServices } from '../define-plugin.ts';
 import { CerebroError } from '../errors.ts';
 import { adoptionRoutes } from '../http/adoption-routes.ts';
 import { backupRoute } from '../http/backup-route.ts';
+import { ClusterDoor } from '../http/cluster-door.ts';
 import { clusterMetricsRoute } from '../http/cluster-metrics.ts';
 import { clusterRoutes } from '../http/cluster-routes.ts';
+import { connectionBounds } from '../http/connection-limit.ts';
 import { daemonApp } from '../http/daemon-app.ts';
 import { dnsRoutes } from '../http/dns-routes.ts';
+import { forwardToLeader } from '../http/forward-to-leader.ts';
 import { historyRoutes } from '../http/history-routes.ts';
+import { HttpServer } from '../http/http-server.ts';
 import { clusterLogRoute } from '../http/log-route.ts';
 import { Pages } from '../http/pages.ts';
 import { secretRoutes } from '../http/secret-routes.ts';
+import { advertisedUrl } from './advertised-url.ts';
 import type { ClusterName, Cradle, Registrations } from './cradle.ts';
+import { JoinedPeers } from './joined-peers.ts';
 import { type PluginInstance, pluginsFor } from './load-plugins.ts';
 import { packageVersion } from './package-root.ts';
 import { pagesParts } from './pages-parts.ts';
@@ -22,25 +28,31 @@ import { pagesParts } from './pages-parts.ts';
 /** What only a cluster sitter has. */
 export const clusterRegistrations: Registrations<ClusterName> = {
   store: asFunction(({ plugins }: Cradle) => onlyOne(plugins)).singleton(),
-  clusterSitter: asFunction(
-    ({ settings, dataDir, store, plugins, clock, logger, pino }: Cradle) =>
-      new ClusterSitter({
-        settings,
-        store,
-        providers: pluginsFor(plugins, 'machine-provider'),
-        dnsProviders: pluginsFor(plugins, 'dns-provider'),
-        recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
-        notifiers: pluginsFor(plugins, 'notifier'),
-        secretKey: new SecretKeyFile(resolve(settings.secret_key_file ?? join(dataDir, 'secret.key'))),
-        plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
-        setLogLevel: (level) => {
-          pino.level = level;
-        },
-        version: packageVersion,
-        clock,
-        logger,
-      }),
+  clusterDoor: asFunction(({ app }: Cradle) => new ClusterDoor(app.callback())).singleton(),
+  joinedPeers: asFunction(
+    ({ clusterSitter: { peers }, clusterDoor: door, store, auth, dataFolder, clock, logger }: Cradle) =>
+      new JoinedPeers({ store, peers, auth, door, dataFolder, clock, logger }),
   ).singleton(),
+  clusterSitter: asFunction((cradle: Cradle) => {
+    const { settings, dataDir, store, plugins, clock, logger, pino } = cradle;
+    return new ClusterSitter({
+      address: store.shared ? () => advertisedUrl(settings, cradle.httpServer.url) : undefined,
+      settings,
+      store,
+      providers: pluginsFor(plugins, 'machine-provider'),
+      dnsProviders: pluginsFor(plugins, 'dns-provider'),
+      recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
+      notifiers: pluginsFor(plugins, 'notifier'),
+      secretKey: new SecretKeyFile(resolve(settings.secret_key_file ?? join(dataDir, 'secret.key'))),
+      plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
+      setLogLevel: (level) => {
+        pino.level = level;
+      },
+      version: packageVersion,
+      clock,
+      logger,
+    });
+  }).singleton(),
   pages: asFunction(
     (cradle: Cradle) => new Pages(pagesParts(cradle, pluginsFor(cradle.plugins, 'ui'), cradle.clusterSitter.api)),
   ).singleton(),
@@ -69,9 +81,15 @@ export function clusterApp({ clusterSitter, auth, logger, pages, requestStop, re
       clusterMetricsRoute(clusterSitter.api),
     ],
     errorPage: (ctx, answer) => pages.errorPage(ctx, answer),
-    before: [pages.middleware()],
+    before: [forwardToLeader({ auth, peers: clusterSitter.peers }), pages.middleware()],
     ready: () => readiness.ready,
   });
+}
+
+/** The others reach one of several cluster sitters by the same port as people do. */
+export function clusterServer({ app, store, clusterDoor, settings }: Cradle): HttpServer {
+  const bounds = connectionBounds(settings.max_connections);
+  return new HttpServer(app, store.shared ? { bounds, door: clusterDoor } : { bounds });
 }
 
 /** The cluster sitter is made of plugins itself: it is looked for when it is asked, and not while they are created. */

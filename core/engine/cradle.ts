@@ -10,6 +10,7 @@ import type { ProcessTable } from '../contracts/process-table.ts';
 import type { StateStore } from '../contracts/state-store.ts';
 import type { Mode } from '../define-plugin.ts';
 import type { Auth } from '../http/auth.ts';
+import type { ClusterDoor } from '../http/cluster-door.ts';
 import type { HttpServer } from '../http/http-server.ts';
 import type { Pages } from '../http/pages.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
@@ -21,6 +22,7 @@ import type { Vitals } from '../machine/vitals.ts';
 import type { Settings } from '../model/settings.ts';
 import type { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { DataFolder } from './data-folder.ts';
+import type { JoinedPeers } from './joined-peers.ts';
 import type { PluginInstance } from './load-plugins.ts';
 
 interface SharedParts {
@@ -57,6 +59,8 @@ interface MachineParts {
 interface ClusterParts {
   store: StateStore;
   clusterSitter: ClusterSitter;
+  clusterDoor: ClusterDoor;
+  joinedPeers: JoinedPeers;
   pages: Pages<ClusterApi>;
 }
 

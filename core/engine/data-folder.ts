@@ -3,6 +3,7 @@ import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writ
 import { join } from 'node:path';
 import type { ProcessTable } from '../contracts/process-table.ts';
 import { CerebroError, messageOf, systemCode } from '../errors.ts';
+import type { Access } from '../model/access.ts';
 import { type SitterFile, sitterFile } from '../model/sitter-file.ts';
 import { checkFormat, noteFormat } from './data-format.ts';
 import { packageVersion } from './package-root.ts';
@@ -93,6 +94,17 @@ export class DataFolder {
     );
   }
 
+  /** Both, for a cluster sitter that shares them with others. */
+  access(): Access {
+    return { token: this.adminToken(), sessionKey: this.sessionKey().toString('base64url') };
+  }
+
+  /** They are another's from now on: whoever looks here for the token finds the right one. */
+  keepAccess({ token, sessionKey }: Access): void {
+    this.#keep('admin.token', token);
+    this.#keep('session.key', sessionKey);
+  }
+
   #secret(name: string, make: () => string): string {
     const path = join(this.path, name);
     if (existsSync(path)) {
@@ -100,9 +112,14 @@ export class DataFolder {
       if (text !== '') return text;
     }
     const text = make();
+    this.#keep(name, text);
+    return text;
+  }
+
+  #keep(name: string, text: string): void {
+    const path = join(this.path, name);
     writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
     renameSync(`${path}.new`, path);
-    return text;
   }
 
   get #file(): string {

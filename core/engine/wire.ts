@@ -4,10 +4,8 @@ import pino from 'pino';
 import type { Logger } from '../contracts/logger.ts';
 import type { PluginServices } from '../define-plugin.ts';
 import { Auth } from '../http/auth.ts';
-import { connectionBounds } from '../http/connection-limit.ts';
-import { HttpServer } from '../http/http-server.ts';
 import { ProcTable } from '../machine/proc-table.ts';
-import { clusterApp, clusterRegistrations, identitiesOf } from './cluster-parts.ts';
+import { clusterApp, clusterRegistrations, clusterServer, identitiesOf } from './cluster-parts.ts';
 import type { Cradle, Registrations, SharedName } from './cradle.ts';
 import { type DaemonOptions, DEFAULT_PORT } from './daemon.ts';
 import { DataFolder } from './data-folder.ts';
@@ -54,9 +52,7 @@ export function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): A
       cradle.mode === 'machine' ? machineApp(cradle) : clusterApp(cradle),
     ).singleton(),
     httpServer: asFunction((cradle: Cradle) =>
-      cradle.mode === 'machine'
-        ? machineServer(cradle)
-        : new HttpServer(cradle.app, { bounds: connectionBounds(cradle.settings.max_connections) }),
+      cradle.mode === 'machine' ? machineServer(cradle) : clusterServer(cradle),
     ).singleton(),
   };
   container.register({ ...shared, ...machineRegistrations(dataDir), ...clusterRegistrations });

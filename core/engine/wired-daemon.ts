@@ -118,6 +118,11 @@ export class WiredDaemon implements Daemon {
       start: () => cradle.clusterSitter.start(),
       stop: () => cradle.clusterSitter.stop(),
     });
+    const several = (): boolean => cradle.store.shared === true;
+    this.#lifecycle.add('other cluster sitters', {
+      start: async () => (several() ? cradle.joinedPeers.start() : undefined),
+      stop: async () => (several() ? cradle.joinedPeers.stop() : undefined),
+    });
   }
 
   #addPlugin(plugin: PluginInstance): void {

@@ -36,6 +36,7 @@ export class HttpServer {
   readonly #door: Door;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  #url = '';
 
   constructor(app: Koa, { door = plainDoor(app.callback()), bounds = DEFAULT_BOUNDS }: HttpServerOptions = {}) {
     this.#door = door;
@@ -51,6 +52,11 @@ export class HttpServer {
       if (limit.admit(socket)) for (const listener of listeners) listener.call(this.#server, socket);
     });
     door.onRequest((request, response) => limit.began(request, response));
+  }
+
+  /** The base URL; empty: it did not listen yet. */
+  get url(): string {
+    return this.#url;
   }
 
   /** Resolves to the base URL. Throws `conflict` for a port that is taken. */
@@ -71,7 +77,8 @@ export class HttpServer {
       throw new CerebroError('unavailable', `cannot listen on ${host}:${port}: ${messageOf(error)}`, { cause: error });
     });
     const { address, port: actual, family } = this.#server.address() as AddressInfo;
-    return `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}`;
+    this.#url = `http://${family === 'IPv6' ? `[${address}]` : address}:${actual}`;
+    return this.#url;
   }
 
   /** Streams that follow a log or events have no end of their own: they are cut. */

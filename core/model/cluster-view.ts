@@ -134,6 +134,10 @@ export const clusterStatus = z.object({
   version: z.string(),
   startedAt: z.string(),
   epoch: z.number(),
+  /** Whether this cluster sitter leads; one that stands by shows the same, and passes on what it is asked to do. */
+  leads: z.boolean().default(true),
+  /** Where the one that leads is reached by the others; null: there are no others, or it is not known. */
+  leader: z.string().nullable().default(null),
   jobs: z.number(),
   machines: z.number(),
   copies: z.partialRecord(copyState, z.number()),

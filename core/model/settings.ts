@@ -11,6 +11,11 @@ export const settings = z.strictObject({
   port: z.number().int().min(0).max(65_535).default(0),
   /** Connections at once; fewer where the system allows fewer than twice as many descriptors. */
   max_connections: z.number().int().min(16).max(1_000_000).default(4096),
+  /** One of several cluster sitters: where the others reach it, directly, with no proxy between; absent: where it listens. */
+  advertised_url: z
+    .url({ protocol: /^https?$/ })
+    .refine((url) => ['', '/'].includes(new URL(url).pathname), 'expected no path after the port')
+    .optional(),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   /** Which limit enforcer to use; `auto` is the first listed in plugins.json that works here. */
   enforcer: z.string().min(1).default('auto'),

@@ -52,7 +52,7 @@ export class LocalProvider implements MachineProvider {
 
   constructor(services: Services, config: Config) {
     this.#config = config;
-    this.#folder = join(services.dataDir, 'machines');
+    this.#folder = config.folder ?? join(services.dataDir, 'machines');
     this.#machineServices = {
       clock: services.clock,
       logger: services.logger,
@@ -69,12 +69,7 @@ export class LocalProvider implements MachineProvider {
   /** Takes up the machines that are there: sitters that run are adopted, those that do not are started. */
   async start(): Promise<void> {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(this.#folder)) {
-      const machine = this.#load(name);
-      if (!machine) continue;
-      this.#machines.set(machine.id, machine);
-      machine.watch();
-    }
+    this.#takeUp();
   }
 
   async stop(): Promise<void> {
@@ -88,6 +83,8 @@ export class LocalProvider implements MachineProvider {
   }
 
   async create(order: MachineOrder): Promise<Instance> {
+    // Another cluster sitter that shares the folder may have made it, and may have ended before it could say so.
+    this.#takeUp();
     const known = this.#machines.get(order.machineId);
     if (known) {
       if (known.intent !== order.intent)
@@ -101,6 +98,7 @@ export class LocalProvider implements MachineProvider {
   }
 
   async describe(clusterId: string): Promise<Instance[]> {
+    this.#takeUp();
     return [...this.#machines.values()]
       .filter((machine) => machine.clusterId === clusterId)
       .map((machine) => machine.instance());
@@ -162,6 +160,17 @@ export class LocalProvider implements MachineProvider {
     // Nothing of this cluster's is left, not even of machines whose folders were lost.
     const { processes, clock } = this.#machineServices;
     await killMarked(processes, clock, (marker) => marker.startsWith(`${clusterId}/`));
+  }
+
+  /** Takes up machines that are not known yet: those of an earlier run, and those of others that share the folder. */
+  #takeUp(): void {
+    for (const name of readdirSync(this.#folder)) {
+      if (this.#machines.has(name) || this.#damaged.has(name)) continue;
+      const machine = this.#load(name);
+      if (!machine) continue;
+      this.#machines.set(machine.id, machine);
+      machine.watch();
+    }
   }
 
   /** undefined: no machine. A folder whose file cannot be read is kept aside until the cluster gives that machine up. */

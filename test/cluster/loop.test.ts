@@ -226,6 +226,7 @@ t.test('a certificate that nears its end is alerted of', async (t) => {
     lifetimeMs: real.lifetimeMs,
     issue: (id) => real.issue(id),
     issueForClusterSitter: () => real.issueForClusterSitter(),
+    issueForDoor: () => real.issueForDoor(),
     end: async () => clock.now() + 24 * 3_600_000,
   };
   const { sitter } = await started(t, {}, { clock, authority });

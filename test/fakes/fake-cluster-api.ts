@@ -58,6 +58,8 @@ export class FakeClusterApi implements ClusterApi {
       version: '1.2.3',
       startedAt: AT,
       epoch: 7,
+      leads: true,
+      leader: null,
       jobs: this.jobViews.length,
       machines: this.machineViews.length,
       copies: {},

@@ -128,6 +128,7 @@ const AUTHORITY: Authority = {
   lifetimeMs: Number.MAX_SAFE_INTEGER,
   issue: async () => NO_IDENTITY,
   issueForClusterSitter: async () => NO_IDENTITY,
+  issueForDoor: async () => NO_IDENTITY,
   end: async () => Number.MAX_SAFE_INTEGER,
 };
 
