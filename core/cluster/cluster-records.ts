@@ -9,32 +9,17 @@ import { type DnsRecord, dnsRecord } from '../model/dns.ts';
 import { type ClusterEvent, clusterEvent, type NewEvent } from '../model/event.ts';
 import { type JobRecord, type JobVersion, jobRecord, jobVersion } from '../model/job.ts';
 import { type MachineRecord, machineRecord } from '../model/machine.ts';
+import { type SecretRecord, secretRecord } from '../model/secret.ts';
 import { type RuntimeSettings, runtimeSettings } from '../model/settings.ts';
+import { keys } from './record-keys.ts';
+
+export { keys } from './record-keys.ts';
 
 /** Events that the timeline keeps; with each new one the oldest goes. */
 const KEPT_EVENTS = 10_000;
 /** Our own commit comes back by the watch within this, or whoever made it is told that it did not. */
 const HEARD_MS = 15_000;
 const RELOAD_MS = 1000;
-
-export const keys = {
-  job: (name: string): string => `job/${name}`,
-  version: (job: string, version: number): string => `version/${job}/${String(version).padStart(8, '0')}`,
-  machine: (id: string): string => `machine/${id}`,
-  copy: (id: string): string => `copy/${id}`,
-  /** The number of the next machine of a zone. */
-  serial: (zone: string): string => `serial/${zone}`,
-  /** The number of the next copy of a job that is gone: should it come back, no old command may mean one of its new copies. */
-  jobSerial: (slug: string): string => `serial/job/${slug}`,
-  /** The last event of a machine that stands on the timeline. */
-  cursor: (machine: string): string => `cursor/${machine}`,
-  /** The A record set of a name. */
-  dns: (name: string): string => `dns/${name}/A`,
-  runtime: 'settings/runtime',
-  cluster: 'meta/cluster',
-  alert: (key: string): string => `alert/${key}`,
-  event: (seq: number): string => `event/${String(seq).padStart(12, '0')}`,
-};
 
 export interface RecordHooks {
   /** Throws when nothing may be written now. */
@@ -62,6 +47,9 @@ export class ClusterRecords {
   readonly serials = new Map<string, number>();
   readonly cursors = new Map<string, number>();
   readonly alerts = new Map<string, AlertRecord>();
+  /** Instances with our tag that this store has never ordered: what their provider calls them, by machine id. */
+  readonly strangers = new Map<string, string>();
+  readonly secrets = new Map<string, SecretRecord>();
   /** By NAME/TYPE. */
   readonly dns = new Map<string, DnsRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
@@ -146,7 +134,12 @@ export class ClusterRecords {
   /** Whether a machine has copies of jobs that may not run twice. */
   singletonsOn(machine: string): boolean {
     // By the version that runs there: a job may just be becoming a singleton, or ceasing to be one.
-    return this.copiesOn(machine).some((copy) => this.spec(copy.job, copy.taskVersion ?? copy.version)?.singleton);
+    const isSingleton = (copy: CopyRecord): boolean | undefined =>
+      (this.spec(copy.job, copy.taskVersion ?? copy.version) ?? this.jobs.get(copy.job)?.spec)?.singleton;
+    return (
+      this.copiesOn(machine).some(isSingleton) ||
+      (this.machines.get(machine)?.found ?? []).some(({ leash }) => leash !== null)
+    );
   }
 
   copiesOn(machine: string): CopyRecord[] {
@@ -224,8 +217,9 @@ export class ClusterRecords {
   }
 
   #forget(): void {
-    const { jobs, versions, machines, copies, serials, cursors, alerts, dns, meta } = this;
-    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, dns, meta]) map.clear();
+    const { jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns, meta } = this;
+    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns, meta])
+      map.clear();
     this.#byMachine.clear();
     this.#revisions.clear();
     this.runtime = { maxIdlePerZone: {} };
@@ -293,6 +287,13 @@ export class ClusterRecords {
       case 'cursor':
         if (value === null) this.cursors.delete(rest);
         else this.cursors.set(rest, Number(value));
+        return;
+      case 'stranger':
+        if (value === null) this.strangers.delete(rest);
+        else this.strangers.set(rest, String(value));
+        return;
+      case 'secret':
+        keep(this.secrets, rest, value, secretRecord, key);
         return;
       case 'dns':
         keep(this.dns, rest, value, dnsRecord, key);

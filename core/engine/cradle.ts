@@ -25,8 +25,7 @@ import type { DataFolder } from './data-folder.ts';
 import type { JoinedPeers } from './joined-peers.ts';
 import type { PluginInstance } from './load-plugins.ts';
 
-/** Everything that the container holds. Both modes share the upper half; the lower is resolved only where its mode asks for it. */
-export interface Cradle {
+interface SharedParts {
   mode: Mode;
   settings: Settings;
   /** Absolute. */
@@ -44,7 +43,9 @@ export interface Cradle {
   requestStop: () => void;
   /** Everything was started. */
   readiness: { ready: boolean };
+}
 
+interface MachineParts {
   enforcer: ChosenEnforcer;
   machineSitter: MachineSitter;
   ownIdentity: OwnIdentity;
@@ -53,7 +54,9 @@ export interface Cradle {
   machinePages: Pages<MachineApi>;
   oomShield: OomShield;
   tasksFile: TasksFile;
+}
 
+interface ClusterParts {
   store: StateStore;
   clusterSitter: ClusterSitter;
   clusterDoor: ClusterDoor;
@@ -61,5 +64,12 @@ export interface Cradle {
   pages: Pages<ClusterApi>;
 }
 
+/** Everything that the container holds; what belongs to one mode is resolved only where that mode asks for it. */
+export interface Cradle extends SharedParts, MachineParts, ClusterParts {}
+
+export type SharedName = keyof SharedParts;
+export type MachineName = keyof MachineParts;
+export type ClusterName = keyof ClusterParts;
+
 /** A registration of the wrong type for its name does not compile. */
-export type Registrations = { [K in keyof Cradle]: Resolver<Cradle[K]> };
+export type Registrations<Name extends keyof Cradle> = { [K in Name]: Resolver<Cradle[K]> };

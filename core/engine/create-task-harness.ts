@@ -9,7 +9,7 @@ import { DeadMansSwitch } from '../machine/dead-mans-switch.ts';
 import { LogKeeper } from '../machine/log-keeper.ts';
 import { baseEnvironment } from '../machine/machine-sitter.ts';
 import { ProcTable } from '../machine/proc-table.ts';
-import { Shims } from '../machine/shim.ts';
+import { Shims } from '../machine/shims.ts';
 import { TaskFiles } from '../machine/task-files.ts';
 import { TaskSitter } from '../machine/task-sitter.ts';
 import type { TaskStatus } from '../model/task.ts';
@@ -113,7 +113,7 @@ export async function createTaskHarness(options: TaskHarnessOptions): Promise<Ta
     await sitter.stop();
     await logKeeper.stop();
     dead.stop();
-    shims.stop();
+    await shims.stop();
     await enforcer.stop();
   };
   if (!configuration.http_monitoring) return { sitter, monitor: null, stop: () => stopAll(null) };

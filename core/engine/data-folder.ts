@@ -5,6 +5,8 @@ import type { ProcessTable } from '../contracts/process-table.ts';
 import { CerebroError, messageOf, systemCode } from '../errors.ts';
 import type { Access } from '../model/access.ts';
 import { type SitterFile, sitterFile } from '../model/sitter-file.ts';
+import { checkFormat, noteFormat } from './data-format.ts';
+import { packageVersion } from './package-root.ts';
 
 /** A daemon's data folder: who has it, and the secrets in it. */
 export class DataFolder {
@@ -25,9 +27,10 @@ export class DataFolder {
     }
   }
 
-  /** Makes the folder ours. Throws `conflict` when another daemon has it. */
+  /** Makes the folder ours. Throws `conflict` when another daemon has it, `unsupported` when it is of a newer program. */
   take(mode: SitterFile['mode']): void {
     this.make();
+    checkFormat(this.path);
     const mine = join(this.path, `sitter.${process.pid}.new`);
     writeFileSync(mine, JSON.stringify(this.#self(mode, '')), { mode: 0o600 });
     try {
@@ -42,6 +45,7 @@ export class DataFolder {
         rmSync(this.#file, { force: true });
         try {
           linkSync(mine, this.#file);
+          noteFormat(this.path);
           return;
         } catch (error) {
           // Somebody was quicker: look again at who it is.
@@ -124,6 +128,6 @@ export class DataFolder {
 
   #self(mode: SitterFile['mode'], url: string): SitterFile {
     const startTime = this.#processes.read(process.pid)?.startTime ?? 0;
-    return { pid: process.pid, startTime, bootId: this.#processes.bootId, url, mode };
+    return { pid: process.pid, startTime, bootId: this.#processes.bootId, url, mode, version: packageVersion };
   }
 }

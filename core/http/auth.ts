@@ -86,6 +86,16 @@ export class Auth {
     return { by: 'browser', session };
   }
 
+  /** Whether the caller has shown who he is; for what has to be decided before the body, with a form's CSRF token in it, is read. */
+  knows(ctx: Context): boolean {
+    try {
+      this.caller(ctx);
+      return true;
+    } catch (error) {
+      return error instanceof CerebroError && error.code === 'forbidden';
+    }
+  }
+
   /** The session of a browser, if it has a valid one. */
   session(ctx: Context): string | null {
     if (isClusterSitter(ctx)) return ctx.get(FORWARDED_SESSION_HEADER) || null;

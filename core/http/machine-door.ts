@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import type { TlsIdentity } from '../model/tls-identity.ts';
+import type { RequestBounds } from './request-bounds.ts';
 import { TwoWayDoor } from './two-way-door.ts';
 
 const ONLY_THIS_HOST =
@@ -7,8 +8,8 @@ const ONLY_THIS_HOST =
 
 /** The way into a machine sitter: TLS for the cluster sitter, who commands it, and plain HTTP for this host's own people. */
 export class MachineDoor extends TwoWayDoor {
-  constructor(handler: RequestListener, identity: TlsIdentity | null) {
-    super({ handler, identity, plain: isThisHost, refusal: ONLY_THIS_HOST });
+  constructor(handler: RequestListener, identity: TlsIdentity | null, bounds?: RequestBounds) {
+    super({ handler, identity, bounds, plain: isThisHost, refusal: ONLY_THIS_HOST });
   }
 }
 

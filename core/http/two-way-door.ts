@@ -1,9 +1,15 @@
-import { createServer as createHttpServer, type RequestListener } from 'node:http';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { bearsName, CLUSTER_SITTER_NAME, type TlsIdentity } from '../model/tls-identity.ts';
 import type { Door } from './http-server.ts';
+import { DEFAULT_REQUEST_BOUNDS, type RequestBounds, serverOptions } from './request-bounds.ts';
 
 /** The first byte of a TLS connection; no HTTP request begins with it. */
 const TLS_HANDSHAKE = 0x16;
@@ -17,6 +23,7 @@ export interface TwoWayDoorOptions {
   /** Whether plain HTTP is spoken with whoever has this address; those who are refused read `refusal`. */
   plain(address: string | undefined): boolean;
   refusal: string;
+  bounds?: RequestBounds | undefined;
 }
 
 /**
@@ -31,12 +38,13 @@ export class TwoWayDoor implements Door {
   #open: boolean;
 
   constructor(options: TwoWayDoorOptions) {
-    const { handler, identity } = options;
+    const { handler, identity, bounds = DEFAULT_REQUEST_BOUNDS } = options;
     this.#options = options;
     this.#open = identity !== null;
-    this.#plain = createHttpServer(handler);
+    this.#plain = createHttpServer(serverOptions(bounds), handler);
     this.#tls = createHttpsServer(
       {
+        ...serverOptions(bounds),
         ...(identity && contextOf(identity)),
         requestCert: true,
         rejectUnauthorized: true,
@@ -45,10 +53,7 @@ export class TwoWayDoor implements Door {
       },
       handler,
     );
-    for (const inner of [this.#plain, this.#tls]) {
-      inner.keepAliveTimeout = 65_000;
-      inner.on('error', () => undefined);
-    }
+    for (const inner of [this.#plain, this.#tls]) inner.on('error', () => undefined);
     this.#tls.on('secureConnection', (socket) => {
       if (!isClusterSitter(socket)) socket.destroy();
     });
@@ -63,6 +68,10 @@ export class TwoWayDoor implements Door {
   use(identity: TlsIdentity): void {
     this.#tls.setSecureContext(contextOf(identity));
     this.#open = true;
+  }
+
+  onRequest(listener: (request: IncomingMessage, response: ServerResponse) => void): void {
+    for (const inner of [this.#plain, this.#tls]) inner.prependListener('request', listener);
   }
 
   closeIdleConnections(): void {

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import type { HealthAnswer } from '../decide/task-health.ts';
 import { messageOf } from '../errors.ts';
 import type { HealthCheck } from '../model/health-check.ts';
-import { shellPath } from './shim.ts';
+import { shellPath } from './shell-path.ts';
 
 /** As whom and where a command is run. */
 export interface ProbeContext {

@@ -16,6 +16,12 @@ import {
 import { systemCode } from '../errors.ts';
 import type { History, HistorySpan } from '../model/history.ts';
 
+export interface HistoryPoint {
+  /** Milliseconds since the epoch. */
+  atMs: number;
+  values: Values;
+}
+
 /**
  * The past of a machine or a task in one file of a fixed size (decide/history-ring.ts says how it is laid out). Nothing of it is
  * kept in memory and nothing is open between two points, so a thousand tasks cost no descriptors, and a crash costs no history.
@@ -32,18 +38,20 @@ export class HistoryFile {
   }
 
   /**
-   * Puts down a point: its slot of the hour, and the minute of the day as the average of what is known of it. A file that is no
-   * history of these series, or was cut short, is begun anew. Throws what the system says; ENOENT: its folder is gone.
+   * Puts down points, oldest first: each in its slot of the hour, and each minute of the day as the average of what is known of it. A
+   * file that is no history of these series, or was cut short, is begun anew. Throws what the system says; ENOENT: its folder is gone.
    */
-  add(atMs: number, values: Values): void {
+  add(...points: readonly HistoryPoint[]): void {
     const file = this.#open();
     try {
       this.#prepare(file);
-      const slot = slotAt('hour', atMs);
-      writeSync(file, encodeSlot(slot, values), 0, SLOT_BYTES, offsetOf('hour', slot));
-      const minute = slotAt('day', atMs);
-      const average = averageOf(this.#pointsOf(file, minute), this.#series.length);
-      writeSync(file, encodeSlot(minute, average), 0, SLOT_BYTES, offsetOf('day', minute));
+      const minuteOf = ({ atMs }: HistoryPoint): number => slotAt('day', atMs);
+      for (const minute of new Set(points.map(minuteOf)))
+        this.#addToMinute(
+          file,
+          minute,
+          points.filter((point) => minuteOf(point) === minute),
+        );
     } finally {
       closeSync(file);
     }
@@ -73,15 +81,23 @@ export class HistoryFile {
     ftruncateSync(file, FILE_BYTES);
   }
 
-  /** The points of a minute lie side by side: a round of the hour is a whole number of minutes. */
-  #pointsOf(file: number, minute: number): Values[] {
+  /** The points of a minute lie side by side, so they are one read and one write: a round of the hour is a whole number of minutes. */
+  #addToMinute(file: number, minute: number, points: readonly HistoryPoint[]): void {
     const slots = slotsOfMinute(minute);
+    const [first = 0] = slots;
     const bytes = Buffer.alloc(slots.length * SLOT_BYTES);
-    readSync(file, bytes, 0, bytes.length, offsetOf('hour', slots[0] ?? 0));
-    return slots.flatMap((slot, i) => {
-      const known = decodeSlot(bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES), slot, this.#series.length);
-      return known ? [known] : [];
+    readSync(file, bytes, 0, bytes.length, offsetOf('hour', first));
+    for (const { atMs, values } of points) {
+      const slot = slotAt('hour', atMs);
+      encodeSlot(slot, values).copy(bytes, (slot - first) * SLOT_BYTES);
+    }
+    writeSync(file, bytes, 0, bytes.length, offsetOf('hour', first));
+    const known = slots.flatMap((slot, i) => {
+      const values = decodeSlot(bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES), slot, this.#series.length);
+      return values ? [values] : [];
     });
+    const average = averageOf(known, this.#series.length);
+    writeSync(file, encodeSlot(minute, average), 0, SLOT_BYTES, offsetOf('day', minute));
   }
 
   #bytes(): Buffer | undefined {

@@ -16,8 +16,8 @@ import { HeardEpoch } from './heard-epoch.ts';
 import { Leash } from './leash.ts';
 import type { LogSource } from './log-file.ts';
 import { LogKeeper } from './log-keeper.ts';
-import { Shims } from './shim.ts';
 import { makeShimGroup, SHIM_GROUP, shimGroupOf } from './shim-group.ts';
+import { Shims } from './shims.ts';
 import { TaskFiles, taskFolderName } from './task-files.ts';
 import { oneOfJob, TaskLogs } from './task-logs.ts';
 import { type SignalOrder, TaskOrders } from './task-orders.ts';
@@ -106,7 +106,7 @@ export class MachineSitter {
     this.#vitals = null;
     await Promise.all([...this.#sitters.values()].map((sitter) => sitter.stop()));
     await this.#logKeeper.stop();
-    this.#shims.stop();
+    await this.#shims.stop();
   }
 
   /** Ends all tasks in order, to be started again by the next start. */

@@ -4,9 +4,9 @@ import type { Enclosure } from '../contracts/limit-enforcer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { TaskLife } from '../decide/task-life.ts';
 import type { EndReason, RunEnd, TaskDefinition } from '../model/task.ts';
+import { readExitFile } from './exit-file.ts';
 import { lastLines } from './log-file.ts';
 import type { LogKeeper } from './log-keeper.ts';
-import { readExitFile } from './shim.ts';
 import type { TaskFiles } from './task-files.ts';
 import { exitOf, limitsOf } from './task-run.ts';
 

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import type { ProcessInfo, ProcessTable } from '../contracts/process-table.ts';
 
 /** The process table of a Linux host, read from /proc. */
@@ -59,6 +59,8 @@ function parseStat(line: string): ProcessInfo | undefined {
   const rest = line.slice(end + 2).split(' ');
   const startTime = Number(rest[19]);
   if (end < 0 || !Number.isInteger(pid) || !Number.isFinite(startTime)) return undefined;
+  // exit_signal: -1 in threads, which can be read here by their numbers as if they were processes.
+  if (rest[35] === '-1') return undefined;
   return {
     pid,
     state: rest[0] ?? '?',
@@ -78,11 +80,22 @@ function pageSize(): number {
   return bytesInPage;
 }
 
-/** undefined: the process is gone, or is not ours to look at. */
+/** Longer than any line of /proc/PID/stat, and than most environments. */
+const chunk = Buffer.allocUnsafeSlow(16_384);
+
+/**
+ * undefined: the process is gone, or is not ours to look at. Three calls to the kernel, where readFileSync takes five: hundreds
+ * of these files are read each second. What does not fill the buffer is all there is: /proc gives these files whole.
+ */
 function readProc(path: string): string | undefined {
+  let file: number | undefined;
   try {
-    return readFileSync(path, 'latin1');
+    file = openSync(path, 'r');
+    const length = readSync(file, chunk, 0, chunk.length, 0);
+    return length < chunk.length ? chunk.toString('latin1', 0, length) : readFileSync(path, 'latin1');
   } catch {
     return undefined;
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }

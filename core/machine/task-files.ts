@@ -6,8 +6,8 @@ import { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
 import { CerebroError, messageOf, systemCode } from '../errors.ts';
 import { endReason, type RunEnd, runEnd, taskDefinition, taskPhase } from '../model/task.ts';
+import { NO_STATUS } from './exit-file.ts';
 import type { LogPlace } from './log-keeper.ts';
-import { NO_STATUS } from './shim.ts';
 
 const taskLife: z.ZodType<TaskLife> = z.object({
   phase: taskPhase,
@@ -68,6 +68,7 @@ export type TaskFile = z.infer<typeof taskFile>;
  */
 export class TaskFiles {
   readonly folder: string;
+  #begun: RunRecord | null = null;
 
   constructor(folder: string) {
     this.folder = folder;
@@ -80,7 +81,8 @@ export class TaskFiles {
 
   save(file: TaskFile): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o750 });
-    writeWhole(join(this.folder, 'task.json'), JSON.stringify(file));
+    // Its environment may hold secrets.
+    writeWhole(join(this.folder, 'task.json'), JSON.stringify(file), 0o600);
   }
 
   /** `save`, of something that must not be lost. Throws `no_space` or `unavailable`; a folder that was made for it is gone again then. */
@@ -113,10 +115,13 @@ export class TaskFiles {
     mkdirSync(folder, { recursive: true, mode: 0o750 });
     writeFileSync(join(folder, 'exit'), NO_STATUS);
     writeWhole(join(folder, 'run.json'), JSON.stringify(record));
+    this.#begun = record;
     return folder;
   }
 
   run(run: number): RunRecord | undefined {
+    // What was just written need not be read and checked.
+    if (this.#begun?.run === run) return this.#begun;
     return readJson(join(this.runFolder(run), 'run.json'), runRecord);
   }
 
@@ -207,8 +212,8 @@ export function taskFolderName(id: string): string {
 }
 
 /** The whole new file or the whole old one, whenever we are killed. */
-function writeWhole(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text, { mode: 0o640 });
+function writeWhole(path: string, text: string, mode = 0o640): void {
+  writeFileSync(`${path}.new`, text, { mode });
   renameSync(`${path}.new`, path);
 }
 

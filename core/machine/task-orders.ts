@@ -1,6 +1,7 @@
 import type { Clock } from '../contracts/clock.ts';
 import { changeOf, eventOfOrder, type OrderChange } from '../decide/order-task.ts';
 import { newTaskLife, type TaskEvent } from '../decide/task-life.ts';
+import { taskVariables } from '../decide/task-variables.ts';
 import { CerebroError } from '../errors.ts';
 import type { MachineCapacity, Room } from '../model/capacity.ts';
 import type { NewEvent } from '../model/event.ts';
@@ -10,6 +11,7 @@ import type { DamagedTasks } from './damaged-tasks.ts';
 import { checkRevision, type ExpectedRevision } from './expected-revision.ts';
 import type { TaskSitter } from './task-sitter.ts';
 import { taskUser } from './task-user.ts';
+import { Turns } from './turns.ts';
 
 export interface TaskOrdersDeps {
   /** The machine's tasks; an order for a new one adds it. */
@@ -40,6 +42,7 @@ export interface SignalOrder {
 export class TaskOrders {
   readonly #deps: TaskOrdersDeps;
   readonly #removing = new Map<string, Promise<void>>();
+  readonly #turns = new Turns();
   #closed = false;
 
   constructor(deps: TaskOrdersDeps) {
@@ -64,6 +67,7 @@ export class TaskOrders {
   ): Promise<TaskStatus> {
     const { sitters, newSitter, onChange } = this.#deps;
     this.#refuseWhenClosed();
+    await this.#turns.next();
     await this.#removing.get(definition.id);
     // From here on without a pause: nothing can come between what is checked and what is done.
     const known = sitters.get(definition.id);
@@ -86,6 +90,7 @@ export class TaskOrders {
     const { sitters, damaged, clock } = this.#deps;
     const known = sitters.get(definition.id);
     taskUser(definition.configuration.uid);
+    taskVariables(definition);
     damaged.refuse(definition.id);
     const change = known ? changeOf(known.definition, definition) : 'new';
     const life = known?.life ?? newTaskLife(clock.now());

@@ -6,17 +6,19 @@ import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Enclosure, EnclosureListener, LimitEnforcer, Limits, Warning } from '../contracts/limit-enforcer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { ProcessId, ProcessTable } from '../contracts/process-table.ts';
+import { taskVariables } from '../decide/task-variables.ts';
 import { CerebroError } from '../errors.ts';
 import type { EndReason, LimitName, TaskDefinition } from '../model/task.ts';
 import type { TaskConfiguration } from '../model/task-configuration.ts';
-import { OWN_STREAM, readExitFile, type Shim, type ShimOrder, type Shims } from './shim.ts';
+import { readExitFile } from './exit-file.ts';
+import { isThere, type Shim } from './shim.ts';
+import { OWN_STREAM, type ShimOrder } from './shim-script.ts';
+import type { Shims } from './shims.ts';
 import { type RunRecord, type TaskFiles, taskFolderName } from './task-files.ts';
 import { taskEnvironment, taskUser } from './task-user.ts';
 
 /** How long a tree may take to die of SIGKILL before we say so: a process in an uninterruptible wait does not. */
 const KILL_DEADLINE_MS = 10_000;
-/** How often a shim that is not our child (it was adopted) is looked at, beside the watch on its folder: it may die without a word. */
-const ADOPTED_CHECK_MS = 2000;
 
 export interface TaskRunDeps {
   files: TaskFiles;
@@ -54,22 +56,22 @@ export interface TaskRunHost {
 }
 
 /**
- * One run of a task in the world: its walls, its shim, its folder. Its end is noticed once, whether by the shim's exit (it is
- * our child), by its exit file (it was adopted), or by the shim's death without a word.
+ * One run of a task in the world: its walls, its shim, its folder. Its end is noticed once, whether by the shim's word (we had it
+ * started), by its exit file (it was adopted), or by the shim's death without a word.
  */
 export class TaskRun {
   readonly record: RunRecord;
   readonly enclosure: Enclosure;
   readonly #deps: TaskRunDeps;
   readonly #definition: TaskDefinition;
-  /** null: it was adopted, and its shim is no child of ours. */
+  /** null: it was adopted, and its shim tells us nothing. */
   readonly #shim: Shim | null;
   readonly #folder: string;
   #host: TaskRunHost | null = null;
   #leader: ProcessId | null = null;
   #watcher: FSWatcher | null = null;
   #timeLimit: Timer | null = null;
-  #check: Timer | null = null;
+  #shimWatch: Timer | null = null;
   #over = false;
 
   private constructor(
@@ -150,15 +152,14 @@ export class TaskRun {
     this.enclosure.listen(this.#listener());
     this.#watchFolder();
     this.#armTimeLimit();
-    const alive = (): boolean => this.#isThere(this.record.shim);
-    if (!alive()) {
+    if (!this.#isThere(this.record.shim)) {
       this.#shimEnded();
       return;
     }
     // Somebody else may have its pid by now; then the marker alone finds what is left of it.
     if (this.#isThere(this.record.leader)) this.#meetLeader();
     this.#look();
-    if (!this.#over) this.#every(ADOPTED_CHECK_MS, () => alive() || this.#shimEnded());
+    if (!this.#over) this.#watchShim();
   }
 
   /** Sends a signal to every process of the run. */
@@ -194,7 +195,7 @@ export class TaskRun {
     this.#watcher?.close();
     this.#watcher = null;
     this.#timeLimit?.cancel();
-    this.#check?.cancel();
+    this.#shimWatch?.cancel();
   }
 
   /** Gives up a run that was prepared and is not wanted any more. */
@@ -224,7 +225,12 @@ export class TaskRun {
       throw error;
     }
     this.#armTimeLimit();
+    this.#watchShim();
     this.#meetLeader();
+  }
+
+  #watchShim(): void {
+    if (!this.#over) this.#shimWatch = this.#deps.shims.watch(this.record.shim, () => this.#shimEnded());
   }
 
   #order(baseEnv: Record<string, string>, copy: string, job: string): ShimOrder {
@@ -238,7 +244,7 @@ export class TaskRun {
       cwd: configuration.cwd,
       command: configuration.command,
       become: user.become,
-      env: taskEnvironment(baseEnv, user, { job, copy }, configuration.env),
+      env: taskEnvironment(baseEnv, user, { job, copy }, taskVariables(this.#definition)),
       stdout: record.stdout,
       stderr: record.stderr,
     };
@@ -288,6 +294,7 @@ export class TaskRun {
 
   /** The shim is gone. If it left no word, what it watched over is ended whole, for nobody would learn of its end. */
   #shimEnded(): void {
+    this.#shim?.lost();
     this.#look();
     this.#end({ code: null, signal: null, because: 'shim', why: 'its shim died; the task was ended whole' });
   }
@@ -308,17 +315,7 @@ export class TaskRun {
   }
 
   #isThere(id: ProcessId): boolean {
-    const info = this.#deps.processes.read(id.pid);
-    return info !== undefined && info.startTime === id.startTime && info.state !== 'Z';
-  }
-
-  #every(ms: number, callback: () => void): void {
-    this.#check?.cancel();
-    this.#check = this.#deps.clock.timer(ms, () => {
-      if (this.#over) return;
-      callback();
-      if (!this.#over) this.#every(ms, callback);
-    });
+    return isThere(this.#deps.processes, id);
   }
 }
 

@@ -15,7 +15,7 @@ import {
 } from '../model/history.ts';
 import type { TaskPhase, TaskStatus } from '../model/task.ts';
 import type { HostVitals, MachineVitals, TaskVitals } from '../model/vitals.ts';
-import { HistoryFile } from './history-file.ts';
+import { HistoryFile, type HistoryPoint } from './history-file.ts';
 import type { MachineSitter } from './machine-sitter.ts';
 import { readHost } from './read-host.ts';
 import { taskFolderName } from './task-files.ts';
@@ -25,6 +25,9 @@ const STEP_MS = HISTORY_SPANS.hour.stepSeconds * 1000;
 const AFTER_MS = 50;
 /** Who asks sooner than this after a sample is told that sample: a shorter time says little. */
 const FRESH_MS = 1000;
+/** With more tasks than these, the points of each are put down a minute at a time: a write for each every five seconds costs more than all else of a machine at rest. */
+const MANY_TASKS = 50;
+const MANY_POINTS = 60_000 / STEP_MS;
 /** Files that are written in one go. */
 const BATCH = 25;
 const AT_REST: ReadonlySet<TaskPhase> = new Set(['stopped', 'exited', 'failed']);
@@ -47,6 +50,8 @@ export class Vitals {
   #last: MachineVitals | null = null;
   /** Whether it was told already that history cannot be written. */
   #complained = false;
+  /** The points of tasks that are not in their files yet. */
+  readonly #unwritten = new Map<string, HistoryPoint[]>();
   /** The next files that a sample is put into. */
   #keeping: NodeJS.Immediate | null = null;
 
@@ -66,6 +71,7 @@ export class Vitals {
     this.#timer = null;
     if (this.#keeping) clearImmediate(this.#keeping);
     this.#keeping = null;
+    for (const id of [...this.#unwritten.keys()]) this.#writeTask(id);
     this.#listeners.clear();
   }
 
@@ -84,6 +90,7 @@ export class Vitals {
     const now = this.#deps.clock.now();
     if (task === null) return this.#machineFile.history(MACHINE_SUBJECT, span, now);
     const { id } = this.#deps.sitter.task(task);
+    this.#writeTask(id);
     return this.#taskFile(id).history(id, span, now);
   }
 
@@ -123,17 +130,27 @@ export class Vitals {
   #keep(atMs: number, { host, tasks }: MachineVitals): void {
     // A disk that takes longer than five seconds has gaps in its history, and no queue.
     if (this.#keeping) return;
-    this.#report(failureOf(() => this.#machineFile.add(atMs, machinePoint(host))));
+    this.#report(failureOf(() => this.#machineFile.add({ atMs, values: machinePoint(host) })));
     const living = tasks.filter(({ phase }) => !AT_REST.has(phase));
+    for (const task of living) {
+      const points = this.#unwritten.get(task.id) ?? [];
+      this.#unwritten.set(task.id, [...points, { atMs, values: taskPoint(task) }]);
+    }
+    const alive = new Set(living.map(({ id }) => id));
+    const least = living.length > MANY_TASKS ? MANY_POINTS : 1;
+    const due = [...this.#unwritten].filter(([id, points]) => points.length >= least || !alive.has(id));
     const batch = (from: number): void => {
-      for (const task of living.slice(from, from + BATCH)) this.#keepTask(atMs, task);
-      this.#keeping = from + BATCH < living.length ? setImmediate(batch, from + BATCH) : null;
+      for (const [id] of due.slice(from, from + BATCH)) this.#writeTask(id);
+      this.#keeping = from + BATCH < due.length ? setImmediate(batch, from + BATCH) : null;
     };
     batch(0);
   }
 
-  #keepTask(atMs: number, task: TaskVitals): void {
-    const failure = failureOf(() => this.#taskFile(task.id).add(atMs, taskPoint(task)));
+  #writeTask(id: string): void {
+    const points = this.#unwritten.get(id);
+    if (!points) return;
+    this.#unwritten.delete(id);
+    const failure = failureOf(() => this.#taskFile(id).add(...points));
     // Its folder goes before it is off the list.
     if (systemCode(failure) !== 'ENOENT') this.#report(failure);
   }

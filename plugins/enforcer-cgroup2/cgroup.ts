@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemCode } from '../../core/errors.ts';
 
@@ -21,7 +21,7 @@ export class Cgroup {
   /** undefined: the group or the file is not there. */
   read(file: string): string | undefined {
     try {
-      return readFileSync(join(this.path, file), 'latin1');
+      return readWhole(join(this.path, file));
     } catch (error) {
       // ENODEV: the group was removed while the file was open.
       if (['ENOENT', 'ENODEV', 'EACCES'].includes(systemCode(error) ?? '')) return undefined;
@@ -95,4 +95,17 @@ export function fieldOf(text: string, key: string): number {
   const start = text.startsWith(`${key} `) ? 0 : text.indexOf(`\n${key} `) + 1;
   if (start === 0 && !text.startsWith(`${key} `)) return 0;
   return Number.parseInt(text.slice(start + key.length + 1), 10) || 0;
+}
+
+/** Longer than these files are; they come whole with the first read, where readFileSync asks five times. */
+const chunk = Buffer.allocUnsafeSlow(8192);
+
+function readWhole(path: string): string {
+  const file = openSync(path, 'r');
+  try {
+    const length = readSync(file, chunk, 0, chunk.length, 0);
+    return length < chunk.length ? chunk.toString('latin1', 0, length) : readFileSync(path, 'latin1');
+  } finally {
+    closeSync(file);
+  }
 }

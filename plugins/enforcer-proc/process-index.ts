@@ -5,6 +5,12 @@ import type { ProcessId, ProcessInfo, ProcessTable } from '../../core/contracts/
 const YOUNG_TICKS = 500;
 /** Clock ticks in a second. */
 const TICKS = 100;
+/** Up to so many new numbers are looked at one by one; for more, all processes are listed. */
+const FEW = 64;
+/** Each so many looks they are listed in any case, and those that are gone forgotten. */
+const LIST_EVERY = 20;
+/** So often a number that was given is looked for: between the two there is no process to be seen yet. */
+const LOOKS = 3;
 /** The parent of the kernel's own threads. */
 const KERNEL = 2;
 
@@ -30,8 +36,9 @@ interface Known {
  * when it is in the leader's session or group, or when it bears the run's marker in its environment; and then it does for as
  * long as it lives, whatever becomes of its parents. So a child that calls setsid and whose parent dies does not escape.
  *
- * A refresh reads only what was born since the last one: pids are given in ascending order, so these are the ones above the
- * last pid that was given then (and everybody, when the numbers have come round).
+ * A refresh reads only what was born since the last one: pids are given in ascending order, so these are the ones between the
+ * last pid that was given then and the last one now (and everybody, when the numbers have come round).
+ * Where these are few, each is asked for by its number: to list a thousand processes costs more than to read thirty.
  */
 export class ProcessIndex {
   readonly #table: ProcessTable;
@@ -39,6 +46,9 @@ export class ProcessIndex {
   readonly #runs = new Set<IndexedRun>();
   readonly #members = new Map<IndexedRun, Set<number>>();
   #lastPid = Number.POSITIVE_INFINITY;
+  #looks = 0;
+  /** Numbers that were given, and nobody has been seen with (a thread, who has ended already, or who is being born): how often they are looked for. */
+  readonly #unseen = new Map<number, number>();
   /** When the first of those that may still get a mark is to be asked (clock ticks since boot). */
   #askAt = Number.POSITIVE_INFINITY;
   /** A run came or learnt its leader: strangers may be its own. */
@@ -73,7 +83,7 @@ export class ProcessIndex {
   refresh(): void {
     // First the number, then the list: who is born between is read now, and once more next time.
     const last = this.#table.lastPid();
-    if (last !== this.#lastPid) this.#readBorn(last);
+    if (last !== this.#lastPid || this.#unseen.size > 0) this.#readBorn(last);
     else if (!this.#runsChanged && this.#table.uptime() * TICKS < this.#askAt) return;
     this.#attribute();
   }
@@ -115,12 +125,30 @@ export class ProcessIndex {
   }
 
   #readBorn(last: number): void {
+    const few = last >= this.#lastPid && last - this.#lastPid <= FEW;
+    this.#looks += 1;
+    if (few && this.#looks % LIST_EVERY !== 0) this.#readFew(last);
+    else this.#readListed(last);
+    this.#lastPid = last;
+  }
+
+  #readFew(last: number): void {
+    for (let pid = this.#lastPid + 1; pid <= last; pid++) this.#unseen.set(pid, LOOKS);
+    for (const [pid, looks] of this.#unseen) {
+      this.#learn(pid);
+      if (this.#known.has(pid) || looks === 1) this.#unseen.delete(pid);
+      else this.#unseen.set(pid, looks - 1);
+    }
+  }
+
+  #readListed(last: number): void {
     const cameRound = last < this.#lastPid;
     const listed = new Set(this.#table.pids());
+    this.#unseen.clear();
     for (const pid of this.#known.keys()) if (!listed.has(pid)) this.#forget(pid);
     // A number may have been given before its process could be seen: who is not known yet is read in any case.
-    for (const pid of listed) if (cameRound || pid > this.#lastPid || !this.#known.has(pid)) this.#learn(pid);
-    this.#lastPid = last;
+    const born = (pid: number): boolean => pid > this.#lastPid && pid <= last;
+    for (const pid of listed) if (cameRound || born(pid) || !this.#known.has(pid)) this.#learn(pid);
   }
 
   #learn(pid: number): void {

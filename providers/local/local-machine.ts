@@ -104,6 +104,12 @@ export class LocalMachine {
     return this.#file.intent;
   }
 
+  /** As it was ordered; files of older machines do not say how much that is. */
+  get type(): { name: string; cpu: number | null; mem: number | null } {
+    const { type: name, cpu, mem } = this.#file;
+    return { name, cpu, mem };
+  }
+
   instance(): Instance {
     const { clusterId, machineId, zone, intent, power } = this.#file;
     const url = this.#sitter()?.url ?? null;

@@ -3,16 +3,24 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
-import type { Instance, MachineOrder, MachineProvider, ProviderAction } from '../../core/contracts/machine-provider.ts';
+import type {
+  FoundMachine,
+  Instance,
+  MachineOrder,
+  MachineProvider,
+  ProviderAction,
+} from '../../core/contracts/machine-provider.ts';
 import type { ProcessTable } from '../../core/contracts/process-table.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
+import type { TaskDefinition } from '../../core/model/task.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
 import { LocalRemote } from './local-remote.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
+import { readTaskFolder } from './read-task-folder.ts';
 import type { Config } from './schema.ts';
 
 interface Services {
@@ -94,6 +102,19 @@ export class LocalProvider implements MachineProvider {
     return [...this.#machines.values()]
       .filter((machine) => machine.clusterId === clusterId)
       .map((machine) => machine.instance());
+  }
+
+  async survey(): Promise<FoundMachine[]> {
+    return [...this.#machines.values()].map((machine) => {
+      const instance = machine.instance();
+      const { name, cpu, mem } = machine.type;
+      const sold = this.types(instance.zone).find((type) => type.name === name);
+      return { ...instance, type: { name, cpu: cpu ?? sold?.cpu ?? 0, mem: mem ?? sold?.mem ?? 0 } };
+    });
+  }
+
+  async readTasks({ machineId }: FoundMachine): Promise<TaskDefinition[]> {
+    return readTaskFolder(join(this.#machine(machineId).folder, 'tasks'));
   }
 
   async destroy(clusterId: string, machineId: string): Promise<void> {

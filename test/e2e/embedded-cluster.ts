@@ -27,6 +27,7 @@ export interface MachineRow {
 export interface CopyRow {
   copy: string;
   job: string;
+  zone: string;
   machine: string;
   state: string;
   reason: string;

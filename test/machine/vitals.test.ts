@@ -201,11 +201,40 @@ t.test('a task whose folder is gone brings no file back and no error', async (t)
   t.equal(known(vitals.history('worker', 'hour').series.cpu).length, 1);
 });
 
+t.test(
+  'with many tasks, points wait up to a minute for their file, and are there for whoever asks and for the next daemon',
+  async (t) => {
+    const all = fixture(t);
+    const [asked = '', other = ''] = Array.from({ length: 60 }, (_, n) => addTask(all, `task-${n}`));
+    const vitals = await all.start();
+    const turns = async (): Promise<void> => {
+      for (let i = 0; i < 10; i++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    all.clock.advance(15_000);
+    await turns();
+    t.notOk(existsSync(join(other, 'history')), 'not yet');
+    t.equal(known(vitals.history('task-0', 'hour').series.cpu).length, 3);
+    t.ok(existsSync(join(asked, 'history')), 'what is asked for is put down');
+    for (let i = 0; i < 12; i++) {
+      all.clock.advance(5000);
+      await turns();
+    }
+    t.ok(existsSync(join(other, 'history')), 'after a minute');
+    await vitals.stop();
+    const next = await all.start();
+    t.equal(
+      known(next.history('task-1', 'hour').series.cpu).length,
+      15,
+      'what waited is put down by the end of the daemon',
+    );
+  },
+);
+
 t.test('a file does not grow, however long it is written', async (t) => {
   const { folder } = fixture(t);
   const path = join(folder, 'long');
   const file = new HistoryFile(path, ['a']);
-  for (let i = 0; i < 3000; i++) file.add(START + i * 5000, [i]);
+  for (let i = 0; i < 3000; i++) file.add({ atMs: START + i * 5000, values: [i] });
   t.equal(statSync(path).size, FILE_BYTES);
   const now = START + 2999 * 5000;
   t.strictSame(file.history('x', 'hour', now).series.a?.slice(0, 2), [2280, 2281]);

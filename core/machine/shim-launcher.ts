@@ -1,0 +1,268 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { Clock, Timer } from '../contracts/clock.ts';
+import { CerebroError, messageOf } from '../errors.ts';
+import { OrderPipe } from './order-pipe.ts';
+import { HELLO, NOTHING_TO_DO, ORDER_PIPES } from './shim-script.ts';
+
+/** How many shims are on their way at a time: more make each of them slower, and nothing faster. */
+const AT_A_TIME = 8;
+/** A host where a shell takes longer than this to say its first word cannot start tasks either. */
+const DEADLINE_MS = 30_000;
+/** It ends when its orders end, after the one that it carries out. */
+const END_DEADLINE_MS = 5000;
+const NO_SETSID = 'its task’s side ended (is setsid, of util-linux, installed?)';
+
+export interface LauncherOptions {
+  /** The scripts of the launcher and of its shims. */
+  scripts: { launcher: string; shim: string };
+  /** Where its pipes are; nobody else's files. */
+  folder: string;
+  /** The environment of the shims; a task's own comes with its order. */
+  env: Record<string, string>;
+  clock: Clock;
+  /** Whether tasks may write to the daemon's own standard output and error. */
+  ownStreams: boolean;
+}
+
+/** What a shim is to its launcher. */
+interface Known {
+  readonly number: number;
+  /** undefined: it has none yet, or has its order. */
+  pipe: OrderPipe | undefined;
+  /** Told once, who it is or why there is none; null afterwards. */
+  born: { resolve(shim: LaunchedShim): void; reject(error: Error): void } | null;
+  /** It is over when it says nothing until then. */
+  deadline: Timer | null;
+  /** Its task's exit status. */
+  status: number | null;
+  onEnd: ((status: number | null) => void) | null;
+}
+
+/** A shim that said who its task's side is, and can take one order. */
+export interface LaunchedShim {
+  /** /proc/self/stat of its task's side. */
+  readonly stat: string;
+  /** Whether it has ended. */
+  readonly over: boolean;
+  /** `onEnd` is called once, with the exit status, or null where the shim has ended before; not when the shim is killed itself. */
+  order(sentence: string, onEnd: (status: number | null) => void): void;
+  /** There is nothing for it to do. */
+  discard(): void;
+  /** It was killed: no more news will come of it. */
+  lost(): void;
+}
+
+/** One launcher process, and what it tells of its shims; see shim-script.ts. */
+export class ShimLauncher {
+  readonly #options: LauncherOptions;
+  readonly #child: ChildProcess;
+  readonly #known = new Map<number, Known>();
+  readonly #waiting: Known[] = [];
+  #pipes: OrderPipe[] = [];
+  readonly #free: OrderPipe[] = [];
+  readonly #tag = randomBytes(6).toString('hex');
+  #number = 0;
+  #underWay = 0;
+  #ready: Timer | true;
+  #failure: string | null = null;
+  #rest = '';
+
+  constructor(options: LauncherOptions) {
+    const { scripts, folder, env, clock, ownStreams } = options;
+    this.#options = options;
+    const own = ownStreams ? ([1, 2] as const) : (['ignore', 'ignore'] as const);
+    this.#child = spawn('/bin/sh', [scripts.launcher, scripts.shim, this.#tag], {
+      detached: true,
+      cwd: folder,
+      env,
+      stdio: ['pipe', 'ignore', 'ignore', 'pipe', 'ignore', ...own],
+    });
+    this.#child.unref();
+    this.#child.once('error', (error) => this.#fail(error.message));
+    this.#child.once('exit', (code, signal) => this.#fail(`it ended (${signal ?? code})`));
+    this.#child.stdin?.on('error', () => undefined); // its exit is told
+    const news = this.#news;
+    news?.setEncoding('latin1').on('data', (text: string) => this.#hear(text));
+    news?.on('error', () => undefined);
+    this.#ready = clock.timer(DEADLINE_MS, () => this.#giveUp());
+  }
+
+  /** Whether it can start no more shims; those that it started live on. */
+  get failed(): boolean {
+    return this.#failure !== null;
+  }
+
+  /** Starts a shim. Throws `unavailable` when the system cannot. */
+  launch(): Promise<LaunchedShim> {
+    return new Promise((resolve, reject) => {
+      this.#number += 1;
+      const known: Known = {
+        number: this.#number,
+        pipe: undefined,
+        born: { resolve, reject },
+        deadline: null,
+        status: null,
+        onEnd: null,
+      };
+      if (this.#failure !== null) {
+        this.#notBorn(known, this.#failure);
+        return;
+      }
+      this.#known.set(known.number, known);
+      this.#waiting.push(known);
+      this.#next();
+    });
+  }
+
+  /** Whether there is nothing to hear of it any more. */
+  get done(): boolean {
+    return this.failed && this.#known.size === 0;
+  }
+
+  /** Shims without an order end; the others are heard of no more. */
+  async stop(): Promise<void> {
+    this.#fail('it was stopped');
+    for (const pipe of this.#pipes.splice(0)) pipe.close();
+    this.#child.stdin?.destroy();
+    this.#news?.destroy();
+    await this.#ended();
+  }
+
+  #ended(): Promise<void> {
+    const child = this.#child;
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+    return new Promise((resolve) => {
+      const deadline = this.#options.clock.timer(END_DEADLINE_MS, () => child.kill('SIGKILL'));
+      child.ref();
+      child.once('exit', () => {
+        deadline.cancel();
+        resolve();
+      });
+    });
+  }
+
+  get #news(): Readable | null {
+    return (this.#child.stdio[3] as Readable | null | undefined) ?? null;
+  }
+
+  #fail(why: string): void {
+    if (this.#failure !== null) return;
+    this.#failure = why;
+    if (this.#ready !== true) this.#ready.cancel();
+    for (const known of [...this.#known.values()]) if (known.born) this.#notBorn(known, why);
+  }
+
+  #giveUp(): void {
+    this.#child.kill('SIGKILL');
+    this.#fail(`it said nothing for ${DEADLINE_MS / 1000} s`);
+  }
+
+  #next(): void {
+    while (this.#underWay < AT_A_TIME && this.#failure === null) {
+      const pipe = this.#waiting.length > 0 ? this.#free.pop() : undefined;
+      const known = pipe && this.#waiting.shift();
+      if (!pipe || !known) return;
+      this.#underWay += 1;
+      known.pipe = pipe;
+      known.deadline = this.#options.clock.timer(DEADLINE_MS, () => this.#giveUp());
+      pipe.write(HELLO);
+      this.#child.stdin?.write(`${pipe.name} ${known.number}\n`);
+    }
+  }
+
+  #hear(text: string): void {
+    const lines = (this.#rest + text).split('\n');
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const [word = '', number, ...rest] = line.split(' ');
+      if (word === 'ready') this.#open();
+      const known = this.#known.get(Number(number));
+      if (known) this.#learn(known, word, rest.join(' '));
+    }
+    this.#next();
+  }
+
+  #open(): void {
+    if (this.#ready !== true) this.#ready.cancel();
+    this.#ready = true;
+    if (this.#failure !== null) return;
+    try {
+      for (let n = 0; n < ORDER_PIPES; n++) {
+        const name = `${this.#tag}.${n}`;
+        this.#pipes.push(new OrderPipe(join(this.#options.folder, name), name));
+      }
+      this.#free.push(...this.#pipes);
+    } catch (error) {
+      this.#child.stdin?.destroy();
+      this.#fail(messageOf(error));
+    }
+  }
+
+  #learn(known: Known, word: string, rest: string): void {
+    if (word === 'born') this.#bear(known, rest);
+    else if (word === 'took') this.#giveBack(known, false);
+    else if (word === 'failed') this.#notBorn(known, NO_SETSID);
+    else if (word === 'end') this.#end(known, Number(rest));
+  }
+
+  #bear(known: Known, stat: string): void {
+    const { born } = known;
+    if (!born) return;
+    this.#arrived(known);
+    born.resolve({
+      stat,
+      get over() {
+        return known.status !== null;
+      },
+      order: (sentence, onEnd) => {
+        known.onEnd = onEnd;
+        if (known.status === null) known.pipe?.write(sentence);
+        else queueMicrotask(() => onEnd(null)); // what it ended with is the status of no task
+      },
+      discard: () => known.pipe?.write(NOTHING_TO_DO),
+      lost: () => this.#forget(known),
+    });
+  }
+
+  #notBorn(known: Known, why: string): void {
+    const { born } = known;
+    this.#arrived(known);
+    this.#forget(known);
+    born?.reject(new CerebroError('unavailable', `the shim of a task could not be started: ${why}`));
+  }
+
+  #arrived(known: Known): void {
+    if (known.deadline) this.#underWay -= 1;
+    known.deadline?.cancel();
+    known.deadline = null;
+    known.born = null;
+  }
+
+  #end(known: Known, status: number): void {
+    if (known.born) {
+      this.#notBorn(known, NO_SETSID);
+      return;
+    }
+    known.status = status;
+    this.#forget(known);
+    known.onEnd?.(status);
+  }
+
+  #forget(known: Known): void {
+    this.#known.delete(known.number);
+    const at = this.#waiting.indexOf(known);
+    if (at !== -1) this.#waiting.splice(at, 1);
+    this.#giveBack(known, true);
+  }
+
+  #giveBack(known: Known, unread: boolean): void {
+    const { pipe } = known;
+    known.pipe = undefined;
+    if (!pipe || this.#failure !== null) return;
+    if (unread) pipe.empty();
+    this.#free.push(pipe);
+  }
+}
