@@ -7,7 +7,8 @@ import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { BenchDaemon, freePort, inFolder, pause, until } from './bench-daemon.ts';
+import { freePort } from '../test/fakes/free-port.ts';
+import { BenchDaemon, inFolder, pause, until } from './bench-daemon.ts';
 import { percentile, report, type Series } from './bench-report.ts';
 import { Marks } from './marks.ts';
 

@@ -1,7 +1,9 @@
 /**
- * How long a plan takes: planCluster over 1,000 machines and 10,000 copies (100 jobs of 100 copies, in 5 zones).
- * The plan is made anew from the whole snapshot each time, so the floor is one pass over all copies and machines.
+ * How long a plan takes: planCluster over 1,000 machines and 10,000 copies (jobs of 100 copies, in 5 zones); with `--machines N` over
+ * as many machines and ten times as many copies. The plan is made anew from the whole snapshot each time, so the floor is one pass
+ * over all copies and machines.
  */
+import { parseArgs } from 'node:util';
 import { planCluster } from '../core/decide/plan-cluster.ts';
 import type { CopyRecord } from '../core/model/copy.ts';
 import { type JobRecord, jobSpec } from '../core/model/job.ts';
@@ -13,8 +15,11 @@ import { NO_CEILINGS, PLAIN_COPY, PLAIN_JOB, PLAIN_MACHINE } from '../test/fakes
 import { report, type Series } from './bench-report.ts';
 
 const ZONES = ['local-a', 'local-b', 'local-c', 'local-d', 'local-e'];
-const MACHINES_PER_ZONE = 200;
-const JOBS = 100;
+const { values: asked } = parseArgs({
+  options: { machines: { type: 'string', default: '1000' }, json: { type: 'string' } },
+});
+const MACHINES_PER_ZONE = Math.ceil(Number(asked.machines) / ZONES.length);
+const JOBS = Math.ceil(Number(asked.machines) / 10);
 const COPIES_PER_ZONE = 20;
 /** Of three sizes, so that best fit has something to choose; 10,000 copies take 80% of what the machines offer. */
 const SIZES = [
@@ -26,8 +31,8 @@ const MACHINE = { type: 'm.10', cpu: 10, mem: 32_768 };
 
 const NOW = Date.parse('2026-01-02T00:00:00Z');
 const BEFORE = NOW - 3_600_000;
-const WARM_UPS = 20;
-const RUNS = 60;
+const WARM_UPS = Number(asked.machines) > 2000 ? 3 : 20;
+const RUNS = Number(asked.machines) > 2000 ? 15 : 60;
 
 type Records = Pick<ClusterSnapshot, 'jobs' | 'machines' | 'copies' | 'contacts'>;
 

@@ -5,7 +5,8 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BenchDaemon, BIN, freePort, inFolder, until } from './bench-daemon.ts';
+import { freePort } from '../test/fakes/free-port.ts';
+import { BenchDaemon, BIN, inFolder, until } from './bench-daemon.ts';
 import { report, type Series } from './bench-report.ts';
 
 const RUNS = 7;

@@ -1,6 +1,12 @@
+import { resolve } from 'node:path';
 import type { Mode } from '../define-plugin.ts';
 import type { Daemon } from '../engine/create-daemon.ts';
+import { checkFormat } from '../engine/data-format.ts';
+import { closeInherited } from '../engine/inherited-descriptors.ts';
+import { packageVersion } from '../engine/package-root.ts';
+import { readSettings } from '../engine/read-settings.ts';
 import { CerebroError } from '../errors.ts';
+import type { Settings } from '../model/settings.ts';
 import type { CliContext } from './context.ts';
 import { daemonize } from './daemonize.ts';
 
@@ -16,6 +22,7 @@ export interface DaemonFlags {
   tasksGroup?: string;
   portFallback?: boolean;
   daemon?: boolean;
+  check?: boolean;
   tasks?: string;
   stopTasks?: boolean;
   capacityCpu?: string;
@@ -34,20 +41,11 @@ export async function runDaemon(
   options: RunOptions,
   context: CliContext,
 ): Promise<'interrupted' | 'asked'> {
+  // First of all: from the next line on there are descriptors of our own.
+  closeInherited();
   // Loaded here, so that a command that only asks a cluster sitter something does not load a whole daemon.
   const { createDaemon } = await import('../engine/create-daemon.ts');
-  const { readSettings } = await import('../engine/read-settings.ts');
-  const settings = readSettings(flags.settings, {
-    ...(flags.dataDir !== undefined && { data_dir: flags.dataDir }),
-    ...(flags.host !== undefined && { host: flags.host }),
-    ...(flags.port !== undefined && { port: portOf(flags.port) }),
-    ...(flags.tasksGroup !== undefined && { tasks_group: flags.tasksGroup }),
-    ...(flags.tasks !== undefined && { tasks_file: flags.tasks }),
-    ...(flags.stopTasks !== undefined && { stop_tasks: flags.stopTasks }),
-    ...(flags.capacityCpu !== undefined && { capacity_cpu: amountOf('--capacity-cpu', flags.capacityCpu) }),
-    ...(flags.capacityMem !== undefined && { capacity_mem: amountOf('--capacity-mem', flags.capacityMem) }),
-    ...(flags.logLevel !== undefined && { log_level: flags.logLevel as 'info' }),
-  });
+  const settings = settingsOf(flags);
   const stop = new AbortController();
   const daemon = await createDaemon({
     mode: options.mode,
@@ -79,6 +77,36 @@ export async function runDaemon(
   }
 }
 
+function settingsOf(flags: DaemonFlags): Settings {
+  return readSettings(flags.settings, {
+    ...(flags.dataDir !== undefined && { data_dir: flags.dataDir }),
+    ...(flags.host !== undefined && { host: flags.host }),
+    ...(flags.port !== undefined && { port: portOf(flags.port) }),
+    ...(flags.tasksGroup !== undefined && { tasks_group: flags.tasksGroup }),
+    ...(flags.tasks !== undefined && { tasks_file: flags.tasks }),
+    ...(flags.stopTasks !== undefined && { stop_tasks: flags.stopTasks }),
+    ...(flags.capacityCpu !== undefined && { capacity_cpu: amountOf('--capacity-cpu', flags.capacityCpu) }),
+    ...(flags.capacityMem !== undefined && { capacity_mem: amountOf('--capacity-mem', flags.capacityMem) }),
+    ...(flags.logLevel !== undefined && { log_level: flags.logLevel as 'info' }),
+  });
+}
+
+/** `--check`: finds out what would keep a daemon from starting, as far as that shows without starting anything. */
+async function checkDaemon(flags: DaemonFlags, mode: Mode, context: CliContext): Promise<void> {
+  const { createDaemon } = await import('../engine/create-daemon.ts');
+  const settings = settingsOf(flags);
+  checkFormat(resolve(settings.data_dir));
+  await createDaemon({
+    mode,
+    settings,
+    pluginsFile: flags.plugins,
+    logFile: undefined,
+    portFallback: flags.portFallback ?? false,
+    onStopRequested: () => undefined,
+  });
+  context.out(`cerebro ${packageVersion}: flags, settings and plugins of this ${mode} sitter are as they should be`);
+}
+
 function portOf(text: string): number {
   const port = Number(text);
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
@@ -98,6 +126,7 @@ export async function modeCommand(flags: DaemonFlags, context: CliContext): Prom
   const { mode } = flags;
   if (mode !== 'machine' && mode !== 'cluster')
     throw new CerebroError('usage', `--mode: "${mode}" is neither machine nor cluster`);
+  if (flags.check) return checkDaemon(flags, mode, context);
   if (flags.daemon) return daemonize(flags, context);
   const started = (daemon: Daemon): void => {
     context.err(`cerebro: the ${mode} sitter listens on ${daemon.url}`);

@@ -11,9 +11,9 @@ export function listMachines(program: Command, context: CliContext): void {
       const found = await clientFor(flags).get('/api/v1/machines', z.array(machineView));
       if (flags.json) return printJson(context, found);
       if (found.length === 0) return context.out('no machines; they are created when a job needs them');
-      const rows = found.map(({ id, state, address, type, cpu, mem, copies }) => [
+      const rows = found.map(({ id, state, percent, address, type, cpu, mem, copies }) => [
         id,
-        state,
+        percent === undefined ? state : `${state}, ${percent} %`,
         address ?? '-',
         type,
         `${cpu.reserved}/${cpu.offered}`,

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { packageVersion } from '../engine/package-root.ts';
+import { adopt } from './adopt.ts';
 import { backup } from './backup.ts';
 import type { CliContext } from './context.ts';
 import { type DaemonFlags, modeCommand } from './daemon.ts';
@@ -17,12 +18,14 @@ import { logs } from './logs.ts';
 import { machineCommands } from './machine-commands.ts';
 import { plan } from './plan.ts';
 import { plugins } from './plugins.ts';
+import { secret } from './secret.ts';
 import { smallCommands } from './small-commands.ts';
 import { status } from './status.ts';
 import { task } from './task.ts';
 import { tasks } from './tasks.ts';
 import { up } from './up.ts';
 import { updateJobCfg } from './update-job-cfg.ts';
+import { upgrade } from './upgrade.ts';
 
 /** The whole command line. */
 export function program(context: CliContext): Command {
@@ -30,6 +33,7 @@ export function program(context: CliContext): Command {
     .description('Runs ordinary processes on machines that it creates, prepares, watches and replaces.')
     .addOption(new Option('--mode <mode>', 'run a daemon: machine or cluster'))
     .option('--daemon', 'with --mode: in the background; returns when it answers')
+    .option('--check', 'with --mode: only say whether flags, settings and plugins are as they should be')
     .option('--data-dir <folder>', 'where a daemon keeps its state (default: .cerebro)')
     .option('--host <address>', 'where a daemon listens (default: 127.0.0.1)')
     .option('--port <number>', 'default: 30000 for a cluster sitter, 40000 for a machine sitter')
@@ -67,6 +71,7 @@ export function program(context: CliContext): Command {
   tasks(root, context);
   doctor(root, context);
   installService(root, context);
+  upgrade(root, context);
   updateJobCfg(root, context);
   listJobs(root, context);
   listMachines(root, context);
@@ -80,7 +85,9 @@ export function program(context: CliContext): Command {
   plugins(root, context);
   jobCommands(root, context);
   machineCommands(root, context);
+  adopt(root, context);
   backup(root, context);
+  secret(root, context);
   smallCommands(root, context);
   // commander hands exitOverride and output to commands that are made after it, but not to those of a nested command.
   for (const command of root.commands) {

@@ -7,6 +7,7 @@ import type { AlertRecord, AlertView } from '../model/alert.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { ClusterSnapshot, Complaint } from '../model/plan.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
+import { PassLoop } from './pass-loop.ts';
 
 /** News that come close together are looked at, and told, together. */
 const GATHER_MS = 2000;
@@ -32,34 +33,33 @@ export interface AlertDeps {
 export class Alerts {
   readonly #deps: AlertDeps;
   readonly #posts: readonly Post[];
-  #timer: Timer | null = null;
-  #pass: Promise<void> | null = null;
-  #stopped = true;
-  #poked = false;
+  readonly #loop: PassLoop;
 
   constructor(deps: AlertDeps) {
     this.#deps = deps;
+    this.#loop = new PassLoop({
+      clock: deps.clock,
+      gatherMs: GATHER_MS,
+      retryMs: IDLE_MS,
+      pass: () => this.#pass(),
+      onFailure: (error) => deps.logger.warn({ err: error }, 'alerts could not be recorded; they are looked at again'),
+    });
     this.#posts = deps.notifiers.map((notifier) => new Post(notifier, deps.clock, deps.logger));
   }
 
   start(): void {
-    this.#stopped = false;
     for (const post of this.#posts) post.start();
-    this.#arm(GATHER_MS);
+    this.#loop.start();
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#timer?.cancel();
     for (const post of this.#posts) post.stop();
-    await this.#pass;
+    await this.#loop.stop();
   }
 
   /** Something may have changed. */
   poke(): void {
-    if (this.#stopped || this.#poked) return;
-    this.#poked = true;
-    if (!this.#pass) this.#arm(GATHER_MS);
+    this.#loop.poke();
   }
 
   /** What lasts, the newest first. */
@@ -74,51 +74,33 @@ export class Alerts {
       }));
   }
 
-  #arm(ms: number): void {
-    this.#timer?.cancel();
-    this.#timer = this.#deps.clock.timer(ms, () => {
-      this.#timer = null;
-      this.#pass = this.#look().finally(() => {
-        this.#pass = null;
-        if (!this.#stopped && this.#timer === null) this.#arm(this.#poked ? GATHER_MS : IDLE_MS);
-      });
-    });
-  }
-
-  async #look(): Promise<void> {
-    const { records, clock, logger } = this.#deps;
-    this.#poked = false;
+  async #pass(): Promise<number> {
+    const { records, clock } = this.#deps;
     let tell: readonly AlertRecord[] = [];
     let wakeAt: number | null = null;
-    try {
-      await records.transact(() => {
-        const now = clock.now();
-        const snapshot = this.#deps.snapshot(now);
-        const conditions = conditionsOf({
-          snapshot,
-          complaints: this.#deps.complaints(),
-          versionOf: (job, version) => records.versions.get(keys.version(job, version)),
-          others: this.#deps.others(),
-        });
-        const changes = stepAlerts(records.alerts, conditions, now);
-        ({ tell, wakeAt } = changes);
-        for (const alert of tell)
-          if (changes.write.get(alert.key) !== null) changes.write.set(alert.key, { ...alert, toldAt: now });
-        const events = [
-          ...changes.raised.map((alert) => eventOf(alert, 'alert')),
-          ...changes.resolved.map((alert) => eventOf(alert, 'alert-resolved')),
-        ];
-        const write = [...changes.write].map(([key, value]) =>
-          value === null ? { delete: keys.alert(key) } : { put: keys.alert(key), value },
-        );
-        return write.length === 0 && events.length === 0 ? null : { write, events };
+    await records.transact(() => {
+      const now = clock.now();
+      const conditions = conditionsOf({
+        snapshot: this.#deps.snapshot(now),
+        complaints: this.#deps.complaints(),
+        versionOf: (job, version) => records.versions.get(keys.version(job, version)),
+        others: this.#deps.others(),
       });
-    } catch (error) {
-      logger.warn({ err: error }, 'alerts could not be recorded; they are looked at again');
-      return;
-    }
+      const changes = stepAlerts(records.alerts, conditions, now);
+      ({ tell, wakeAt } = changes);
+      for (const alert of tell)
+        if (changes.write.get(alert.key) !== null) changes.write.set(alert.key, { ...alert, toldAt: now });
+      const events = [
+        ...changes.raised.map((alert) => eventOf(alert, 'alert')),
+        ...changes.resolved.map((alert) => eventOf(alert, 'alert-resolved')),
+      ];
+      const write = [...changes.write].map(([key, value]) =>
+        value === null ? { delete: keys.alert(key) } : { put: keys.alert(key), value },
+      );
+      return write.length === 0 && events.length === 0 ? null : { write, events };
+    });
     for (const post of this.#posts) post.send(tell.map(noticeOf));
-    if (wakeAt !== null && !this.#stopped) this.#arm(Math.max(GATHER_MS, Math.min(IDLE_MS, wakeAt - clock.now())));
+    return wakeAt === null ? IDLE_MS : Math.max(GATHER_MS, Math.min(IDLE_MS, wakeAt - clock.now()));
   }
 }
 

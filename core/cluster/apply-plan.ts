@@ -1,4 +1,3 @@
-import { randomBytes, randomUUID } from 'node:crypto';
 import type { Operation } from '../contracts/state-store.ts';
 import { serialOf } from '../decide/copy-ready.ts';
 import type { CopyRecord } from '../model/copy.ts';
@@ -7,6 +6,7 @@ import type { JobRecord, JobRun, JobVersion, RollOut } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { Action, Plan } from '../model/plan.ts';
 import { type ClusterRecords, keys, type RecordChange } from './cluster-records.ts';
+import { orderedMachine, placedCopy, takenCopy } from './new-records.ts';
 
 /** The records that a plan is carried out on. */
 export type PlannedRecords = {
@@ -62,6 +62,9 @@ class Draft {
       case 'machine-state':
         this.#machineState(action.machine, action.to, action.reason);
         return;
+      case 'uncordon':
+        this.#uncordon(action);
+        return;
       case 'place-copy':
         this.#place(action);
         return;
@@ -109,35 +112,19 @@ class Draft {
       case 'forget-job':
         this.#forgetJob(action.job, action.reason);
         return;
+      case 'take-copy':
+        this.#take(action);
+        return;
+      case 'note-stranger':
+        this.#put(keys.stranger(action.machine), action.ref);
+        this.#tell('warn', 'stranger', action.reason, { machine: action.machine });
+        return;
     }
   }
 
   #order(action: Extract<Action, { kind: 'order-machine' }>): void {
-    const { machine: id, zone, type, replaces, reason } = action;
-    const record: MachineRecord = {
-      id,
-      zone,
-      state: 'requested',
-      type: type.name,
-      cpu: type.cpu,
-      mem: type.mem,
-      intent: randomUUID(),
-      token: randomBytes(32).toString('base64url'),
-      ref: null,
-      address: null,
-      endpoint: null,
-      replaces,
-      cordoned: false,
-      labels: type.labels ?? {},
-      price: type.price ?? null,
-      drainUntil: null,
-      reason,
-      createdAt: this.#now,
-      stateSince: this.#now,
-      attempts: 0,
-      nextAttemptAt: 0,
-      lastError: null,
-    };
+    const { machine: id, zone, type, reason } = action;
+    const record = orderedMachine(action, this.#now);
     this.#put(keys.machine(id), record);
     this.#put(keys.serial(zone), Number(id.slice(zone.length + 1)) + 1);
     this.#tell('info', 'machine-requested', `${id} (${type.name}) is ordered: ${reason}`, { machine: id });
@@ -217,37 +204,40 @@ class Draft {
     this.#tell(to === 'lost' ? 'error' : 'info', `machine-${to}`, `${id} is ${to}: ${reason}`, { machine: id });
   }
 
+  #uncordon({ machine: id, reason }: Extract<Action, { kind: 'uncordon' }>): void {
+    const before = this.#machines.get(id) ?? this.#records.machines.get(id);
+    if (!before) return;
+    this.#machines.set(id, { ...before, cordoned: false, cordonedFor: undefined });
+    this.#put(keys.machine(id), this.#machines.get(id));
+    this.#tell('error', 'machine-uncordoned', `${id} may have copies again: ${reason}`, { machine: id });
+  }
+
   #place(action: Extract<Action, { kind: 'place-copy' }>): void {
-    const { copy: id, job, version, zone, machine, cpu, mem, run, linked, reason } = action;
-    const record: CopyRecord = {
-      id,
-      job,
-      zone,
-      machine,
-      cpu,
-      mem,
-      wanted: 'run',
-      version,
-      recipeVersion: null,
-      taskVersion: null,
-      generation: 0,
-      taskGeneration: 0,
-      jobRestarts: this.#job(job)?.restarts ?? 0,
-      linked,
-      run,
-      outcome: null,
-      reason,
-      createdAt: this.#now,
-      changedAt: this.#now,
-      attempts: 0,
-      nextAttemptAt: 0,
-      lastError: null,
-    };
+    const { copy: id, job, machine, reason } = action;
+    const record = placedCopy(action, this.#job(job)?.restarts ?? 0, this.#now);
+    this.#seat(record);
+    this.#tell('info', 'copy-placed', `${id} is placed on ${machine}: ${reason}`, { job, machine, copy: id });
+  }
+
+  /** What was found running is a copy from here on. Its name may be a number ahead of the job's own. */
+  #take(action: Extract<Action, { kind: 'take-copy' }>): void {
+    const { copy: id, job, machine, reason } = action;
+    this.#seat(takenCopy(action, this.#job(job)?.restarts ?? 0, this.#now));
+    const host = this.#machines.get(machine) ?? this.#records.machines.get(machine);
+    if (host) {
+      const after = { ...host, found: host.found?.filter((task) => task.id !== id) };
+      this.#machines.set(machine, after);
+      this.#put(keys.machine(machine), after);
+    }
+    this.#tell('info', 'copy-taken', `${id} on ${machine} is taken over: ${reason}`, { job, machine, copy: id });
+  }
+
+  #seat(record: CopyRecord): void {
+    const { id, job } = record;
     this.#copies.set(id, record);
     this.#put(keys.copy(id), record);
     const nextSerial = Math.max(this.#job(job)?.nextSerial ?? 1, serialOf({ id }) + 1);
     this.#changeJob(job, { nextSerial });
-    this.#tell('info', 'copy-placed', `${id} is placed on ${machine}: ${reason}`, { job, machine, copy: id });
   }
 
   #changeCopy(id: string, change: Partial<CopyRecord>, kind: string, reason: string): void {

@@ -15,6 +15,8 @@ export interface Authority extends IdentityIssuer {
   /** How long what it issues is good. */
   readonly lifetimeMs: number;
   issueForClusterSitter(): Promise<TlsIdentity>;
+  /** For the door by which a cluster sitter lets others in. */
+  issueForDoor(): Promise<TlsIdentity>;
   /** When the authority itself ends (ms since the epoch). */
   end(): Promise<number>;
 }
@@ -48,6 +50,10 @@ export class CertificateAuthority implements Authority {
   /** What a cluster sitter shows to machines. It is kept in memory alone: each start makes a new one. */
   issueForClusterSitter(): Promise<TlsIdentity> {
     return this.#issue({ kind: 'cluster-sitter' });
+  }
+
+  issueForDoor(): Promise<TlsIdentity> {
+    return this.#issue({ kind: 'cluster-door' });
   }
 
   async end(): Promise<number> {

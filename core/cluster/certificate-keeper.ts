@@ -2,15 +2,16 @@ import { X509Certificate } from 'node:crypto';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
-import { CerebroError, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { Complaint } from '../model/plan.ts';
-import { RENEWAL_SHARE, type TlsIdentity } from '../model/tls-identity.ts';
+import { RENEWAL_SHARE } from '../model/tls-identity.ts';
 import { providerOf } from '../model/zone.ts';
 import type { Authority } from './certificate-authority.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 import type { MachineAgents } from './machine-agents.ts';
 import type { MachineClient } from './machine-client.ts';
+import { renewByProvider } from './renew-by-provider.ts';
 
 /** Looking costs nothing: what machines showed is in memory. */
 const LOOK_MS = 5000;
@@ -108,7 +109,7 @@ export class CertificateKeeper {
     try {
       const identity = await authority.issue(machine.id);
       if (before > clock.now()) await client.putIdentity(machine, identity);
-      else await this.#renewByProvider(machine, identity);
+      else await renewByProvider(this.#deps.providers.get(providerOf(machine.zone)), machine, identity);
       const end = Date.parse(new X509Certificate(identity.certificate).validTo);
       agents.noteCertificateEnd(machine.id, end);
       this.#troubles.delete(machine.id);
@@ -127,18 +128,6 @@ export class CertificateKeeper {
       logger.warn({ machine: machine.id, err: error }, 'a certificate could not be renewed; it is tried again');
       await this.#note(machine, before, messageOf(error));
     }
-  }
-
-  /** The way round the sitter, for one that cannot be spoken to. */
-  async #renewByProvider(machine: MachineRecord, identity: TlsIdentity): Promise<void> {
-    const provider = this.#deps.providers.get(providerOf(machine.zone));
-    if (!provider?.renewIdentity) {
-      throw new CerebroError(
-        'unsupported',
-        `the provider "${providerOf(machine.zone)}" has no way to put a new one there; drain or replace the machine`,
-      );
-    }
-    await provider.renewIdentity(machine.id, identity);
   }
 
   async #note(machine: MachineRecord, end: number, reason: string): Promise<void> {

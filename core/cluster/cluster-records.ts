@@ -9,32 +9,17 @@ import { type DnsRecord, dnsRecord } from '../model/dns.ts';
 import { type ClusterEvent, clusterEvent, type NewEvent } from '../model/event.ts';
 import { type JobRecord, type JobVersion, jobRecord, jobVersion } from '../model/job.ts';
 import { type MachineRecord, machineRecord } from '../model/machine.ts';
+import { type SecretRecord, secretRecord } from '../model/secret.ts';
 import { type RuntimeSettings, runtimeSettings } from '../model/settings.ts';
+import { keys } from './record-keys.ts';
+
+export { keys } from './record-keys.ts';
 
 /** Events that the timeline keeps; with each new one the oldest goes. */
 const KEPT_EVENTS = 10_000;
 /** Our own commit comes back by the watch within this, or whoever made it is told that it did not. */
 const HEARD_MS = 15_000;
 const RELOAD_MS = 1000;
-
-export const keys = {
-  job: (name: string): string => `job/${name}`,
-  version: (job: string, version: number): string => `version/${job}/${String(version).padStart(8, '0')}`,
-  machine: (id: string): string => `machine/${id}`,
-  copy: (id: string): string => `copy/${id}`,
-  /** The number of the next machine of a zone. */
-  serial: (zone: string): string => `serial/${zone}`,
-  /** The number of the next copy of a job that is gone: should it come back, no old command may mean one of its new copies. */
-  jobSerial: (slug: string): string => `serial/job/${slug}`,
-  /** The last event of a machine that stands on the timeline. */
-  cursor: (machine: string): string => `cursor/${machine}`,
-  /** The A record set of a name. */
-  dns: (name: string): string => `dns/${name}/A`,
-  runtime: 'settings/runtime',
-  cluster: 'meta/cluster',
-  alert: (key: string): string => `alert/${key}`,
-  event: (seq: number): string => `event/${String(seq).padStart(12, '0')}`,
-};
 
 export interface RecordHooks {
   /** Throws when nothing may be written now. */
@@ -62,12 +47,14 @@ export class ClusterRecords {
   readonly serials = new Map<string, number>();
   readonly cursors = new Map<string, number>();
   readonly alerts = new Map<string, AlertRecord>();
+  /** Instances with our tag that this store has never ordered: what their provider calls them, by machine id. */
+  readonly strangers = new Map<string, string>();
+  readonly secrets = new Map<string, SecretRecord>();
   /** By NAME/TYPE. */
   readonly dns = new Map<string, DnsRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
-  clusterId = '';
-  /** The store's own name; empty: it has none yet. */
-  storeId = '';
+  /** What the store says of itself and of the cluster, by key. */
+  readonly meta = new Map<string, unknown>();
   /** Oldest first. */
   events: ClusterEvent[] = [];
   readonly #store: StateStore;
@@ -80,7 +67,7 @@ export class ClusterRecords {
   #nextEvent = 1;
   #watch: Watch | null = null;
   /** The revision up to which everything was taken in. */
-  #revision = 0;
+  revision = 0;
   readonly #awaiting = new Set<{ revision: number; resolve: () => void; reject: (error: Error) => void }>();
   #failure: Error | null = null;
   readonly #hooks: RecordHooks;
@@ -92,6 +79,15 @@ export class ClusterRecords {
     this.#store = store;
     this.#clock = clock;
     this.#hooks = hooks;
+  }
+
+  get clusterId(): string {
+    return String(this.meta.get(keys.cluster) ?? '');
+  }
+
+  /** The store's own name; empty: it has none yet. */
+  get storeId(): string {
+    return String(this.meta.get(storeKeys.id) ?? '');
   }
 
   /** Reads everything, also anew: what was known before is forgotten when the store has answered. */
@@ -109,7 +105,7 @@ export class ClusterRecords {
     checkStore(entries);
     this.#forget();
     for (const entry of entries) this.#take(entry.key, entry.value, entry.revision);
-    this.#revision = revision;
+    this.revision = revision;
     this.#failure = null;
     this.#settle();
     // The one way in, for our own commits and for what others write: so everything is taken in the order of its revisions.
@@ -138,7 +134,12 @@ export class ClusterRecords {
   /** Whether a machine has copies of jobs that may not run twice. */
   singletonsOn(machine: string): boolean {
     // By the version that runs there: a job may just be becoming a singleton, or ceasing to be one.
-    return this.copiesOn(machine).some((copy) => this.spec(copy.job, copy.taskVersion ?? copy.version)?.singleton);
+    const isSingleton = (copy: CopyRecord): boolean | undefined =>
+      (this.spec(copy.job, copy.taskVersion ?? copy.version) ?? this.jobs.get(copy.job)?.spec)?.singleton;
+    return (
+      this.copiesOn(machine).some(isSingleton) ||
+      (this.machines.get(machine)?.found ?? []).some(({ leash }) => leash !== null)
+    );
   }
 
   copiesOn(machine: string): CopyRecord[] {
@@ -173,15 +174,16 @@ export class ClusterRecords {
         `the records were changed by somebody else meanwhile (${result.failed.slice(0, 3).join(', ')})`,
       );
     }
-    await this.#takenIn(result.revision);
+    await this.takenIn(result.revision);
   }
 
-  async #takenIn(revision: number): Promise<void> {
-    if (this.#revision >= revision) return;
+  /** Throws `unavailable` when the store has not told of it by then. */
+  async takenIn(revision: number, withinMs = HEARD_MS): Promise<void> {
+    if (this.revision >= revision) return;
     await new Promise<void>((resolve, reject) => {
       const waiter = { revision, resolve, reject };
       this.#awaiting.add(waiter);
-      const late = this.#clock.timer(HEARD_MS, () => {
+      const late = this.#clock.timer(withinMs, () => {
         this.#awaiting.delete(waiter);
         reject(new CerebroError('unavailable', 'a change was recorded, but the store does not tell of it'));
       });
@@ -215,13 +217,12 @@ export class ClusterRecords {
   }
 
   #forget(): void {
-    const { jobs, versions, machines, copies, serials, cursors, alerts, dns } = this;
-    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, dns]) map.clear();
+    const { jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns, meta } = this;
+    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns, meta])
+      map.clear();
     this.#byMachine.clear();
     this.#revisions.clear();
     this.runtime = { maxIdlePerZone: {} };
-    this.clusterId = '';
-    this.storeId = '';
     this.events = [];
     this.#nextEvent = 1;
   }
@@ -244,14 +245,14 @@ export class ClusterRecords {
 
   #adopt(changes: readonly Change[]): void {
     for (const change of changes) this.#take(change.key, change.value, change.revision);
-    this.#revision = changes.at(-1)?.revision ?? this.#revision;
+    this.revision = changes.at(-1)?.revision ?? this.revision;
     for (const listener of this.#listeners) listener(changes);
     this.#settle();
   }
 
   #settle(): void {
     for (const waiter of this.#awaiting) {
-      if (waiter.revision > this.#revision) continue;
+      if (waiter.revision > this.revision) continue;
       this.#awaiting.delete(waiter);
       waiter.resolve();
     }
@@ -287,6 +288,13 @@ export class ClusterRecords {
         if (value === null) this.cursors.delete(rest);
         else this.cursors.set(rest, Number(value));
         return;
+      case 'stranger':
+        if (value === null) this.strangers.delete(rest);
+        else this.strangers.set(rest, String(value));
+        return;
+      case 'secret':
+        keep(this.secrets, rest, value, secretRecord, key);
+        return;
       case 'dns':
         keep(this.dns, rest, value, dnsRecord, key);
         return;
@@ -294,8 +302,8 @@ export class ClusterRecords {
         this.runtime = runtimeSettings.parse(value ?? { maxIdlePerZone: {} });
         return;
       case 'meta':
-        if (key === keys.cluster) this.clusterId = String(value ?? '');
-        if (key === storeKeys.id) this.storeId = String(value ?? '');
+        if (value === null) this.meta.delete(key);
+        else this.meta.set(key, value);
         return;
       case 'event':
         if (value !== null) this.#takeEvent(clusterEvent.parse(value));

@@ -12,6 +12,7 @@ import { copyCondition } from '../decide/copy-state.ts';
 import { type Health, healthOf } from '../decide/judge-machines.ts';
 import { machineUse } from '../decide/machine-use.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
+import { progressSentence, retrySentence } from '../decide/progress-sentence.ts';
 import { CerebroError } from '../errors.ts';
 import { jobRunViewOf, rollOutViewOf } from '../model/cluster-view.ts';
 import type { CopyRecord } from '../model/copy.ts';
@@ -22,6 +23,8 @@ import type { ClusterSnapshot, Complaint, MachineContact } from '../model/plan.t
 import { nextTime } from '../model/schedule.ts';
 import type { HostVitals } from '../model/vitals.ts';
 import type { ClusterRecords } from './cluster-records.ts';
+import { copyTimeline, findEvents } from './find-events.ts';
+import type { ProgressBoard } from './progress-board.ts';
 
 export interface ViewDeps {
   records: ClusterRecords;
@@ -29,6 +32,7 @@ export interface ViewDeps {
   clock: Clock;
   snapshot(): ClusterSnapshot;
   complaints(): readonly Complaint[];
+  progress: Pick<ProgressBoard, 'machine' | 'copy'>;
 }
 
 const EXPLAINED_EVENTS = 20;
@@ -98,27 +102,7 @@ export class ClusterViews {
   }
 
   events(query: EventQuery): ClusterEvent[] {
-    const { since = 0, limit = 100, job, machine, copy } = query;
-    const wanted = (event: ClusterEvent): boolean =>
-      event.seq > since &&
-      (job === undefined || event.job === job) &&
-      (machine === undefined || event.machine === machine) &&
-      (copy === undefined || event.copy === copy);
-    const found: ClusterEvent[] = [];
-    const { events } = this.#deps.records;
-    // With `since`, on from there; without, the newest.
-    if (query.since !== undefined) {
-      for (let i = 0; i < events.length && found.length < limit; i++) {
-        const event = events[i];
-        if (event && wanted(event)) found.push(event);
-      }
-      return found;
-    }
-    for (let i = events.length - 1; i >= 0 && found.length < limit; i--) {
-      const event = events[i];
-      if (event && wanted(event)) found.push(event);
-    }
-    return found.reverse();
+    return findEvents(this.#deps.records.events, query);
   }
 
   /** The copy that `/logs/NAME` means. Throws `not_found` with the nearest names, or `ambiguous` with the candidates. */
@@ -160,7 +144,7 @@ export class ClusterViews {
       return {
         about: `copy ${about}`,
         sentences: [copySentence(view)],
-        timeline: this.events({ copy: about, limit: EXPLAINED_EVENTS }),
+        timeline: copyTimeline(records.events, copy, EXPLAINED_EVENTS),
       };
     }
     const machine = this.machines().find((view) => view.id === about);
@@ -250,11 +234,13 @@ export class ClusterViews {
 
   #copyView(copy: CopyRecord, { silence, held }: Beside): CopyView {
     const { records, contacts } = this.#deps;
+    const progress = this.#deps.progress.copy(copy.id) ?? this.#deps.progress.machine(copy.machine);
     const { state, reason, task } = copyCondition(
       copy,
       records.machines.get(copy.machine),
       contacts.get(copy.machine),
       silence.get(copy.machine) ?? null,
+      progress,
     );
     return {
       copy: copy.id,
@@ -268,6 +254,7 @@ export class ClusterViews {
       mem: copy.mem,
       createdAt: new Date(copy.createdAt).toISOString(),
       task,
+      ...(state !== 'ready' && progress?.percent != null && { percent: progress.percent }),
     };
   }
 
@@ -275,6 +262,7 @@ export class ClusterViews {
     const contact = this.#deps.contacts.get(machine.id);
     const serving = machine.state === 'ready' || machine.state === 'draining';
     const silent = serving && health !== 'ok';
+    const progress = this.#deps.progress.machine(machine.id);
     const usage = contact?.tasks ? [...contact.tasks.values()].flatMap((task) => task.usage ?? []) : null;
     const used = machineUse(machine, contact?.host ?? null, usage);
     const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
@@ -284,7 +272,9 @@ export class ClusterViews {
       state: silent ? health : machine.state,
       reason: silent
         ? `not heard since ${new Date(contact?.heardAt || machine.stateSince).toISOString()}`
-        : (machine.lastError ?? machine.reason),
+        : machine.lastError === null
+          ? ((progress && progressSentence(progress)) ?? machine.reason)
+          : retrySentence(machine.lastError, machine),
       address: machine.address,
       type: machine.type,
       cordoned: machine.cordoned,
@@ -301,6 +291,7 @@ export class ClusterViews {
       since: new Date(machine.stateSince).toISOString(),
       createdAt: new Date(machine.createdAt).toISOString(),
       copies: copies.map(({ job, copy, state, version }) => ({ job, copy, state, version })),
+      ...(progress?.percent != null && { percent: progress.percent }),
     };
   }
 

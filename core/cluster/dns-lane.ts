@@ -8,12 +8,12 @@ import type { DnsPlace, DnsRecord } from '../model/dns.ts';
 import type { NewEvent } from '../model/event.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
 import { changedEvent, foundEvent, troubleEvent } from './dns-events.ts';
+import { DnsLooks } from './dns-looks.ts';
+import { dnsPauseMs } from './dns-pause.ts';
 import { withDeadline } from './with-deadline.ts';
 
 /** Names that go out together. */
 const BATCH = 100;
-const RETRY_FIRST_MS = 1000;
-const RETRY_MAX_MS = 60_000;
 /** A provider's own deadlines are shorter; this one is for a call that never comes back. */
 const CALL_MS = 180_000;
 
@@ -34,8 +34,7 @@ export interface DnsLaneDeps {
  */
 export class DnsLane {
   readonly #deps: DnsLaneDeps;
-  /** Basenames that are to be looked at, and who waits for that. */
-  readonly #toLookAt = new Map<string, (() => void)[]>();
+  readonly #looks = new DnsLooks();
   /** Names whose batch was refused as a whole: each is sent alone, so that the wrong one keeps nobody else out. */
   readonly #suspects = new Set<string>();
   #running: Promise<void> | null = null;
@@ -55,15 +54,13 @@ export class DnsLane {
   /** For when no name is left here: nobody waits any longer. false: a step is under way, and it is asked again after it. */
   close(): boolean {
     if (this.#running) return false;
-    for (const basename of [...this.#toLookAt.keys()]) this.#looked(basename);
+    this.#looks.keepOnly(new Set());
     return true;
   }
 
   /** Has everything at and below a basename looked at; resolves when it was, or could not be. */
   lookAt(basename: string): Promise<void> {
-    const waiting = this.#toLookAt.get(basename) ?? [];
-    this.#toLookAt.set(basename, waiting);
-    return new Promise((resolve) => waiting.push(resolve));
+    return this.#looks.ask(basename);
   }
 
   /** Does one step, if there is one and none is under way; `onDone` is called after it. */
@@ -84,10 +81,9 @@ export class DnsLane {
   wakeAt(): number {
     if (this.#running) return Number.POSITIVE_INFINITY;
     const due = this.#records()
-      .filter((record) => isDue({ ...record, nextAttemptAt: 0 }, 0))
+      .filter((record) => isDue({ ...record, nextAttemptAt: 0 }, 0) && !this.#looks.isWanted(record.basename))
       .map((record) => record.nextAttemptAt);
-    if (this.#toLookAt.size > 0) due.push(0);
-    return Math.max(this.#nextAt, Math.min(...due));
+    return Math.max(this.#nextAt, Math.min(this.#looks.wakeAt(), ...due));
   }
 
   #records(): DnsRecord[] {
@@ -99,11 +95,15 @@ export class DnsLane {
 
   #nextStep(): (() => Promise<void>) | null {
     const now = this.#deps.clock.now();
-    const due = inSendingOrder(this.#records().filter((record) => isDue(record, now)));
-    for (const { attempted, basename } of due)
-      if (attempted !== null && !this.#toLookAt.has(basename)) this.#toLookAt.set(basename, []);
-    const [basename] = this.#toLookAt.keys();
-    if (basename !== undefined) return () => this.#look(basename);
+    const records = this.#records();
+    this.#looks.keepOnly(new Set(records.map((record) => record.basename)));
+    const all = inSendingOrder(records.filter((record) => isDue(record, now)));
+    for (const { attempted, basename } of all) if (attempted !== null) this.#looks.want(basename);
+    // What is to be looked at, and could not be, waits for that; others do not wait with it, and come first.
+    const due = all.filter((record) => !this.#looks.isWanted(record.basename));
+    const basename = this.#looks.next(now);
+    if (basename !== undefined && (due.length === 0 || !this.#looks.hasFailed(basename)))
+      return () => this.#look(basename);
     if (due.length === 0) return null;
     const together = due.filter((record) => !this.#suspects.has(record.name)).slice(0, BATCH);
     const batch = together.length > 0 ? together : due.slice(0, 1);
@@ -137,20 +137,14 @@ export class DnsLane {
         }
         return { write, events };
       });
-      this.#looked(basename);
+      this.#looks.done(basename);
       this.#succeeded('look');
     } catch (error) {
-      // Others first, the next time; and nothing at all is asked for a while.
-      this.#looked(basename);
-      this.#toLookAt.set(basename, []);
-      this.#pause();
+      this.#looks.failed(basename, clock.now());
+      // Nothing at all is asked for a while; then others first.
+      if (isAway(error)) this.#pause();
       await this.#failed('look', error, (record) => record.basename === basename);
     }
-  }
-
-  #looked(basename: string): void {
-    for (const resolve of this.#toLookAt.get(basename) ?? []) resolve();
-    this.#toLookAt.delete(basename);
   }
 
   async #send(names: readonly string[]): Promise<void> {
@@ -207,7 +201,7 @@ export class DnsLane {
   }
 
   #pause(): void {
-    this.#nextAt = this.#deps.clock.now() + pauseMs(this.#failures);
+    this.#nextAt = this.#deps.clock.now() + dnsPauseMs(this.#failures);
     this.#failures += 1;
   }
 
@@ -227,7 +221,7 @@ export class DnsLane {
         value: {
           ...record,
           attempts: record.attempts + 1,
-          nextAttemptAt: conflict && record.attempts === 0 ? now : now + pauseMs(record.attempts),
+          nextAttemptAt: conflict && record.attempts === 0 ? now : now + dnsPauseMs(record.attempts),
           lastError: sentence,
         } satisfies DnsRecord,
       }));
@@ -240,8 +234,4 @@ export class DnsLane {
 /** Nobody answers, or it cannot be told what became of it: the others of the batch would fare no better. */
 function isAway(error: unknown): boolean {
   return !(error instanceof CerebroError) || ['unavailable', 'timeout', 'internal'].includes(error.code);
-}
-
-function pauseMs(failures: number): number {
-  return Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(failures, 10));
 }

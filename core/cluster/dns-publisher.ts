@@ -1,14 +1,14 @@
-import type { Clock, Timer } from '../contracts/clock.ts';
+import type { Clock } from '../contracts/clock.ts';
 import type { DnsProvider } from '../contracts/dns-provider.ts';
 import type { Logger } from '../contracts/logger.ts';
-import type { Operation } from '../contracts/state-store.ts';
 import type { Condition } from '../decide/alerts.ts';
 import { forecastNames } from '../decide/dns-forecast.ts';
 import { dnsHolds } from '../decide/dns-holds.ts';
 import { basenameOf } from '../decide/dns-names.ts';
-import { type DnsPlan, type DnsRecordChange, planDns } from '../decide/dns-plan.ts';
+import { type DnsPlan, planDns } from '../decide/dns-plan.ts';
 import type { DnsRules } from '../decide/dns-wishes.ts';
 import { messageOf } from '../errors.ts';
+import type { CopyRecord } from '../model/copy.ts';
 import type { DnsView } from '../model/dns.ts';
 import type { JobSpec } from '../model/job.ts';
 import type { ClusterSnapshot } from '../model/plan.ts';
@@ -17,7 +17,10 @@ import type { ClusterRecords } from './cluster-records.ts';
 import { DnsAliases } from './dns-aliases.ts';
 import { DnsHomes } from './dns-homes.ts';
 import { DnsLanes } from './dns-lanes.ts';
+import { operationFor } from './dns-operations.ts';
 import { type DnsViewParts, dnsConditionsOf, dnsViewOf } from './dns-view.ts';
+import { ownDnsName } from './own-dns-name.ts';
+import { PassLoop } from './pass-loop.ts';
 import { withDeadline } from './with-deadline.ts';
 
 /** News that come close together go out together. */
@@ -40,6 +43,8 @@ export interface DnsPublisherDeps {
   snapshot(now: number): ClusterSnapshot;
   /** Names changed: what waited for that may go on. */
   onChange(): void;
+  /** Another decider than `planDns`: for simulations that show what a wrong one would do. */
+  plan?: typeof planDns | undefined;
 }
 
 /**
@@ -53,12 +58,7 @@ export class DnsPublisher {
   readonly #aliases: DnsAliases;
   readonly #lanes: DnsLanes;
   readonly #rules: DnsRules;
-  #timer: Timer | null = null;
-  /** When the timer is due (monotonic ms). */
-  #dueAt = 0;
-  #pass: Promise<void> | null = null;
-  #dirty = false;
-  #stopped = true;
+  readonly #loop: PassLoop;
   #offRecords: (() => void) | null = null;
   /** When names were last looked at, and when they are to be again (ms since the epoch). */
   #checkedAt: number | null = null;
@@ -70,6 +70,14 @@ export class DnsPublisher {
     this.#homes = new DnsHomes(providers, clock);
     this.#aliases = new DnsAliases(settings.dns_resolvers, clock);
     this.#lanes = new DnsLanes({ ...deps, ownerTxt: settings.dns_owner_txt });
+    this.#loop = new PassLoop({
+      clock,
+      gatherMs: GATHER_MS,
+      retryMs: RETRY_MS,
+      pass: () => this.#pass(),
+      // The records are as they were: a store that is full or away is asked again.
+      onFailure: (error) => deps.logger.error({ err: error }, 'names could not be planned; it is tried again'),
+    });
     this.#rules = {
       ttl: settings.dns_ttl,
       scope: settings.dns_scope,
@@ -82,20 +90,16 @@ export class DnsPublisher {
   }
 
   start(): void {
-    this.#stopped = false;
     this.#offRecords = this.#deps.records.onChange((changes) => {
       if (changes.some(({ key }) => /^(job|copy|machine|dns)\//.test(key))) this.poke();
     });
-    this.poke();
+    this.#loop.start();
   }
 
   /** Waits for what is under way, for a while; what was not confirmed is looked at by the next start. */
   async stop(): Promise<void> {
-    this.#stopped = true;
     this.#offRecords?.();
-    this.#timer?.cancel();
-    this.#timer = null;
-    await this.#pass;
+    await this.#loop.stop();
     const { clock, logger } = this.#deps;
     await withDeadline(clock, STOP_MS, 'the DNS providers did not answer', () => this.#lanes.idle()).catch(
       (error: unknown) =>
@@ -105,10 +109,7 @@ export class DnsPublisher {
 
   /** There may be something to do. */
   poke(): void {
-    if (this.#stopped) return;
-    this.#dirty = true;
-    if (!this.#pass && (this.#timer === null || this.#dueAt > this.#deps.clock.monotonic() + GATHER_MS))
-      this.#arm(GATHER_MS);
+    this.#loop.poke();
   }
 
   /** The copies whose process is not to be ended yet, and when to ask again. */
@@ -136,6 +137,11 @@ export class DnsPublisher {
     return dnsConditionsOf(this.#viewParts);
   }
 
+  /** The name that a copy has or is about to get; null: none. */
+  nameOf(copy: CopyRecord): Promise<string | null> {
+    return ownDnsName(copy, { ...this.#deps, homes: this.#homes });
+  }
+
   /** What these jobs would do to names, and what stands in their way. */
   async forecast(specs: readonly JobSpec[]): Promise<string[]> {
     const { records } = this.#deps;
@@ -161,8 +167,9 @@ export class DnsPublisher {
   }
 
   get #viewParts(): DnsViewParts {
-    const { records, providers } = this.#deps;
+    const { records, providers, clock } = this.#deps;
     return {
+      now: clock.now(),
       records,
       providers: providers.map((provider) => provider.name),
       scope: this.#rules.scope,
@@ -172,46 +179,25 @@ export class DnsPublisher {
     };
   }
 
-  #arm(ms: number): void {
-    this.#timer?.cancel();
-    this.#dueAt = this.#deps.clock.monotonic() + ms;
-    this.#timer = this.#deps.clock.timer(ms, () => {
-      this.#timer = null;
-      this.#pass = this.#run().finally(() => {
-        this.#pass = null;
-        if (!this.#stopped && this.#timer === null) this.#arm(GATHER_MS);
-      });
+  async #pass(): Promise<number> {
+    const { clock, records, snapshot } = this.#deps;
+    this.#askForHomes(clock.now());
+    let plan: DnsPlan = { changes: [], wakeAt: null };
+    await records.transact(() => {
+      plan = (this.#deps.plan ?? planDns)(snapshot(clock.now()), records.dns, this.#rules);
+      return { write: plan.changes.map(operationFor), events: [] };
     });
-  }
-
-  async #run(): Promise<void> {
-    const { clock, records, logger, snapshot } = this.#deps;
-    this.#dirty = false;
-    try {
-      this.#askForHomes(clock.now());
-      let plan: DnsPlan = { changes: [], wakeAt: null };
-      await records.transact(() => {
-        plan = planDns(snapshot(clock.now()), records.dns, this.#rules);
-        return { write: plan.changes.map(operationFor), events: [] };
-      });
-      if (this.#stopped) return;
-      if (plan.changes.length > 0) this.#deps.onChange();
-      if (clock.now() >= this.#nextCheckAt) void this.#lookAround();
-      this.#lanes.run(() => this.#laneDone());
-      if (this.#dirty) return;
-      const { wakeAt } = plan;
-      const times = [wakeAt ?? Number.POSITIVE_INFINITY, this.#nextCheckAt, ...this.#wakeTimes()];
-      this.#arm(Math.min(IDLE_MS, Math.max(GATHER_MS, Math.min(...times) - clock.now())));
-    } catch (error) {
-      // The records are as they were: a store that is full or away is asked again.
-      logger.error({ err: error }, 'names could not be planned; it is tried again');
-      if (!this.#stopped) this.#arm(RETRY_MS);
-    }
+    if (this.#loop.stopped) return IDLE_MS;
+    if (plan.changes.length > 0) this.#deps.onChange();
+    if (clock.now() >= this.#nextCheckAt) void this.#lookAround();
+    this.#lanes.run(() => this.#laneDone());
+    const times = [plan.wakeAt ?? Number.POSITIVE_INFINITY, this.#nextCheckAt, ...this.#wakeTimes()];
+    return Math.min(IDLE_MS, Math.max(GATHER_MS, Math.min(...times) - clock.now()));
   }
 
   #laneDone(): void {
     this.poke();
-    if (!this.#stopped) this.#deps.onChange();
+    if (!this.#loop.stopped) this.#deps.onChange();
   }
 
   /** Every basename that a job asks for, or that names of ours are still under. */
@@ -245,8 +231,4 @@ export class DnsPublisher {
   #wakeTimes(): number[] {
     return [this.#lanes.wakeAt(), ...[...this.#basenames()].map((basename) => this.#homes.dueAt(basename))];
   }
-}
-
-function operationFor({ key, record }: DnsRecordChange): Operation {
-  return record === null ? { delete: `dns/${key}` } : { put: `dns/${key}`, value: record };
 }

@@ -2,7 +2,7 @@ import type { Condition } from '../decide/alerts.ts';
 import type { DnsHome } from '../decide/dns-forecast.ts';
 import { basenameOf, type DnsScope, poolName, regionOf } from '../decide/dns-names.ts';
 import { ipv4Of } from '../decide/dns-serving.ts';
-import { type DnsAliasView, type DnsNameView, type DnsRecord, type DnsView, dnsStateOf } from '../model/dns.ts';
+import { type DnsAliasView, type DnsNameView, type DnsRecord, type DnsView, dnsStateOf, isFree } from '../model/dns.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 import type { FoundAlias } from './dns-aliases.ts';
 
@@ -13,11 +13,14 @@ export interface DnsViewParts {
   homes(basename: string): DnsHome | null;
   alias(name: string): FoundAlias | null;
   checkedAt: number | null;
+  /** Milliseconds since the epoch. */
+  now: number;
 }
 
 /** Every name, its records, whose it is, how it stands, and the CNAMEs that people have to make themselves. */
 export function dnsViewOf(parts: DnsViewParts): DnsView {
-  const names = [...parts.records.dns.values()].map(nameView).sort(byName);
+  const kept = [...parts.records.dns.values()].filter((record) => !isFree(record, parts.now));
+  const names = kept.map(nameView).sort(byName);
   return {
     providers: [...parts.providers],
     names,

@@ -7,13 +7,17 @@ import { CerebroError, messageOf } from '../errors.ts';
 import type { CopyRecord } from '../model/copy.ts';
 import type { NewEvent } from '../model/event.ts';
 import { type MachineRecord, sizeOf } from '../model/machine.ts';
-import { type Orphan, sizeKey } from '../model/plan.ts';
+import { sizeKey } from '../model/plan.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
+import { endOrphan } from './end-orphan.ts';
 import type { Lead } from './leadership.ts';
 import type { MachineLink } from './machine-link.ts';
+import { Pauses } from './pauses.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
+import { renewByProvider } from './renew-by-provider.ts';
 import { retryDelayMs } from './retry-delay.ts';
+import type { Secrets } from './secrets.ts';
 import type { WorkCounter } from './work-counter.ts';
 
 /** Effects of one kind under way at a time; the rest wait for the next pass. */
@@ -24,6 +28,13 @@ const REPORT_MS = 2000;
 const SURE_MS = 5000;
 /** A size that a zone has none of is left alone for this long. */
 const SOLD_OUT_MS = 300_000;
+/** An adopted machine whose sitter does not answer with the certificate that it was given is given another after this. */
+const IDENTITY_MS = 30_000;
+const FAILED = {
+  'create-machine': 'could not be created',
+  'destroy-machine': 'could not be ended',
+  'give-identity': 'could not be given a certificate of this cluster',
+};
 
 export interface ExecutorDeps {
   records: ClusterRecords;
@@ -31,6 +42,7 @@ export interface ExecutorDeps {
   client: MachineLink;
   recipes: RecipeRunner;
   identities: IdentityIssuer;
+  secrets: Pick<Secrets, 'of'>;
   work: WorkCounter;
   lead: Lead;
   clock: Clock;
@@ -51,13 +63,16 @@ export class Executor {
   readonly #deps: ExecutorDeps;
   readonly #running = new Map<string, { effect: Effect; abort: AbortController; done: Promise<void> }>();
   /** Failures that no record holds: of tasks without a copy, and of what could not be written down. */
-  readonly #pauses = new Map<string, { attempts: number; until: number; timer: Timer }>();
+  readonly #pauses: Pauses;
   /** Sizes that could not be had, `ZONE/TYPE`, and until when they are left alone (ms since the epoch). */
   readonly soldOut = new Map<string, number>();
   #stopped = false;
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps;
+    this.#pauses = new Pauses(deps.clock, () => {
+      if (!this.#stopped) deps.onDone();
+    });
   }
 
   start(effects: readonly Effect[]): void {
@@ -75,7 +90,7 @@ export class Executor {
       }
       // Of each kind: machines that take minutes to end must not keep others from being ordered.
       if (this.#count(effect.kind) >= CONCURRENT) continue;
-      if ((this.#pauses.get(pauseKey(effect))?.until ?? 0) > this.#deps.clock.now()) continue;
+      if (this.#pauses.holds(pauseKey(effect))) continue;
       const abort = new AbortController();
       const done = this.#carryOut(effect, abort.signal).finally(() => {
         this.#running.delete(effect.key);
@@ -94,7 +109,6 @@ export class Executor {
   /** Waits for what is under way, at most `deadlineMs`; what is left is asked for again by the records at the next start. */
   async stop(deadlineMs: number): Promise<void> {
     this.#stopped = true;
-    for (const { timer } of this.#pauses.values()) timer.cancel();
     this.#pauses.clear();
     for (const { abort } of this.#running.values()) abort.abort();
     const all = Promise.all([...this.#running.values()].map(({ done }) => done));
@@ -119,12 +133,12 @@ export class Executor {
   async #carryOut(effect: Effect, signal: AbortSignal): Promise<void> {
     try {
       await this.#act(effect, signal);
-      this.#forgetPause(effect);
+      this.#pauses.forget(pauseKey(effect));
       this.#deps.work.effect(effect.kind, 'done');
     } catch (error) {
       if (this.#stopped || signal.aborted) return;
       this.#deps.work.effect(effect.kind, 'failed');
-      this.#pause(effect);
+      this.#pauses.add(pauseKey(effect));
       this.#deps.logger.warn(
         { effect: effect.kind, key: effect.key, err: error },
         'an effect failed; it is tried again',
@@ -135,24 +149,6 @@ export class Executor {
     }
   }
 
-  /** Keeps a failed effect from being tried again at once, also where no record could take note of the failure. */
-  #pause(effect: Effect): void {
-    const key = pauseKey(effect);
-    const before = this.#pauses.get(key);
-    const attempts = before?.attempts ?? 0;
-    const ms = retryDelayMs(attempts);
-    before?.timer.cancel();
-    const timer = this.#deps.clock.timer(ms, () => {
-      if (!this.#stopped) this.#deps.onDone();
-    });
-    this.#pauses.set(key, { attempts: attempts + 1, until: this.#deps.clock.now() + ms - 1, timer });
-  }
-
-  #forgetPause(effect: Effect): void {
-    this.#pauses.get(pauseKey(effect))?.timer.cancel();
-    this.#pauses.delete(pauseKey(effect));
-  }
-
   async #act(effect: Effect, signal: AbortSignal): Promise<void> {
     this.#deps.lead.demand();
     switch (effect.kind) {
@@ -160,8 +156,10 @@ export class Executor {
         return await this.#createMachine(effect.machine);
       case 'destroy-machine':
         return await this.#destroyMachine(effect.machine);
+      case 'give-identity':
+        return await this.#giveIdentity(effect.machine);
       case 'end-orphan':
-        return await this.#endOrphan(effect.orphan);
+        return await endOrphan(this.#deps, effect.orphan, () => this.#deps.lead.demand(SURE_MS));
       case 'deploy-copy':
         return await this.#deployCopy(effect.copy, effect.machine, signal);
       case 'remove-task':
@@ -216,15 +214,12 @@ export class Executor {
     });
   }
 
-  async #endOrphan(orphan: Orphan): Promise<void> {
-    const { records, providers, lead, onOrphanEnded } = this.#deps;
-    if (records.machines.has(orphan.machineId)) return;
-    lead.demand(SURE_MS);
-    await providers.get(orphan.provider)?.destroy(records.clusterId, orphan.machineId);
-    onOrphanEnded(orphan.machineId);
-    const message = `${orphan.ref} in ${orphan.zone} bore this cluster's tag as ${orphan.machineId}, which no record knows: it was ended`;
-    const event: NewEvent = { level: 'warn', kind: 'orphan-ended', message, machine: orphan.machineId };
-    await records.transact(() => ({ write: [], events: [event] }));
+  /** By the way round its sitter, which believes in another authority. Given again for as long as the sitter does not answer. */
+  async #giveIdentity(machine: MachineRecord): Promise<void> {
+    const identity = await this.#deps.identities.issue(machine.id);
+    await renewByProvider(this.#provider(machine), machine, identity);
+    const nextAttemptAt = this.#deps.clock.now() + IDENTITY_MS;
+    await this.#changeMachine(machine.id, (now) => ({ ...now, attempts: 0, lastError: null, nextAttemptAt }));
   }
 
   async #deployCopy(copy: CopyRecord, machine: MachineRecord, signal: AbortSignal): Promise<void> {
@@ -245,7 +240,9 @@ export class Executor {
     if (now?.wanted !== 'run' || now.version !== copy.version || signal.aborted) return;
     const { generation, version } = now;
     this.#deps.lead.demand();
+    const secrets = this.#deps.secrets.of(copy.job, version);
     await client.putTask(machine, {
+      ...(secrets !== undefined && { secrets }),
       id: copy.id,
       job: copy.job,
       version,
@@ -295,13 +292,13 @@ export class Executor {
       lastError: sentence,
     });
     try {
-      if (effect.kind === 'create-machine' || effect.kind === 'destroy-machine') {
+      if ('machine' in effect && !('copy' in effect)) {
         await this.#changeMachine(
           effect.machine.id,
           retry,
-          `${effect.machine.id}: ${effect.kind === 'create-machine' ? 'could not be created' : 'could not be ended'}: ${sentence}`,
+          `${effect.machine.id}: ${FAILED[effect.kind]}: ${sentence}`,
         );
-      } else if (effect.kind !== 'end-orphan' && effect.copy) {
+      } else if ('copy' in effect && effect.copy) {
         const what = effect.kind === 'deploy-copy' ? 'could not be deployed' : 'could not be ended';
         const next = `the next try is in ${retryDelayMs(effect.copy.attempts) / 1000} s`;
         const trouble = `${effect.copy.id} ${what} on ${effect.machine.id}: ${sentence}; ${next}`;

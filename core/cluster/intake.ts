@@ -2,6 +2,7 @@ import type { JobChange } from '../contracts/cluster-api.ts';
 import type { Operation } from '../contracts/state-store.ts';
 import { checkJobs, compareSpecs, slugFor } from '../decide/check-jobs.ts';
 import { checkDnsNames, type DnsScope } from '../decide/dns-names.ts';
+import { countingOn } from '../decide/found-tasks.ts';
 import { readJobFile } from '../decide/read-job-file.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
@@ -9,10 +10,9 @@ import { canonical, type JobRecord, type JobSpec, type JobVersion } from '../mod
 import type { MachineType } from '../model/plan.ts';
 import { newRollOut } from './apply-plan.ts';
 import { type ClusterRecords, keys, type RecordChange } from './cluster-records.ts';
+import { surplusVersions } from './kept-versions.ts';
 import type { RecipeRunner } from './recipe-runner.ts';
-
-/** Versions of a job that are kept, beside those that copies still run with. */
-const KEPT_VERSIONS = 10;
+import type { Secrets } from './secrets.ts';
 
 export interface IntakeDeps {
   records: ClusterRecords;
@@ -20,6 +20,7 @@ export interface IntakeDeps {
   providers: readonly string[];
   types(zone: string): readonly MachineType[];
   dnsScope: DnsScope;
+  secrets: Pick<Secrets, 'missing' | 'newest'>;
 }
 
 /** What a job file would change: decided as a whole, before anything is changed. */
@@ -60,7 +61,7 @@ export class Intake {
 
   /** What these jobs change, compared with the records as they are now. */
   draft(specs: readonly JobSpec[], by: string, now: number): Draft {
-    const { records } = this.#deps;
+    const { records, secrets } = this.#deps;
     const at = new Date(now).toISOString();
     const taken = new Set([...records.jobs.values()].map((job) => job.slug));
     const draft: Draft = { changes: [], jobs: [], versions: [] };
@@ -68,7 +69,8 @@ export class Intake {
       const { name } = spec.task_configuration;
       const before = records.jobs.get(name);
       const { change, restarts } = compareSpecs(before?.spec, spec, (a, b) => canonical(a) === canonical(b));
-      const version = !before ? 1 : restarts ? before.lastVersion + 1 : before.version;
+      const found = before ? null : countingOn(records.machines.values(), spec);
+      const version = !before ? (found?.version ?? 1) : restarts ? before.lastVersion + 1 : before.version;
       draft.changes.push({ job: name, change, version, restarts });
       if (change === 'unchanged') continue;
       const slug = before?.slug ?? slugFor(name, taken);
@@ -77,7 +79,7 @@ export class Intake {
         name,
         slug,
         version,
-        lastVersion: Math.max(before?.lastVersion ?? 0, version),
+        lastVersion: Math.max(before?.lastVersion ?? 0, found?.lastVersion ?? 0, version),
         goodVersion: before?.goodVersion ?? null,
         rollout: !before || restarts ? newRollOut(version, now) : before.rollout,
         stopped: before?.stopped ?? false,
@@ -85,15 +87,17 @@ export class Intake {
         runs: before?.runs ?? [],
         scheduledUntil: scheduledUntil(before, spec, now),
         spec,
-        nextSerial: before?.nextSerial ?? records.serials.get(`job/${slug}`) ?? 1,
+        nextSerial: before?.nextSerial ?? Math.max(records.serials.get(`job/${slug}`) ?? 1, found?.nextSerial ?? 1),
         state: 'active',
         createdAt: before?.createdAt ?? at,
         updatedAt: at,
       });
       const known = before && !restarts ? records.versions.get(keys.version(name, version)) : undefined;
+      const given = secrets.newest(spec);
       draft.versions.push({
         job: name,
         version,
+        ...(given !== undefined && { secrets: given }),
         createdAt: at,
         by,
         outcome: null,
@@ -126,9 +130,10 @@ export class Intake {
 
   /** What these jobs ask for that this cluster cannot do. */
   #check(specs: readonly JobSpec[]): string[] {
-    const { records, providers, types, dnsScope } = this.#deps;
+    const { records, providers, types, dnsScope, secrets } = this.#deps;
     const problems = checkJobs(specs, { jobs: records.jobs, providers, types });
-    return [...problems, ...checkDnsNames(specs, records.jobs, dnsScope)];
+    const missing = specs.flatMap((spec) => secrets.missing(spec));
+    return [...problems, ...missing, ...checkDnsNames(specs, records.jobs, dnsScope)];
   }
 
   #write(draft: Draft, by: string): RecordChange {
@@ -136,7 +141,7 @@ export class Intake {
     for (const job of draft.jobs) write.push({ put: keys.job(job.name), value: job });
     for (const version of draft.versions) {
       write.push({ put: keys.version(version.job, version.version), value: version });
-      for (const old of this.#surplusVersions(version.job, version.version)) write.push({ delete: old });
+      for (const old of surplusVersions(this.#deps.records, version.job, version.version)) write.push({ delete: old });
     }
     const events = draft.changes
       .filter(({ change }) => change !== 'unchanged')
@@ -159,18 +164,6 @@ export class Intake {
         `"${job.name}" was changed by somebody else at ${job.updatedAt}, after you began to edit it; nothing was changed: look at it anew`,
       );
     }
-  }
-
-  #surplusVersions(job: string, newest: number): string[] {
-    const { records } = this.#deps;
-    const inUse = new Set([...records.copies.values()].filter((copy) => copy.job === job).map((copy) => copy.version));
-    inUse.add(records.jobs.get(job)?.goodVersion ?? newest);
-    return [...records.versions.entries()]
-      .filter(
-        ([, version]) =>
-          version.job === job && version.version <= newest - KEPT_VERSIONS && !inUse.has(version.version),
-      )
-      .map(([key]) => key);
   }
 }
 

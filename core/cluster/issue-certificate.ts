@@ -3,13 +3,14 @@ import { KeyObject, randomBytes, webcrypto } from 'node:crypto';
 import * as x509 from '@peculiar/x509';
 import { z } from 'zod';
 import { CerebroError } from '../errors.ts';
-import { CLUSTER_SITTER_NAME, machineName, type TlsIdentity } from '../model/tls-identity.ts';
+import { CLUSTER_DOOR_NAME, CLUSTER_SITTER_NAME, machineName, type TlsIdentity } from '../model/tls-identity.ts';
 
 /** The cluster's authority as the store keeps it: PEM both. */
 export const authorityRecord = z.strictObject({ certificate: z.string(), key: z.string() });
 export type AuthorityRecord = z.infer<typeof authorityRecord>;
 
-export type Bearer = { kind: 'machine'; id: string } | { kind: 'cluster-sitter' };
+/** `cluster-sitter` calls machines and other cluster sitters; `cluster-door` is where the latter are let in. */
+export type Bearer = { kind: 'machine'; id: string } | { kind: 'cluster-sitter' } | { kind: 'cluster-door' };
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
@@ -40,7 +41,7 @@ export async function createAuthority(now: number): Promise<AuthorityRecord> {
 
 /**
  * A new key with a certificate for `bearer`, good for `lifeMs` or as long as the authority itself.
- * A machine's serves and does not command; a cluster sitter's commands and does not serve: neither can be used as the other.
+ * A machine's and a door's serve and do not command; a cluster sitter's commands and does not serve: none can be used as another.
  */
 export async function issueCertificate(
   authority: AuthorityRecord,
@@ -57,10 +58,10 @@ export async function issueCertificate(
     );
   }
   const keys = await newKeys();
-  const machine = bearer.kind === 'machine';
+  const { title, name } = titleOf(bearer);
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: newSerial(),
-    subject: [{ CN: [machine ? bearer.id.slice(0, 64) : 'cluster sitter'] }],
+    subject: [{ CN: [title] }],
     issuer: issuer.subjectName,
     notBefore: new Date(now - BACKDATED_MS),
     notAfter: new Date(ends),
@@ -70,14 +71,18 @@ export async function issueCertificate(
     extensions: [
       new x509.BasicConstraintsExtension(false, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([machine ? SERVER_AUTH : CLIENT_AUTH], true),
-      new x509.SubjectAlternativeNameExtension([
-        { type: 'url', value: machine ? machineName(bearer.id) : CLUSTER_SITTER_NAME },
-      ]),
+      new x509.ExtendedKeyUsageExtension([bearer.kind === 'cluster-sitter' ? CLIENT_AUTH : SERVER_AUTH], true),
+      new x509.SubjectAlternativeNameExtension([{ type: 'url', value: name }]),
       await x509.AuthorityKeyIdentifierExtension.create(issuer),
     ],
   });
   return { authority: authority.certificate, certificate: certificate.toString('pem'), key: pemOf(keys.privateKey) };
+}
+
+function titleOf(bearer: Bearer): { title: string; name: string } {
+  if (bearer.kind === 'machine') return { title: bearer.id.slice(0, 64), name: machineName(bearer.id) };
+  if (bearer.kind === 'cluster-sitter') return { title: 'cluster sitter', name: CLUSTER_SITTER_NAME };
+  return { title: 'door of a cluster sitter', name: CLUSTER_DOOR_NAME };
 }
 
 function newKeys(): Promise<webcrypto.CryptoKeyPair> {

@@ -5,7 +5,7 @@ import { nextRunId } from '../decide/job-runs.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { CerebroError } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
-import { type JobRecord, type JobRun, type JobSpec, type JobVersion, runKey } from '../model/job.ts';
+import { canonical, type JobRecord, type JobRun, type JobSpec, type JobVersion, runKey } from '../model/job.ts';
 import { keptRuns, newRollOut } from './apply-plan.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
 
@@ -127,7 +127,11 @@ export class JobOrders {
       }
       version = kept.version;
       if (kept.version === job.version) throw new CerebroError('conflict', `"${name}" has version ${version} already`);
-      const restarts = runKey(kept.spec) !== runKey(job.spec) || job.rollout !== null;
+      const present = this.#deps.records.versions.get(keys.version(name, job.version));
+      const restarts =
+        runKey(kept.spec) !== runKey(job.spec) ||
+        canonical(kept.secrets) !== canonical(present?.secrets) ||
+        job.rollout !== null;
       return {
         change: {
           version,

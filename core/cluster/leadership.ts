@@ -3,7 +3,7 @@ import type { Logger } from '../contracts/logger.ts';
 import type { Lease, StateStore } from '../contracts/state-store.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 
-/** A start that has not had the lead for so long goes on as a stand-by: it shows what is, and waits. */
+/** A start that has not had the lead for so long, or sees who has it, goes on as a stand-by: it shows what is, and waits. */
 const STAND_BY_MS = 5000;
 /** How often it is looked whether the lead still holds. */
 const LOOK_MS = 250;
@@ -68,24 +68,21 @@ export class Leadership implements Lead {
     );
   }
 
-  /** For people: why nothing is done here; null while we lead. */
-  get sentence(): string | null {
-    if (this.leads()) return null;
-    return 'this cluster sitter does not lead: another one does, or the store does not answer. What runs runs on; nothing is changed from here';
-  }
-
   /** Resolves to true when the work was begun, to false when another has the lead. Throws what kept it from being begun. */
   async start(): Promise<boolean> {
     this.#stopping = new AbortController();
-    const first = this.#take();
+    let onHeld: (by: string) => void = () => undefined;
+    const held = new Promise<string>((resolve) => {
+      onHeld = resolve;
+    });
+    const first = this.#take(onHeld);
     // Who waits at most STAND_BY_MS may miss how it ends; the loop does not.
     first.catch(() => undefined);
-    const inTime = Promise.race([first, this.#pause(STAND_BY_MS)]);
-    await inTime;
+    const holder = await Promise.race([first, held, this.#pause(STAND_BY_MS)]);
     if (this.#lease !== null) await first;
     else {
       this.#standsBy = true;
-      this.#deps.logger.info({}, 'another cluster sitter leads; this one stands by');
+      this.#deps.logger.info({ holder }, 'the lead is not to be had yet; this cluster sitter stands by');
     }
     this.#loop = this.#run(first);
     return this.#lease !== null;
@@ -128,10 +125,10 @@ export class Leadership implements Lead {
     await begun.catch(() => undefined); // it was begun for nothing; stop is under way
   }
 
-  async #take(): Promise<void> {
+  async #take(onHeld?: (by: string) => void): Promise<void> {
     const { store, holder, begin, logger } = this.#deps;
     const fresh = !this.#standsBy;
-    const lease = await store.lead(holder, this.#stopping.signal);
+    const lease = await store.lead(holder, this.#stopping.signal, onHeld);
     this.#lease = lease;
     await begin(fresh && !this.#standsBy);
     logger.info({ epoch: lease.epoch }, 'the cluster sitter leads');

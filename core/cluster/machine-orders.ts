@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
 import { CerebroError } from '../errors.ts';
@@ -7,6 +7,7 @@ import type { MachineRecord } from '../model/machine.ts';
 import { providerOf } from '../model/zone.ts';
 import { keys } from './cluster-records.ts';
 import type { OrderDeps } from './job-orders.ts';
+import { newToken } from './new-records.ts';
 
 export interface MachineOrderDeps extends OrderDeps {
   providers: ReadonlyMap<string, MachineProvider>;
@@ -27,10 +28,10 @@ export class MachineOrders {
     await this.#order(id, by, (machine) => {
       if (machine.state === 'draining' && !cordoned)
         throw new CerebroError('conflict', `${id} is being drained; cancel that first`);
-      if (machine.cordoned === cordoned) return null;
+      if (machine.cordoned === cordoned && machine.cordonedFor === undefined) return null;
       const what = cordoned ? 'gets no more copies' : 'may get copies again';
       return {
-        change: { cordoned },
+        change: { cordoned, cordonedFor: undefined },
         kind: cordoned ? 'machine-cordoned' : 'machine-uncordoned',
         message: `${id} ${what}`,
       };
@@ -40,13 +41,15 @@ export class MachineOrders {
   /** Its copies move away, each when its replacement is ready (or the time is up), then it is ended. */
   async drain(id: string, by: string, deadlineSeconds?: number): Promise<void> {
     await this.#order(id, by, (machine, now) => {
-      if (machine.state !== 'ready')
+      if (machine.state !== 'ready' && machine.state !== 'deploying')
         throw new CerebroError('conflict', `${id} is ${machine.state}; only a ready machine can be drained`);
       const seconds = deadlineSeconds ?? this.#deps.drainDeadline;
       return {
         change: {
           state: 'draining',
           cordoned: true,
+          // Whoever drains it has said what is to become of what nobody owns there.
+          found: [],
           stateSince: now,
           drainUntil: seconds > 0 ? now + seconds * 1000 : null,
           reason: `drained by ${by}`,
@@ -65,6 +68,7 @@ export class MachineOrders {
         change: {
           state: 'ready',
           cordoned: false,
+          cordonedFor: undefined,
           drainUntil: null,
           stateSince: now,
           reason: `drain cancelled by ${by}`,
@@ -94,12 +98,14 @@ export class MachineOrders {
         id: fresh,
         state: 'requested',
         intent: randomUUID(),
-        token: randomBytes(32).toString('base64url'),
+        token: newToken(),
         ref: null,
         address: null,
         endpoint: null,
         replaces: id,
+        found: [],
         cordoned: false,
+        cordonedFor: undefined,
         drainUntil: null,
         reason,
         createdAt: now,
@@ -122,7 +128,7 @@ export class MachineOrders {
         write: [
           { put: keys.machine(fresh), value },
           { put: keys.serial(machine.zone), value: serial + 1 },
-          { put: keys.machine(id), value: { ...machine, cordoned: true } satisfies MachineRecord },
+          { put: keys.machine(id), value: cordonedFor(machine, fresh) },
         ],
         events,
       };
@@ -194,4 +200,10 @@ export class MachineOrders {
     });
     onOrder();
   }
+}
+
+/** A cordon of a person's own stays, whatever becomes of the replacement. */
+function cordonedFor(machine: MachineRecord, successor: string): MachineRecord {
+  const byPerson = machine.cordoned && machine.cordonedFor === undefined;
+  return { ...machine, cordoned: true, cordonedFor: byPerson ? undefined : successor };
 }

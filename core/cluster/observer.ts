@@ -1,32 +1,25 @@
-import type { Clock, Timer } from '../contracts/clock.ts';
+import type { Clock } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { Instance, MachineProvider } from '../contracts/machine-provider.ts';
-import { CerebroError, messageOf } from '../errors.ts';
-import type { ClusterEvent } from '../model/event.ts';
+import { providerWord } from '../decide/provider-word.ts';
+import { messageOf } from '../errors.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { MachineMessage } from '../model/machine-stream.ts';
 import type { MachineContact, Orphan } from '../model/plan.ts';
+import type { Failure } from '../model/progress.ts';
 import type { TaskStatus } from '../model/task.ts';
 import type { HostVitals } from '../model/vitals.ts';
 import { providerOf } from '../model/zone.ts';
 import { type ClusterRecords, keys } from './cluster-records.ts';
+import { MachineEvents } from './machine-events.ts';
+import { MachineLine } from './machine-line.ts';
 import type { MachineLink } from './machine-link.ts';
 import { ProviderWatch } from './provider-watch.ts';
 
 /** A provider that answers later than this holds up neither a start nor a stop. */
 const PATIENCE_MS = 3000;
-/** A stream that says nothing for this long is given up and opened again: a beat comes every second. */
-const SILENCE_MS = 5000;
-const RECONNECT_MS = [50, 100, 200, 500, 1000];
-/** Events of machines are put on the timeline together, at most this late. */
-const EVENTS_MS = 50;
-const EVENTS_RETRY_MS = 2000;
 /** How often a machine is told that tasks which may not run twice may go on. */
 const LEASH_MS = 1000;
-/** Events of one machine that wait for a store that takes nothing; the machine has them all. */
-const MAX_QUEUED = 5000;
-/** Lists of large providers lag behind: a machine that was confirmed only lately, and is not on one yet, is not gone. */
-const LISTED_WITHIN_MS = 60_000;
 
 export interface ObserverDeps {
   records: ClusterRecords;
@@ -40,6 +33,8 @@ export interface ObserverDeps {
   onNews(): void;
   /** Something changed that only a page shows. */
   onVitals(): void;
+  /** Why a machine sitter was not heard at the last try; null: it is heard. */
+  onLine?(machineId: string, failure: Failure | null): void;
   /** Whether our word keeps tasks going that may not run twice: a successor may have begun them elsewhere. */
   leads(): boolean;
 }
@@ -57,12 +52,6 @@ interface Contact extends MachineContact {
   host: HostVitals | null;
 }
 
-/** One open stream to one machine, tried again for as long as the machine has an address. */
-interface Line {
-  endpoint: string;
-  abort: AbortController;
-}
-
 /**
  * Learns what is going on: one stream for each machine, and the providers' word. What it learns is kept in memory and folded into
  * the next snapshot; only the machines' events are written, each once, together with the cursor that says how far they were read.
@@ -72,15 +61,15 @@ export class Observer {
   /** By machine id. */
   readonly orphans = new Map<string, Orphan>();
   readonly #deps: ObserverDeps;
-  readonly #lines = new Map<string, Line>();
-  readonly #queued = new Map<string, ClusterEvent[]>();
+  readonly #lines = new Map<string, { endpoint: string; line: MachineLine }>();
+  readonly #events: MachineEvents;
   readonly #watches: readonly ProviderWatch[];
-  #eventTimer: Timer | null = null;
   #stopped = false;
 
   constructor(deps: ObserverDeps) {
     this.#deps = deps;
     const { providers, clock } = deps;
+    this.#events = new MachineEvents(deps);
     this.#watches = providers.map(
       (provider) => new ProviderWatch({ provider, clock, look: () => this.#describe(provider) }),
     );
@@ -98,8 +87,8 @@ export class Observer {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#eventTimer?.cancel();
-    for (const line of this.#lines.values()) line.abort.abort();
+    this.#events.stop();
+    for (const { line } of this.#lines.values()) line.end();
     await Promise.all(this.#watches.map((watch) => watch.stop(PATIENCE_MS)));
   }
 
@@ -107,17 +96,15 @@ export class Observer {
   follow(): void {
     if (this.#stopped) return;
     const { machines } = this.#deps.records;
-    for (const [id, line] of this.#lines) {
+    for (const [id, { endpoint, line }] of this.#lines) {
       const machine = machines.get(id);
-      if (machine?.endpoint === line.endpoint && machine.state !== 'lost') continue;
-      line.abort.abort();
+      if (machine?.endpoint === endpoint && machine.state !== 'lost') continue;
+      line.end();
       this.#lines.delete(id);
     }
     for (const machine of machines.values()) {
       if (machine.endpoint === null || machine.state === 'lost' || this.#lines.has(machine.id)) continue;
-      const line: Line = { endpoint: machine.endpoint, abort: new AbortController() };
-      this.#lines.set(machine.id, line);
-      void this.#keepLine(machine.id, line);
+      this.#open(machine, machine.endpoint);
     }
     for (const id of this.contacts.keys()) {
       if (machines.has(id)) continue;
@@ -129,7 +116,8 @@ export class Observer {
   /** Asks a provider for its machines and takes up what it says: addresses, and which are gone. */
   async #describe(provider: MachineProvider): Promise<void> {
     const { records, clock, logger, onNews } = this.#deps;
-    // What was confirmed only while the provider was making its list need not be on it.
+    // What was confirmed only while the provider was making its list need not be on it; and a list can be old when it is read.
+    const askedAt = clock.now();
     const confirmed = new Set(this.#machinesOf(provider).flatMap(({ id, ref }) => (ref === null ? [] : id)));
     let instances: Instance[];
     try {
@@ -145,7 +133,7 @@ export class Observer {
     for (const machine of this.#machinesOf(provider)) {
       const instance = byMachine.get(machine.id);
       const contact = this.#contact(machine.id);
-      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : saysOf(machine, instance, clock.now());
+      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : providerWord(machine, instance, askedAt);
       const trouble = instance?.trouble ?? null;
       if (contact.providerSays !== says || contact.trouble !== trouble) news = true;
       contact.providerSays = says;
@@ -214,67 +202,25 @@ export class Observer {
     return contact;
   }
 
-  // --- the stream of one machine ---
-
-  async #keepLine(id: string, line: Line): Promise<void> {
-    let failures = 0;
-    while (!line.abort.signal.aborted) {
-      try {
-        await this.#listen(id, line);
-        failures = 0;
-      } catch (error) {
-        if (!line.abort.signal.aborted)
-          this.#deps.logger.debug({ machine: id, reason: messageOf(error) }, 'the line to a machine broke');
-        failures += 1;
-      }
-      this.#broken(id, line);
-      if (line.abort.signal.aborted) return;
-      const wait = RECONNECT_MS[Math.min(failures, RECONNECT_MS.length - 1)] ?? 1000;
-      await this.#pause(wait, line.abort.signal);
-    }
-  }
-
-  /** Waits, or not so long when the line is given up. */
-  #pause(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        timer.cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = this.#deps.clock.timer(ms, done);
-      signal.addEventListener('abort', done, { once: true });
+  #open(machine: MachineRecord, endpoint: string): void {
+    const { records, client, clock, logger, onNews } = this.#deps;
+    const { id } = machine;
+    const line = new MachineLine({
+      machineId: id,
+      clock,
+      logger,
+      open: (signal) => client.watch(records.machines.get(id) ?? machine, records.cursors.get(id) ?? 0, signal),
+      onMessage: (message) => this.#take(id, message),
+      onFailure: (failure) => this.#deps.onLine?.(id, failure),
+      onBroken: () => {
+        const contact = this.contacts.get(id);
+        if (!contact?.connected) return;
+        contact.connected = false;
+        onNews();
+      },
     });
-  }
-
-  async #listen(id: string, line: Line): Promise<void> {
-    const machine = this.#deps.records.machines.get(id);
-    if (!machine) return;
-    const { clock, client, records } = this.#deps;
-    const connection = new AbortController();
-    const signal = AbortSignal.any([line.abort.signal, connection.signal]);
-    let watchdog: Timer | null = null;
-    const heard = (): void => {
-      watchdog?.cancel();
-      watchdog = clock.timer(SILENCE_MS, () => connection.abort(new CerebroError('timeout', `${id} fell silent`)));
-    };
-    heard();
-    try {
-      for await (const message of client.watch(machine, records.cursors.get(id) ?? 0, signal)) {
-        heard();
-        this.#take(id, message);
-      }
-    } finally {
-      // The compiler cannot see that `heard` assigns it.
-      (watchdog as Timer | null)?.cancel();
-    }
-  }
-
-  #broken(id: string, line: Line): void {
-    const contact = this.contacts.get(id);
-    if (!contact || this.#lines.get(id) !== line || !contact.connected) return;
-    contact.connected = false;
-    this.#deps.onNews();
+    this.#lines.set(id, { endpoint, line });
+    void line.keep();
   }
 
   #take(id: string, message: MachineMessage): void {
@@ -286,6 +232,7 @@ export class Observer {
     switch (message.type) {
       case 'hello':
         contact.connected = true;
+        this.#deps.onLine?.(id, null);
         contact.tasks = new Map(message.tasks.map((task) => [task.id, task]));
         this.#deps.onNews();
         return;
@@ -308,7 +255,7 @@ export class Observer {
         this.#deps.onNews();
         return;
       case 'event':
-        this.#queueEvent(id, message.event);
+        this.#events.add(id, message.event);
         return;
       case 'vitals':
         contact.host = message.host;
@@ -335,73 +282,4 @@ export class Observer {
         logger.debug({ machine: id, reason: messageOf(error) }, 'a machine did not take our word'),
       );
   }
-
-  // --- the machines' events ---
-
-  #queueEvent(id: string, event: ClusterEvent): void {
-    const queue = this.#queued.get(id);
-    if (queue) queue.push(event);
-    else this.#queued.set(id, [event]);
-    this.#armEvents(EVENTS_MS);
-  }
-
-  #armEvents(ms: number): void {
-    if (this.#stopped) return;
-    this.#eventTimer ??= this.#deps.clock.timer(ms, () => {
-      this.#eventTimer = null;
-      void this.#writeEvents();
-    });
-  }
-
-  async #writeEvents(): Promise<void> {
-    const { records, logger } = this.#deps;
-    if (!this.#deps.leads()) {
-      this.#dropRecorded();
-      this.#armEvents(EVENTS_RETRY_MS);
-      return;
-    }
-    const queued = new Map(this.#queued);
-    this.#queued.clear();
-    try {
-      await records.transact(() => {
-        const change = {
-          write: [] as { put: string; value: unknown }[],
-          events: [] as Omit<ClusterEvent, 'seq' | 'at'>[],
-        };
-        for (const [id, events] of queued) {
-          if (!records.machines.has(id)) continue;
-          const read = records.cursors.get(id) ?? 0;
-          const fresh = events.filter((event) => event.seq > read);
-          const last = fresh.at(-1);
-          if (!last) continue;
-          for (const { seq: _seq, at: _at, ...event } of fresh) change.events.push({ ...event, machine: id });
-          change.write.push({ put: keys.cursor(id), value: last.seq });
-        }
-        return change;
-      });
-    } catch (error) {
-      // Kept in their order, for the next try: a later event must not move the cursor past them.
-      for (const [id, events] of queued)
-        this.#queued.set(id, [...events, ...(this.#queued.get(id) ?? [])].slice(-MAX_QUEUED));
-      this.#armEvents(EVENTS_RETRY_MS);
-      logger.warn({ err: error }, 'events of machines could not be recorded');
-    }
-  }
-
-  /** While another leads, it is the one that writes: what it has written need not wait here. */
-  #dropRecorded(): void {
-    for (const [id, events] of this.#queued) {
-      const read = this.#deps.records.cursors.get(id) ?? 0;
-      this.#queued.set(id, events.filter((event) => event.seq > read).slice(-MAX_QUEUED));
-    }
-  }
-}
-
-/** Of a machine that was never confirmed, absence says nothing: the order may still be on its way. */
-function saysOf(machine: MachineRecord, instance: Instance | undefined, now: number): MachineContact['providerSays'] {
-  if (!instance) {
-    const young = machine.state === 'booting' && now - machine.stateSince < LISTED_WITHIN_MS;
-    return machine.ref === null || young ? 'unknown' : 'gone';
-  }
-  return instance.state === 'pending' ? 'unknown' : instance.state;
 }

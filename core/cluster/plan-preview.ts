@@ -12,6 +12,10 @@ import { planSentences } from './plan-sentences.ts';
 /** Plans in a row that a preview follows, and how far ahead it looks. What takes longer is a matter of its own. */
 const MAX_PLANS = 300;
 const HORIZON_MS = 3_600_000;
+/** What is asked again and again without anything coming of it is asked less and less often: twice this (ms) after the first time, and so on. */
+const PATIENCE_MS = 100;
+/** In a preview nobody falls silent: machines that are heard were heard just now, whenever that is. */
+const ALWAYS = Number.MAX_SAFE_INTEGER;
 /** A cluster that is larger than this is told its next step only: the whole way would keep the cluster sitter busy. */
 const MAX_COPIES = 5000;
 
@@ -81,6 +85,8 @@ class ImaginedWorld implements PlannedRecords {
   readonly #contacts = new Map<string, MachineContact & { tasks: Map<string, TaskStatus> }>();
   readonly #empty: Map<string, number>;
   #now: number;
+  /** Waits in a row after which there was nothing to do. */
+  #waits = 0;
 
   constructor(real: ClusterSnapshot, versions: PlannedRecords['versions'], wish: PreviewWish) {
     this.#real = real;
@@ -116,6 +122,7 @@ class ImaginedWorld implements PlannedRecords {
   }
 
   carryOut(plan: Plan): void {
+    this.#waits = 0;
     for (const operation of applyPlan(plan, this, this.#now).write) this.#write(operation);
     this.#goWell();
   }
@@ -123,7 +130,8 @@ class ImaginedWorld implements PlannedRecords {
   /** Lets time pass until the planner wants to look again; false: it will not, for as long as a preview looks ahead. */
   waitFor(wakeAt: number | null): boolean {
     if (wakeAt === null || wakeAt > this.#real.now + HORIZON_MS) return false;
-    this.#now = Math.max(wakeAt, this.#now + 1);
+    this.#waits += 1;
+    this.#now = Math.max(wakeAt, this.#now + PATIENCE_MS * 2 ** this.#waits);
     this.#goWell();
     return true;
   }
@@ -171,7 +179,7 @@ class ImaginedWorld implements PlannedRecords {
     if (!heard) return;
     const tasks = contact?.tasks ?? new Map<string, TaskStatus>();
     this.#contacts.set(id, {
-      heardAt: this.#now,
+      heardAt: ALWAYS,
       connected: true,
       providerSays: 'running',
       trouble: contact?.trouble ?? null,

@@ -3,7 +3,8 @@ import type { Action, Plan } from '../model/plan.ts';
 /** A plan, in words for people. */
 export function planSentences(plan: Plan): string[] {
   // What is only noted down concerns nobody.
-  const sentences = plan.actions.filter((action) => action.kind !== 'note-links').map(sentenceOf);
+  const noted: readonly Action['kind'][] = ['note-links', 'note-stranger'];
+  const sentences = plan.actions.filter((action) => !noted.includes(action.kind)).map(sentenceOf);
   return [...sentences, ...plan.complaints.map((complaint) => `cannot: ${complaint.sentence}`)];
 }
 
@@ -15,6 +16,8 @@ function sentenceOf(action: Action): string {
     }
     case 'machine-state':
       return `machine ${action.machine} becomes ${action.to}: ${action.reason}`;
+    case 'uncordon':
+      return `machine ${action.machine} may have copies again: ${action.reason}`;
     case 'place-copy':
       return `start ${action.copy} on ${action.machine}: ${action.reason}`;
     case 'update-copy':
@@ -41,5 +44,9 @@ function sentenceOf(action: Action): string {
       return `forget ${action.copy}: ${action.reason}`;
     case 'forget-job':
       return `forget job "${action.job}": ${action.reason}`;
+    case 'take-copy':
+      return `take ${action.copy} on ${action.machine} as it is: ${action.reason}`;
+    case 'note-stranger':
+      return `note ${action.machine}: ${action.reason}`;
   }
 }

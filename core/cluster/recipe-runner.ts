@@ -7,6 +7,7 @@ import type { CopyRecord } from '../model/copy.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { JobSpec } from '../model/job.ts';
 import type { MachineRecord } from '../model/machine.ts';
+import type { Progress } from '../model/progress.ts';
 import { RecipeLog } from './recipe-log.ts';
 import { RemoteRecipeSteps } from './recipe-steps.ts';
 
@@ -28,6 +29,10 @@ export interface RecipeRunnerDeps {
   clock: Clock;
   logger: Logger;
   tell(events: NewEvent[]): Promise<void>;
+  /** The DNS name of a copy; null: it gets none. */
+  dnsName?(copy: CopyRecord): Promise<string | null>;
+  /** How far the recipe of a copy is; null: it is over. */
+  onProgress?(copy: string, progress: Progress | null): void;
 }
 
 /** Finds recipes among the loaders and runs them on machines, each under a deadline. */
@@ -117,6 +122,7 @@ export class RecipeRunner {
     const remote = await this.#inTime(ends, this.#named(deployment_recipe, reached), (late) => late.close());
     const log = new RecipeLog({ ...this.#deps, about });
     try {
+      const dnsName = await this.#inTime(ends, this.#deps.dnsName?.(copy) ?? Promise.resolve(null));
       const recipe = factory({
         remote,
         steps: new RemoteRecipeSteps(remote, copy.id, `${copy.id} version ${copy.version}`),
@@ -125,8 +131,13 @@ export class RecipeRunner {
         job: copy.job,
         copy: copy.id,
         machine: { id: machine.id, zone: machine.zone, address: machine.address },
+        dnsName,
         logger: log.logger,
         signal,
+        progress: (step, percent) => {
+          if (!signal.aborted)
+            this.#deps.onProgress?.(copy.id, { step, percent: wholePercent(percent), failure: null });
+        },
       });
       try {
         await this.#inTime(ends, this.#named(deployment_recipe, recipe.runDeploy()));
@@ -141,6 +152,7 @@ export class RecipeRunner {
       const message = `${copy.id}: recipe "${deployment_recipe}" is done`;
       await this.#deps.tell([{ level: 'info', kind: 'recipe-done', message, ...about }]);
     } finally {
+      this.#deps.onProgress?.(copy.id, null);
       await remote.close();
     }
   }
@@ -188,6 +200,10 @@ export class RecipeRunner {
       signal.removeEventListener('abort', onAbort);
     }
   }
+}
+
+function wholePercent(percent: number | null): number | null {
+  return percent === null || Number.isNaN(percent) ? null : Math.floor(Math.min(100, Math.max(0, percent)));
 }
 
 /** What ends a run before it is done. */

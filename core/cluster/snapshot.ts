@@ -44,6 +44,7 @@ export function snapshotOf(parts: SnapshotParts, now: number): ClusterSnapshot {
     contacts: parts.contacts,
     emptySince: parts.empty.since,
     orphans: parts.orphans,
+    strangers: records.strangers,
     soldOut: parts.soldOut,
     types: parts.types,
     machineSerial: (zone) => records.serials.get(zone) ?? 1,

@@ -14,7 +14,6 @@ import type { ClusterEvent } from '../model/event.ts';
 import type { History, HistorySpan } from '../model/history.ts';
 import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
 import type { MachineLogin } from '../model/machine-login.ts';
-import type { MachineType } from '../model/plan.ts';
 import type { RunEnd } from '../model/task.ts';
 import type { WorkCounts } from '../model/work-counts.ts';
 
@@ -71,7 +70,6 @@ export interface ClusterApi {
   /** The alerts that last, the newest first. */
   alerts(): AlertView[];
   plugins(): PluginView[];
-  machineTypes(zone: string): readonly MachineType[];
   /** Every name, as it was last known. */
   dns(): DnsView;
   /** Looks at every name, and whether people's own CNAMEs are there, before it answers. */

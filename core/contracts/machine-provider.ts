@@ -1,6 +1,8 @@
 import type { Finding } from '../model/finding.ts';
 import type { MachineLogin } from '../model/machine-login.ts';
 import type { MachineType } from '../model/plan.ts';
+import type { Progress } from '../model/progress.ts';
+import type { TaskDefinition } from '../model/task.ts';
 import type { TlsIdentity } from '../model/tls-identity.ts';
 import type { Remote } from './remote.ts';
 
@@ -12,7 +14,10 @@ export interface MachineOrder {
   type: MachineType;
   /** The idempotency token: one machine for one intent, however often and however late it is asked for. */
   intent: string;
-  /** The bearer token of the machine's sitter, which it takes from its own host alone: `admin.token` in its data folder. */
+  /**
+   * The bearer token of the machine's sitter, which it takes from its own host alone: `admin.token` in its data folder. Secret, and the
+   * same each time the order is asked for: a provider may derive from it what must be so too, as EC2's does the SSH host key.
+   */
   token: string;
   /**
    * What the sitter proves itself with: `identity.json` in its data folder, mode 0600, there before it starts. Each time the order is
@@ -35,6 +40,11 @@ export interface Instance {
   endpoint: string | null;
   /** What the provider knows that bodes ill, in a sentence: a spot notice, a failed status check. The machine is emptied. */
   trouble?: string | null;
+}
+
+/** An instance as `survey` finds it: of whichever cluster, with its size. */
+export interface FoundMachine extends Instance {
+  type: MachineType;
 }
 
 /**
@@ -84,8 +94,22 @@ export interface MachineProvider {
   remote(instance: { machineId: string; address: string | null }): Promise<Remote>;
   /** Called when the provider learns by itself that something changed, so that nobody has to poll for it. */
   onChange(listener: () => void): void;
+  /**
+   * Called with how far a machine is on its way, as often as that changes: for people who wait for it. It may say the same again, and
+   * is no news: nobody describes anything because of it.
+   */
+  onProgress?(listener: (machineId: string, progress: Progress) => void): void;
   /** Puts a certificate onto a machine without its sitter's help, for one whose own has ended; the sitter takes up the file by itself. */
   renewIdentity?(machineId: string, identity: TlsIdentity): Promise<void>;
+  /**
+   * Everything that bears the tag of any cluster, ours or another, and is not gone; nothing without a tag. Asked only when a person
+   * wants to see or adopt a fleet (`cerebro adopt`), since it may take as long as it takes to look at each host.
+   */
+  survey?(): Promise<FoundMachine[]>;
+  /** The tasks of a machine that `survey` found, as they were defined, read without asking its sitter, which may be another cluster's. */
+  readTasks?(found: FoundMachine): Promise<TaskDefinition[]>;
+  /** Called when this cluster has adopted a machine that `survey` found, before anything else is asked of it. Idempotent. */
+  takeOver?(found: FoundMachine): Promise<void>;
   /** How a person gets onto a machine; `cerebro login`. */
   login?(instance: { machineId: string; address: string | null }): Promise<MachineLogin>;
   /** Stops every machine of the cluster in order, keeping it for the next start (`cerebro down`), where machines are the host's own. */

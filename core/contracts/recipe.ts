@@ -11,6 +11,11 @@ export interface RecipeContext {
   remote: Remote;
   /** Without it, every step is run. */
   steps?: RecipeSteps;
+  /**
+   * Says what is done now, and how much of that (0 to 100; null: nobody can tell). It is shown with the copy for as long as the recipe runs,
+   * and may be called as often as it changes. What is to be read later goes to the logger.
+   */
+  progress?: (step: string, percent: number | null) => void;
   /** The job's `recipe_options`, as they are. */
   options: Record<string, unknown>;
   /** The job's `version`, if it names one. */
@@ -18,6 +23,8 @@ export interface RecipeContext {
   job: string;
   copy: string;
   machine: { id: string; zone: string; address: string | null };
+  /** The copy's own DNS name, under which it is found once it runs; null or absent: it gets none. */
+  dnsName?: string | null;
   /** Goes to the copy's timeline, while the recipe runs, and to the daemon's log. */
   logger: Logger;
   /** Ends when the recipe's time is up or the copy is no longer wanted. */
@@ -37,9 +44,11 @@ export abstract class DeploymentRecipe implements Recipe {
   readonly job: string;
   readonly copy: string;
   readonly machine: RecipeContext['machine'];
+  readonly dnsName: string | null;
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly #steps: RecipeSteps | undefined;
+  readonly #progress: RecipeContext['progress'];
 
   constructor(context: RecipeContext) {
     this.remote = context.remote;
@@ -48,9 +57,11 @@ export abstract class DeploymentRecipe implements Recipe {
     this.job = context.job;
     this.copy = context.copy;
     this.machine = context.machine;
+    this.dnsName = context.dnsName ?? null;
     this.logger = context.logger;
     this.signal = context.signal;
     this.#steps = context.steps;
+    this.#progress = context.progress;
   }
 
   /**
@@ -64,8 +75,14 @@ export abstract class DeploymentRecipe implements Recipe {
       return;
     }
     this.logger.info({ step: name }, name);
+    this.progress(name);
     await work();
     await this.#steps?.setDone(name);
+  }
+
+  /** What is done now, and how much of that (0 to 100), for those who look at the copy while the recipe runs. */
+  progress(step: string, percent: number | null = null): void {
+    this.#progress?.(step, percent);
   }
 
   abstract runDeploy(): Promise<void>;

@@ -53,6 +53,8 @@ export interface Lease {
  * - `watch` delivers the changes after `revision`, each once, in order, commit by commit.
  */
 export interface StateStore {
+  /** Whether several cluster sitters may use it at the same time: then all take the same callers, and who stands by passes orders on. */
+  readonly shared?: boolean;
   start(): Promise<void>;
   stop(): Promise<void>;
   get(key: string): Promise<Entry | undefined>;
@@ -66,6 +68,9 @@ export interface StateStore {
     onChanges: (changes: Change[]) => void,
     onError: (error: Error) => void,
   ): Watch;
-  /** Waits until it may lead, or throws `unavailable` when `signal` aborts. */
-  lead(holder: string, signal: AbortSignal): Promise<Lease>;
+  /**
+   * Waits until it may lead, or throws `unavailable` when `signal` aborts. `onHeld` is told who has the lead, each time that this is
+   * seen, by a store that knows.
+   */
+  lead(holder: string, signal: AbortSignal, onHeld?: (by: string) => void): Promise<Lease>;
 }

@@ -1,6 +1,7 @@
 import { type JobRecord, type JobSpec, reservationOf, runKey } from '../model/job.ts';
 import type { MachineType } from '../model/plan.ts';
 import { providerOf } from '../model/zone.ts';
+import { regionOf } from './dns-names.ts';
 import { didYouMean } from './nearest-names.ts';
 
 export interface JobCheckContext {
@@ -23,6 +24,8 @@ export function checkJobs(specs: readonly JobSpec[], context: JobCheckContext): 
     for (const zone of Object.keys(spec.deployment_layout)) {
       const problem = checkZone(spec, zone, context);
       if (problem !== null) problems.push(`"${name}": deployment_layout.${zone}: ${problem}`);
+      for (const sentence of checkFallback(spec, zone, context))
+        problems.push(`"${name}": deployment_layout.${zone}.fallback: ${sentence}`);
     }
     const problem = checkLink(spec, after);
     if (problem !== null) problems.push(`"${name}": linked_job: ${problem}`);
@@ -45,6 +48,19 @@ function checkZone(spec: JobSpec, zone: string, context: JobCheckContext): strin
   if (types.some((type) => cpu <= type.cpu && mem <= type.mem)) return null;
   const sizes = types.map((type) => `${type.name} (${type.cpu} cores, ${type.mem} MB)`).join(', ');
   return `a copy reserves ${cpu} cores and ${mem} MB, and no machine type of this zone is that large: ${sizes}`;
+}
+
+/** Names bear the region, so a copy with one cannot be elsewhere; and what a provider has none of, another one cannot know. */
+function checkFallback(spec: JobSpec, zone: string, context: JobCheckContext): string[] {
+  const { fallback = [] } = spec.deployment_layout[zone] ?? {};
+  return fallback.flatMap((other, i) => {
+    if (other === zone || fallback.indexOf(other) < i) return [`${other} is named already`];
+    if (providerOf(other) !== providerOf(zone)) return [`${other} is a zone of another provider`];
+    if (spec.dns_basename !== undefined && regionOf(other, 'region') !== regionOf(zone, 'region'))
+      return [`${other} is in another region, and the names of "dns_basename" bear the region`];
+    const problem = checkZone(spec, other, context);
+    return problem === null ? [] : [`${other}: ${problem}`];
+  });
 }
 
 function checkLink(spec: JobSpec, after: ReadonlyMap<string, JobSpec>): string | null {

@@ -1,7 +1,9 @@
 import type { CopyRecord, CopyState } from '../model/copy.ts';
 import type { MachineRecord } from '../model/machine.ts';
 import type { MachineContact } from '../model/plan.ts';
+import type { Progress } from '../model/progress.ts';
 import type { TaskStatus } from '../model/task.ts';
+import { progressSentence, retrySentence } from './progress-sentence.ts';
 
 export interface CopyCondition {
   state: CopyState;
@@ -10,12 +12,13 @@ export interface CopyCondition {
   task: TaskStatus | null;
 }
 
-/** What is to be said of a copy, from its record and what its machine last reported. */
+/** What is to be said of a copy, from its record and what its machine last reported. `progress` is its recipe's, or its machine's before that. */
 export function copyCondition(
   copy: CopyRecord,
   machine: MachineRecord | undefined,
   contact: MachineContact | undefined,
   silentSince: number | null,
+  progress: Progress | null = null,
 ): CopyCondition {
   const task = contact?.tasks?.get(copy.id) ?? null;
   const condition = (state: CopyState, reason: string): CopyCondition => ({ state, reason, task });
@@ -28,7 +31,7 @@ export function copyCondition(
       'unknown',
       `machine ${machine.id} has not been heard since ${new Date(silentSince).toISOString()}`,
     );
-  if (copy.taskVersion !== copy.version) return beforeTask(copy, machine, condition);
+  if (copy.taskVersion !== copy.version) return beforeTask(copy, machine, progress, condition);
   if (!task)
     return condition(contact?.tasks ? 'starting' : 'unknown', `waiting for machine ${machine.id} to report it`);
   return fromTask(task, condition);
@@ -36,17 +39,26 @@ export function copyCondition(
 
 type Build = (state: CopyState, reason: string) => CopyCondition;
 
-function beforeTask(copy: CopyRecord, machine: MachineRecord, condition: Build): CopyCondition {
-  if (copy.lastError !== null) return condition('failing', copy.lastError);
+function beforeTask(
+  copy: CopyRecord,
+  machine: MachineRecord,
+  progress: Progress | null,
+  condition: Build,
+): CopyCondition {
+  const sentence = progress && progressSentence(progress);
+  const doing = sentence === null ? '' : `: ${sentence}`;
+  if (copy.lastError !== null) {
+    return condition('failing', doing === '' ? retrySentence(copy.lastError, copy) : `${copy.lastError}; now${doing}`);
+  }
   if (machine.state === 'ready' || machine.state === 'draining') {
     return copy.recipeVersion === copy.version
       ? condition('starting', `being given to ${machine.id}`)
-      : condition('deploying', `its recipe runs on ${machine.id}`);
+      : condition('deploying', `its recipe runs on ${machine.id}${doing}`);
   }
-  const trouble = machine.lastError === null ? '' : `: ${machine.lastError}`;
+  const why = machine.lastError === null ? doing : `: ${retrySentence(machine.lastError, machine)}`;
   return condition(
     machine.lastError === null ? 'placed' : 'failing',
-    `waits for machine ${machine.id}, which is ${machine.state}${trouble}`,
+    `waits for machine ${machine.id}, which is ${machine.state}${why}`,
   );
 }
 

@@ -2,6 +2,9 @@ import type { DnsChange, DnsRecordSet } from '../contracts/dns-provider.ts';
 import { type DnsRecord, isSettled, sameValues } from '../model/dns.ts';
 import { markerName, markerText } from './dns-names.ts';
 
+/** So long is a name looked after when it is gone: longer than any service takes to do what it seemed not to have done. */
+const WATCH_MS = 600_000;
+
 /** What was found at a name: its A set, and the text that says whose it is. */
 export interface Found {
   values: readonly string[] | null;
@@ -29,6 +32,8 @@ export function foldFound(record: DnsRecord, found: Found, now: number): { recor
     published: found.values && [...found.values],
     publishedTtl: found.ttl,
     marked: found.marker === 'ours',
+    // What was sent without an answer may be done after this look.
+    watchUntil: record.attempted === null ? record.watchUntil : now + WATCH_MS,
   };
   const nobodys = found.values === null && found.marker !== 'theirs';
   if (nobodys || isOurs(record, found)) {
@@ -81,6 +86,7 @@ export function foldSent(
     publishedTtl: gone ? null : sent.ttl,
     attempted: null,
     marked: gone ? false : marked,
+    watchUntil: gone ? now + WATCH_MS : record.watchUntil,
     left,
     changedAt: now,
     attempts: 0,

@@ -1,5 +1,5 @@
 import type { CopyRecord } from '../model/copy.ts';
-import { type DnsPlace, type DnsRecord, isSettled, sameValues } from '../model/dns.ts';
+import { type DnsPlace, type DnsRecord, isFree, sameValues } from '../model/dns.ts';
 import type { JobRecord } from '../model/job.ts';
 import { basenameOf, dnsKey, poolName } from './dns-names.ts';
 import { isLeaving, type Snapshot } from './dns-serving.ts';
@@ -91,7 +91,7 @@ function unwanted(
     const reason = whyUnwanted(record, jobs, copies);
     return { key, record: { ...record, values: [], reason, attempts: 0, nextAttemptAt: 0 }, reason };
   }
-  if (!isSettled(record) || Object.values(record.left).some((until) => until > now)) return null;
+  if (!isFree(record, now) || record.watchUntil > now) return null;
   return { key, record: null, reason: record.reason };
 }
 
@@ -111,7 +111,7 @@ function whyUnwanted(
 }
 
 function wake(plan: DnsPlan, record: DnsRecord, now: number): void {
-  for (const until of Object.values(record.left))
+  for (const until of [...Object.values(record.left), record.watchUntil])
     if (until > now && (plan.wakeAt === null || until < plan.wakeAt)) plan.wakeAt = until;
 }
 
@@ -132,6 +132,7 @@ function newRecord(name: string, { kind, group, copy, number }: Wish, place: Dns
     attempted: null,
     marked: false,
     left: {},
+    watchUntil: 0,
     foreign: null,
     reason: '',
     changedAt: null,

@@ -1,8 +1,9 @@
 import type { CopyRecord } from '../model/copy.ts';
-import type { DnsPlace, DnsRecord } from '../model/dns.ts';
-import { copiesIn, type JobRecord, runsByTurns } from '../model/job.ts';
+import { type DnsPlace, type DnsRecord, isFree } from '../model/dns.ts';
+import { copiesIn, type JobRecord, type JobSpec, runsByTurns } from '../model/job.ts';
 import { basenameOf, copyName, type DnsScope, dnsKey, poolName, regionOf } from './dns-names.ts';
 import { ipv4Of, type Serving, type Snapshot, servingOf } from './dns-serving.ts';
+import { isOver } from './is-over.ts';
 
 export interface DnsRules {
   /** Seconds. */
@@ -53,7 +54,8 @@ export function dnsWishes(
 }
 
 /** The copies of jobs with a basename, by the pool that they are in. */
-export function groupsOf({ jobs, copies, machines }: Snapshot, rules: DnsRules): Map<string, Group> {
+export function groupsOf(snapshot: Snapshot, rules: DnsRules): Map<string, Group> {
+  const { jobs, copies, machines } = snapshot;
   const groups = new Map<string, Group>();
   const groupFor = (job: JobRecord, zone: string): Group | null => {
     const basename = basenameOf(job.spec);
@@ -65,23 +67,28 @@ export function groupsOf({ jobs, copies, machines }: Snapshot, rules: DnsRules):
     return group;
   };
   for (const job of jobs.values()) {
-    // Of what runs by turns, only what runs just now is wanted.
-    if (job.state !== 'active' || job.stopped || runsByTurns(job)) continue;
-    for (const [zone, entry] of Object.entries(job.spec.deployment_layout)) {
+    for (const [zone, entry] of Object.entries(layoutOf(job, jobs))) {
       const group = copiesIn(entry) > 0 ? groupFor(job, zone) : null;
       if (group) group.wanted = true;
     }
   }
   for (const copy of copies.values()) {
     const job = jobs.get(copy.job);
-    const group = job && groupFor(job, copy.zone);
+    const group = job && !isOver(snapshot, copy) ? groupFor(job, copy.zone) : null;
     if (!job || !group || ipv4Of(machines.get(copy.machine)) === null) continue;
     group.copies.push(copy);
-    // A linked job has no layout of its own: it is wanted where it was placed.
     if (copy.wanted === 'run' && job.state === 'active' && !job.stopped) group.wanted = true;
   }
   for (const group of groups.values()) group.copies.sort((a, b) => serialOf(a) - serialOf(b));
   return groups;
+}
+
+/** Where copies of a job are wanted: where its own layout says so, or that of the job which it follows. Of what runs by turns, only what runs just now is. */
+function layoutOf(job: JobRecord, jobs: Snapshot['jobs']): JobSpec['deployment_layout'] {
+  if (job.state !== 'active' || job.stopped || runsByTurns(job)) return {};
+  if (job.spec.linked_job === undefined) return job.spec.deployment_layout;
+  const leader = jobs.get(job.spec.linked_job);
+  return leader ? layoutOf(leader, jobs) : {};
 }
 
 function numberedByPool(records: ReadonlyMap<string, DnsRecord>): Map<string, DnsRecord[]> {
@@ -100,7 +107,9 @@ function numberedByPool(records: ReadonlyMap<string, DnsRecord>): Map<string, Dn
 function* numberWishes(group: Group, snapshot: Snapshot, own: readonly DnsRecord[]): Generator<Wish> {
   const byCopy = new Map(own.flatMap((record) => (record.copy === null ? [] : [[record.copy, record] as const])));
   // A number that was given up is free again when nobody can remember its old address.
-  const taken = new Set(own.map((record) => record.number));
+  const here = new Set(group.copies.map(({ id }) => id));
+  const isTaken = (record: DnsRecord): boolean => here.has(record.copy ?? '') || !isFree(record, snapshot.now);
+  const taken = new Set(own.filter(isTaken).map((record) => record.number));
   let lowest = 0;
   for (const copy of group.copies) {
     const machine = snapshot.machines.get(copy.machine);

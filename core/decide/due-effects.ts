@@ -3,6 +3,7 @@ import type { MachineRecord } from '../model/machine.ts';
 import type { ClusterSnapshot, Orphan } from '../model/plan.ts';
 import type { TaskStatus } from '../model/task.ts';
 import { isReady } from './copy-ready.ts';
+import { isStranger } from './strangers.ts';
 
 /**
  * Something to be done in the world because the records say so. Each is idempotent: after a crash the same records ask for it again.
@@ -11,6 +12,8 @@ import { isReady } from './copy-ready.ts';
 export type Effect =
   | { kind: 'create-machine'; key: string; machine: MachineRecord }
   | { kind: 'destroy-machine'; key: string; machine: MachineRecord }
+  /** Of a machine that was adopted: its sitter still believes in another authority. */
+  | { kind: 'give-identity'; key: string; machine: MachineRecord }
   | { kind: 'end-orphan'; key: string; orphan: Orphan }
   | { kind: 'deploy-copy'; key: string; copy: CopyRecord; machine: MachineRecord }
   /** `copy` is null for a task that the machine has and the records do not know: a machine that came back is told so. */
@@ -20,7 +23,16 @@ export type Effect =
 export function dueEffects(
   snapshot: Pick<
     ClusterSnapshot,
-    'now' | 'jobs' | 'machines' | 'copies' | 'contacts' | 'orphans' | 'limits' | 'dnsHolds'
+    | 'now'
+    | 'jobs'
+    | 'machines'
+    | 'copies'
+    | 'contacts'
+    | 'orphans'
+    | 'strangers'
+    | 'machineSerial'
+    | 'limits'
+    | 'dnsHolds'
   >,
 ): {
   effects: Effect[];
@@ -45,9 +57,11 @@ export function dueEffects(
       effects.push({ kind: 'create-machine', key: machine.id, machine });
     if ((machine.state === 'terminating' || machine.state === 'lost') && due(machine))
       effects.push({ kind: 'destroy-machine', key: machine.id, machine });
+    if (machine.state === 'deploying' && due(machine) && !snapshot.contacts.get(machine.id)?.connected)
+      effects.push({ kind: 'give-identity', key: machine.id, machine });
   }
   for (const orphan of snapshot.orphans.values()) {
-    if (snapshot.machines.has(orphan.machineId)) continue;
+    if (snapshot.machines.has(orphan.machineId) || isStranger(orphan, snapshot)) continue;
     if (due({ nextAttemptAt: orphan.since + snapshot.limits.orphanGraceMs }))
       effects.push({ kind: 'end-orphan', key: `orphan/${orphan.machineId}`, orphan });
   }
@@ -66,7 +80,7 @@ export function dueEffects(
     const machine = snapshot.machines.get(id);
     if (!machine || !contact.connected || contact.tasks === null || !takesCommands(machine)) continue;
     for (const task of contact.tasks.keys()) {
-      if (snapshot.copies.get(task)?.machine !== id)
+      if (snapshot.copies.get(task)?.machine !== id && !machine.found?.some((found) => found.id === task))
         effects.push({ kind: 'remove-task', key: task, task, copy: null, machine });
     }
   }
@@ -94,9 +108,13 @@ function wasLetGo(snapshot: Linked, copy: CopyRecord): boolean {
   return task?.phase === 'stopped' && task.lastEnd?.reason !== 'user';
 }
 
-/** Its machine was not told yet what it is to run now. */
+/**
+ * Its machine was not told yet what it is to run now; or a recipe of another version has begun there meanwhile, so that what it runs
+ * is as it should be, and what lies beside it may not be.
+ */
 function isBehind(copy: CopyRecord): boolean {
-  return copy.taskVersion !== copy.version || copy.taskGeneration !== copy.generation;
+  const { version, generation, recipeVersion, taskVersion, taskGeneration } = copy;
+  return taskVersion !== version || taskGeneration !== generation || recipeVersion !== version;
 }
 
 type Linked = Pick<ClusterSnapshot, 'jobs' | 'copies' | 'contacts'>;

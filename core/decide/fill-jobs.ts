@@ -2,7 +2,7 @@ import type { CopyRecord } from '../model/copy.ts';
 import { copiesIn, type JobRecord, reservationOf, runsByTurns } from '../model/job.ts';
 import { isReady, serialOf, taskInForce } from './copy-ready.ts';
 import type { LinkedJobs } from './linked-jobs.ts';
-import type { Pending } from './place-copies.ts';
+import type { Pending } from './pending.ts';
 import type { WorkingState } from './working-state.ts';
 
 /** A set of copies that are wanted together: a job's standing ones, or those of one of its runs. */
@@ -25,7 +25,7 @@ export function fillJob(work: WorkingState, links: LinkedJobs, job: JobRecord): 
   }
   if (!runsByTurns(job)) {
     for (const copy of copies) if (copy.run !== null) work.stopCopy(copy, `"${job.name}" runs all the time now`);
-    const standing = copies.filter((copy) => copy.run === null);
+    const standing = copies.every(({ run }) => run === null) ? copies : copies.filter(({ run }) => run === null);
     return fillSet(work, links, job, { run: null, version: job.version, who: `"${job.name}" wants` }, standing);
   }
   const going = job.runs.filter((run) => run.state === 'running');
@@ -74,8 +74,19 @@ function fillSet(
     const along = links.alongside(job.name, zone);
     const reason = `${wants.who} ${wanted} in ${zone}`;
     const { run, version } = wants;
-    for (let i = 0; i < missing; i++)
-      pending.push({ job, zone, cpu, mem, run, version, alongCpu: along.cpu, alongMem: along.mem, reason });
+    pending.push({
+      job,
+      zone,
+      fallback: entry.fallback ?? [],
+      count: missing,
+      cpu,
+      mem,
+      run,
+      version,
+      alongCpu: along.cpu,
+      alongMem: along.mem,
+      reason,
+    });
   }
   return pending;
 }
@@ -97,7 +108,7 @@ function fillZone(
   copies: readonly CopyRecord[],
 ): number {
   let staying = copies;
-  const leaving = copies.filter((copy) => isLeaving(work, copy));
+  const leaving = work.draining.size === 0 ? [] : copies.filter((copy) => isLeaving(work, copy));
   if (leaving.length > 0) {
     staying = copies.filter((copy) => !isLeaving(work, copy));
     leave(work, job, wanted, staying, leaving);
@@ -139,7 +150,7 @@ function leave(
  * of a run and is not to do it again elsewhere.
  */
 function isLeaving(work: WorkingState, copy: CopyRecord): boolean {
-  return !hasDoneItsPart(work, copy) && work.snapshot.machines.get(copy.machine)?.state === 'draining';
+  return work.draining.has(copy.machine) && !hasDoneItsPart(work, copy);
 }
 
 /** Also where this plan is the one that notes it. */

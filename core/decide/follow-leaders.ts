@@ -13,9 +13,9 @@ export function followLeader(work: WorkingState, links: LinkedJobs, job: JobReco
     return;
   }
   const root = links.rootOf(job).name;
-  const machines = new Set(
-    [...work.seats.values()].filter((seat) => (seat.jobs.get(leader) ?? 0) > 0).map((seat) => seat.id),
-  );
+  const leads = work.placesOf(leader);
+  const machines = new Set<string>();
+  for (const id of work.seats.keys()) if (leads.get(id)) machines.add(id);
   for (const copy of work.copiesByJob.get(job.name) ?? []) {
     if (machines.delete(copy.machine)) continue;
     work.stopCopy(copy, `"${leader}", to which "${job.name}" is linked, does not run on ${copy.machine}`);
@@ -24,7 +24,9 @@ export function followLeader(work: WorkingState, links: LinkedJobs, job: JobReco
     const seat = work.seats.get(id);
     if (!seat) continue;
     const { cpu, mem } = reservationOf(job.spec, seat.zone);
-    if (!seat.pledgedTo.has(root)) {
+    // Its room may have been taken together with its leader's.
+    const isPledged = seat.pledgedTo.has(root);
+    if (!isPledged) {
       if (cpu > seat.freeCpu + 1e-6 || mem > seat.freeMem + 1e-6) {
         work.complain(
           { job: job.name, machine: id },
@@ -32,12 +34,8 @@ export function followLeader(work: WorkingState, links: LinkedJobs, job: JobReco
         );
         continue;
       }
-      work.take(seat, job.name, cpu, mem);
-    } else {
-      // Its room was taken together with its leader's.
-      seat.jobs.set(job.name, (seat.jobs.get(job.name) ?? 0) + 1);
-      seat.copies += 1;
     }
+    work.place(seat, job.name, isPledged ? null : { cpu, mem });
     const reason = `follows "${leader}" on ${id}`;
     work.actions.push({
       kind: 'place-copy',
@@ -81,6 +79,8 @@ export function linkedVersions(
   return linked;
 }
 
+const NOTHING_BESIDE = { updated: [], known: null, mayRun: false } as const;
+
 /**
  * The linked jobs that were updated beside a copy since it was last started: their copies there are ready with a version that it
  * has not been started with. `known` is what is to stand in its record when nothing needs a restart. `mayRun`: it was never
@@ -91,20 +91,36 @@ export function updatedBeside(
   links: LinkedJobs,
   job: JobRecord,
   copy: CopyRecord,
-): { updated: JobRecord[]; known: Record<string, number> | null; mayRun: boolean } {
+): { updated: readonly JobRecord[]; known: Record<string, number> | null; mayRun: boolean } {
+  const partners = links.partnersOf(job);
+  if (partners.length === 0) return NOTHING_BESIDE;
   const updated: JobRecord[] = [];
   let known: Record<string, number> | null = null;
   let mayRun = false;
-  for (const partner of links.partnersOf(job)) {
+  for (const partner of partners) {
     const beside = work.copiesOn(copy.machine, partner.name);
-    const settled =
-      beside.length > 0 && beside.every((other) => other.version === partner.version && isReady(work.snapshot, other));
-    if (!settled || copy.linked[partner.name] === partner.version) continue;
-    // Before its first start, and where nothing was known of the other, there is nothing that it would have to be started with anew.
-    if (copy.taskVersion === null || copy.linked[partner.name] === undefined) {
-      known = { ...(known ?? copy.linked), [partner.name]: partner.version };
-      if (copy.linked[partner.name] !== undefined) mayRun = true;
-    } else updated.push(partner);
+    if (copy.linked[partner.name] === undefined) {
+      // They were not coupled before. What runs there now is noted at once, so that an update which is still to come is not missed.
+      const given = givenVersion(beside, partner);
+      if (given !== null) known = { ...(known ?? copy.linked), [partner.name]: given };
+      continue;
+    }
+    if (beside.length === 0 || beside.some((other) => !isReady(work.snapshot, other))) continue;
+    if (copy.taskVersion === null) {
+      // It is started beside what is there now, also where that is on its way to another version, or back from one.
+      const given = givenVersion(beside, partner);
+      if (given === null || copy.linked[partner.name] === given) continue;
+      known = { ...(known ?? copy.linked), [partner.name]: given };
+      mayRun = true;
+    } else if (beside.every(({ version }) => version === partner.version)) {
+      if (copy.linked[partner.name] !== partner.version) updated.push(partner);
+    }
   }
   return { updated, known, mayRun };
+}
+
+/** The version that copies were last given: one that is behind, if any is; null while one of them has not been started yet. */
+function givenVersion(copies: readonly CopyRecord[], { version }: JobRecord): number | null {
+  if (copies.length === 0 || copies.some(({ taskVersion }) => taskVersion === null)) return null;
+  return copies.find(({ taskVersion }) => taskVersion !== version)?.taskVersion ?? version;
 }

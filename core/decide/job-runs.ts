@@ -28,7 +28,8 @@ export function stepRuns(work: WorkingState, job: JobRecord): void {
   if (schedule === undefined || job.stopped) return;
   const { now } = work.snapshot;
   const due = lastTime(schedule, job.scheduledUntil, now);
-  const next = nextTime(schedule, now);
+  // Up to `scheduledUntil` all is settled, also where the clock was set back behind it.
+  const next = nextTime(schedule, Math.max(now, job.scheduledUntil));
   if (next !== null) work.wake(next);
   if (due === null) return;
   const skipped = going > 0 && schedule.overlap === 'skip';

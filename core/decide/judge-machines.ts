@@ -1,5 +1,6 @@
 import { type MachineRecord, sizeOf } from '../model/machine.ts';
 import { type ClusterSnapshot, type MachineContact, sizeKey } from '../model/plan.ts';
+import { suits } from './sizes.ts';
 import type { WorkingState } from './working-state.ts';
 
 const NEVER_HEARD: MachineContact = {
@@ -68,7 +69,19 @@ function judgeBooting(work: WorkingState, machine: MachineRecord, contact: Machi
   }
   // From when it was had: an order may have waited long for a size that was sold out.
   const deadline = Math.max(machine.createdAt, machine.stateSince) + limits.bootDeadlineMs;
-  if (now >= deadline && machine.ref !== null) {
+  if (machine.state === 'deploying') {
+    // It was not ours to begin with: it is not ended because we cannot get in.
+    if (now < deadline) {
+      work.wake(deadline);
+      return;
+    }
+    const reason = machine.lastError ?? 'its machine sitter does not answer';
+    work.complain(
+      { machine: machine.id, zone: machine.zone },
+      `${machine.id} is to be adopted, and that does not come about: ${reason}; it is tried on. To end it: cerebro drain ${machine.id}`,
+      `machine/${machine.id}`,
+    );
+  } else if (now >= deadline && machine.ref !== null) {
     lose(work, machine, `not ready ${Math.round(limits.bootDeadlineMs / 1000)} s after it was had`);
   } else {
     work.wake(deadline);
@@ -95,17 +108,42 @@ function emptyIfIll(work: WorkingState, machine: MachineRecord, contact: Machine
   if (reason !== null) work.actions.push({ kind: 'machine-state', machine: machine.id, to: 'draining', reason });
 }
 
-/** An order for a size that the zone has none of is withdrawn where another size may do; its copies are placed anew. */
+/** An order for a size that the zone has none of is withdrawn where another size may do, or another zone; its copies are placed anew. */
 function giveUpSize(work: WorkingState, machine: MachineRecord): boolean {
   const { snapshot } = work;
   const isSoldOut = (size: Parameters<typeof sizeKey>[1]): boolean =>
     (snapshot.soldOut.get(sizeKey(machine.zone, size)) ?? 0) > snapshot.now;
   if (!isSoldOut(sizeOf(machine)) || machine.ref !== null) return false;
-  if (!snapshot.types(machine.zone).some((type) => !isSoldOut(type))) return false;
+  const isOnSale = snapshot.types(machine.zone).some((type) => !isSoldOut(type));
+  if (!isOnSale && !mayGoElsewhere(snapshot, machine)) return false;
   const reason = `${machine.zone} has no ${machine.type} just now`;
   work.actions.push({ kind: 'machine-state', machine: machine.id, to: 'terminating', reason });
   work.withdrawn.add(machine.id);
   return true;
+}
+
+/** Whether a copy that waits for this machine may be placed in another zone, where its job allows a size that is not sold out. */
+function mayGoElsewhere(snapshot: ClusterSnapshot, machine: MachineRecord): boolean {
+  for (const copy of snapshot.copies.values()) {
+    if (copy.machine !== machine.id || copy.wanted !== 'run') continue;
+    const job = snapshot.jobs.get(copy.job);
+    const zones = [copy.zone, ...(job?.spec.deployment_layout[copy.zone]?.fallback ?? [])];
+    for (const zone of zones) {
+      if (zone === machine.zone) continue;
+      const has = snapshot.types(zone).some((type) => {
+        const until = snapshot.soldOut.get(sizeKey(zone, type)) ?? 0;
+        return (
+          until <= snapshot.now &&
+          type.cpu >= copy.cpu &&
+          type.mem >= copy.mem &&
+          job &&
+          suits(type.name, type.labels ?? {}, job)
+        );
+      });
+      if (has) return true;
+    }
+  }
+  return false;
 }
 
 function loseTheSilent(work: WorkingState, silent: readonly MachineRecord[]): void {

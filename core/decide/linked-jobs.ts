@@ -4,6 +4,7 @@ import { type JobRecord, reservationOf } from '../model/job.ts';
 export class LinkedJobs {
   readonly #jobs: ReadonlyMap<string, JobRecord>;
   readonly #followers = new Map<string, JobRecord[]>();
+  readonly #partners = new Map<string, readonly JobRecord[]>();
 
   constructor(jobs: ReadonlyMap<string, JobRecord>) {
     this.#jobs = jobs;
@@ -25,10 +26,14 @@ export class LinkedJobs {
   }
 
   /** The jobs whose updates restart the copies of this one beside theirs (`link_restart`). */
-  partnersOf(job: JobRecord): JobRecord[] {
+  partnersOf(job: JobRecord): readonly JobRecord[] {
+    const known = this.#partners.get(job.name);
+    if (known) return known;
     const leader = this.leaderOf(job);
     const followers = this.followersOf(job.name).filter((follower) => follower.spec.link_restart === 'both');
-    return leader && job.spec.link_restart !== 'none' ? [leader, ...followers] : followers;
+    const partners = leader && job.spec.link_restart !== 'none' ? [leader, ...followers] : followers;
+    this.#partners.set(job.name, partners);
+    return partners;
   }
 
   /** The job at the end of the chain: the one that has a layout of its own. */

@@ -1,272 +1,77 @@
-import type { JobRecord } from '../model/job.ts';
-import type { MachineRecord } from '../model/machine.ts';
-import { type MachineType, sizeKey } from '../model/plan.ts';
+import { orderMachines } from './order-machines.ts';
+import { type Pending, place, zonesOf } from './pending.ts';
+import { type Candidate, SeatHeap } from './seat-heap.ts';
+import { SLACK, suits, weigh } from './sizes.ts';
 import type { Seat, WorkingState } from './working-state.ts';
 
-/** A copy that is wanted and has no machine yet. */
-export interface Pending {
-  job: JobRecord;
-  zone: string;
-  cpu: number;
-  mem: number;
-  run: number | null;
-  version: number;
-  /** What the first copy of the job on a machine brings along: one copy of each job that is linked to it. */
-  alongCpu: number;
-  alongMem: number;
-  reason: string;
-}
-
-/** MB that weigh as much as one core when sizes are compared and no price is known. */
-const MB_PER_CORE = 2048;
-/** Sums of tenths do not come out even: .1 + .2 > .3. */
-const SLACK = 1e-6;
-
-/** Gives each pending copy a machine: the best fitting one that there is, or else one of the smallest set of new ones. */
+/**
+ * Gives all pending copies machines: the best fitting ones that there are, or else the smallest set of new ones. For what a zone has no
+ * machine just now, its job may allow the next one.
+ */
 export function placeCopies(work: WorkingState, pending: readonly Pending[]): void {
-  const byZone = new Map<string, Pending[]>();
-  for (const item of pending) {
-    const items = byZone.get(item.zone);
-    if (items) items.push(item);
-    else byZone.set(item.zone, [item]);
-  }
-  for (const [zone, items] of byZone) {
-    items.sort((a, b) => weigh(b.cpu, b.mem) - weigh(a.cpu, a.mem));
-    const homeless = items.filter((item) => {
-      const seat = bestSeat(work.seatsByZone.get(zone) ?? [], item);
-      if (seat) place(work, item, seat);
-      return !seat;
-    });
-    if (homeless.length > 0) orderFor(work, zone, homeless);
-  }
-}
-
-/** Best fit: fewest copies of the same job where they are to spread, then the tightest place, then a ready machine, then the oldest. */
-function bestSeat(seats: readonly Seat[], item: Pending): Seat | undefined {
-  const spread = item.job.spec.place.spread === 'soft';
-  let best: Seat | undefined;
-  let bestSame = 0;
-  let bestLeft = 0;
-  for (const seat of seats) {
-    if (!seat.open || !fits(seat, item)) continue;
-    const here = seat.jobs.get(item.job.name) ?? 0;
-    if (here > 0 && item.job.spec.place.spread === 'hard') continue;
-    const same = spread ? here : 0;
-    const left = weigh(seat.freeCpu, seat.freeMem) + (seat.ready ? 0 : SLACK);
-    if (best === undefined || same < bestSame || (same === bestSame && left < bestLeft)) {
-      best = seat;
-      bestSame = same;
-      bestLeft = left;
+  let here: readonly Pending[] = pending;
+  for (let turn = 0; here.length > 0; turn++) {
+    const byZone = new Map<string, Pending[]>();
+    for (const item of here) {
+      const zone = zonesOf(item)[turn] ?? item.zone;
+      const items = byZone.get(zone);
+      if (items) items.push(item);
+      else byZone.set(zone, [item]);
     }
-  }
-  return best;
-}
-
-function fits(seat: Seat, item: Pending): boolean {
-  if (!suits(seat.type, seat.labels, item.job)) return false;
-  const first = (seat.jobs.get(item.job.name) ?? 0) === 0;
-  const cpu = item.cpu + (first ? item.alongCpu : 0);
-  const mem = item.mem + (first ? item.alongMem : 0);
-  return cpu <= seat.freeCpu + SLACK && mem <= seat.freeMem + SLACK;
-}
-
-/** Whether a machine is of a kind that the job's `place` allows. */
-function suits(type: string, labels: Readonly<Record<string, string>>, job: JobRecord): boolean {
-  const { instance_types: types, machine } = job.spec.place;
-  if (types.length > 0 && !types.includes(type)) return false;
-  return Object.entries(machine).every(([label, value]) => labels[label] === value);
-}
-
-function place(work: WorkingState, item: Pending, seat: Seat): void {
-  const { job, zone, cpu, mem, run, version, reason } = item;
-  work.actions.push({
-    kind: 'place-copy',
-    copy: work.nextCopyId(job),
-    job: job.name,
-    version,
-    zone,
-    machine: seat.id,
-    cpu,
-    mem,
-    run,
-    linked: {},
-    reason,
-  });
-  if ((seat.jobs.get(job.name) ?? 0) === 0 && (item.alongCpu > 0 || item.alongMem > 0)) {
-    seat.freeCpu -= item.alongCpu;
-    seat.freeMem -= item.alongMem;
-    seat.pledgedTo.add(job.name);
-  }
-  work.take(seat, job.name, cpu, mem);
-}
-
-/** Orders machines until everything of `items` has a place, each time the size that is used best for its price. */
-function orderFor(work: WorkingState, zone: string, items: Pending[]): void {
-  const types = work.snapshot
-    .types(zone)
-    .filter((type) => (work.snapshot.soldOut.get(sizeKey(zone, type)) ?? 0) <= work.snapshot.now);
-  const budget = new ZoneBudget(work, zone);
-  const lost = work.lost.filter((machine) => machine.zone === zone);
-  let rest = items;
-  while (rest.length > 0) {
-    const [first] = rest;
-    if (!first) return;
-    const like = lost.shift();
-    const likeType = like && likeOf(like, work.snapshot.types(zone));
-    const choice = likeType && pack(likeType, rest).length > 0 ? likeType : cheapest(types, rest);
-    if (choice && !budget.allows(choice, rest.length)) return;
-    if (!choice) {
-      if (tellOfKind(work, zone, first)) {
-        rest = rest.filter((item) => item.job !== first.job);
-        continue;
-      }
-      const sizes = types.map((type) => `${type.name} (${type.cpu} cores, ${type.mem} MB)`).join(', ') || 'none';
-      work.complain(
-        { job: first.job.name, zone },
-        `a copy of "${first.job.name}" needs ${first.cpu + first.alongCpu} cores and ${first.mem + first.alongMem} MB; no machine type of ${zone} is that large: ${sizes}`,
-      );
-      rest = rest.filter((item) => item.job !== first.job);
-      continue;
-    }
-    const replaces = like && choice === likeType ? like.id : null;
-    const packed = new Set(pack(choice, rest));
-    const jobs = [...new Set([...packed].map((item) => `"${item.job.name}"`))].join(', ');
-    const reason = replaces
-      ? `replaces ${replaces}, which is lost`
-      : `${packed.size} ${packed.size === 1 ? 'copy' : 'copies'} of ${jobs} had no room in ${zone}`;
-    const seat = work.orderMachine(zone, choice, replaces, reason);
-    for (const item of packed) place(work, item, seat);
-    rest = rest.filter((item) => !packed.has(item));
+    here = [...byZone].flatMap(([zone, items]) => placeIn(work, zone, items, turn));
   }
 }
 
-/** Says where it is not the size but the kind of machine that is not to be had; false: it is the size. */
-function tellOfKind(work: WorkingState, zone: string, item: Pending): boolean {
-  const { job } = item;
-  const all = work.snapshot.types(zone);
-  const fitting = all.filter((type) => pack(type, [item]).length > 0);
-  if (fitting.length > 0) {
-    const until = Math.min(...fitting.map((type) => work.snapshot.soldOut.get(sizeKey(zone, type)) ?? 0));
-    work.wake(until);
-    const names = fitting.map((type) => type.name).join(', ');
-    work.complain(
-      { job: job.name, zone },
-      `a copy of "${job.name}" waits for ${names}, of which ${zone} has none just now`,
-    );
-    return true;
-  }
-  if (all.some((type) => suits(type.name, type.labels ?? {}, job))) return false;
-  const wanted = [
-    ...job.spec.place.instance_types,
-    ...Object.entries(job.spec.place.machine).map((pair) => pair.join('=')),
-  ];
-  const sizes = all.map((type) => type.name).join(', ') || 'none';
-  work.complain(
-    { job: job.name, zone },
-    `"${job.name}" wants machines that are ${wanted.join(', ')}; ${zone} has ${sizes}`,
-  );
-  return true;
-}
-
-/** What a zone may still have: machines (`max_machines`), and money an hour (`spend_ceiling`). */
-class ZoneBudget {
-  readonly #work: WorkingState;
-  readonly #zone: string;
-  #machines = 0;
-  #spend = 0;
-
-  constructor(work: WorkingState, zone: string) {
-    this.#work = work;
-    this.#zone = zone;
-    for (const machine of work.snapshot.machines.values()) {
-      if (machine.zone !== zone || machine.state === 'lost' || work.lost.includes(machine)) continue;
-      this.#machines += 1;
-      this.#spend += machine.price ?? 0;
-    }
-  }
-
-  /** Counts one more machine of a type, or says why there may be none for the `waiting` copies. */
-  allows(type: MachineType, waiting: number): boolean {
-    const { limits } = this.#work.snapshot;
-    const copies = waiting === 1 ? '1 copy waits' : `${waiting} copies wait`;
-    const most = limits.maxMachines(this.#zone);
-    if (this.#machines + 1 > most) {
-      this.#work.complain(
-        { zone: this.#zone },
-        `${copies} for a machine in ${this.#zone}, which has ${this.#machines} and may have ${most} (max_machines)`,
-        `ceiling/${this.#zone}`,
-      );
-      return false;
-    }
-    const ceiling = limits.maxSpend(this.#zone);
-    const spend = this.#spend + (type.price ?? 0);
-    if (spend > ceiling + SLACK) {
-      this.#work.complain(
-        { zone: this.#zone },
-        `${copies} for a machine in ${this.#zone}: with one more ${type.name} it would cost ${round(spend)} an hour, and may cost ${ceiling} (spend_ceiling)`,
-        `ceiling/${this.#zone}`,
-      );
-      return false;
-    }
-    this.#machines += 1;
-    this.#spend = spend;
-    return true;
-  }
-}
-
-function round(price: number): number {
-  return Math.round(price * 10_000) / 10_000;
-}
-
-/** The size with the most reservation packed per price; of equals the larger, which makes fewer machines. */
-function cheapest(types: readonly MachineType[], items: readonly Pending[]): MachineType | undefined {
-  let best: { type: MachineType; worth: number } | undefined;
-  for (const type of types) {
-    const packed = pack(type, items).reduce((sum, item) => sum + weigh(item.cpu, item.mem), 0);
-    if (packed === 0) continue;
-    const worth = packed / (type.price ?? weigh(type.cpu, type.mem));
-    const better = best === undefined || worth > best.worth + SLACK;
-    const equal = best !== undefined && Math.abs(worth - best.worth) <= SLACK;
-    if (better || (equal && best !== undefined && isPreferred(type, best.type))) best = { type, worth };
-  }
-  return best?.type;
-}
-
-/** Of sizes that are worth the same the larger, which makes fewer machines; then the one that bears less, which others may need. */
-function isPreferred(type: MachineType, best: MachineType): boolean {
-  const larger = weigh(type.cpu, type.mem) - weigh(best.cpu, best.mem);
-  if (Math.abs(larger) > SLACK) return larger > 0;
-  return Object.keys(type.labels ?? {}).length < Object.keys(best.labels ?? {}).length;
-}
-
-/** The size of a machine that is lost, as it is on sale now, or as it was where it is no longer. */
-function likeOf(lost: MachineRecord, types: readonly MachineType[]): MachineType {
-  const { type: name, cpu, mem, labels, price } = lost;
-  const same = types.find((type) => sizeKey('', type) === sizeKey('', { name, labels }));
-  return same ?? { name, cpu, mem, labels, ...(price !== null && { price }) };
-}
-
-/** What of `items`, largest first, goes into one machine of this size. */
-function pack(type: Pick<MachineType, 'name' | 'cpu' | 'mem' | 'labels'>, items: readonly Pending[]): Pending[] {
-  let cpu = type.cpu + SLACK;
-  let mem = type.mem + SLACK;
-  const packed: Pending[] = [];
-  const jobs = new Set<JobRecord>();
+/** Places what it can in one zone. Returns what is to be placed in the next one. */
+function placeIn(work: WorkingState, zone: string, items: Pending[], turn: number): Pending[] {
+  items.sort((a, b) => weigh(b.cpu, b.mem) - weigh(a.cpu, a.mem));
+  const homeless: Pending[] = [];
   for (const item of items) {
-    const first = !jobs.has(item.job);
-    if ((!first && item.job.spec.place.spread === 'hard') || !suits(type.name, type.labels ?? {}, item.job)) continue;
-    const needCpu = item.cpu + (first ? item.alongCpu : 0);
-    const needMem = item.mem + (first ? item.alongMem : 0);
-    if (needCpu > cpu || needMem > mem) continue;
-    cpu -= needCpu;
-    mem -= needMem;
-    jobs.add(item.job);
-    packed.push(item);
-    if (cpu <= SLACK || mem <= SLACK) break;
+    const count = item.count - seat(work, zone, item);
+    if (count > 0) homeless.push({ ...item, count });
   }
-  return packed;
+  return homeless.length > 0 ? orderMachines(work, zone, homeless, turn) : [];
 }
 
-function weigh(cpu: number, mem: number): number {
-  return cpu + mem / MB_PER_CORE;
+/**
+ * Best fit: where fewest copies of the same job are, if they are to spread, then the tightest place, then a ready machine, then the
+ * oldest. Returns how many copies found a place.
+ */
+function seat(work: WorkingState, zone: string, item: Pending): number {
+  const { spread } = item.job.spec.place;
+  const seats = work.seatsByZone.get(zone) ?? [];
+  const places = work.placesOf(item.job.name);
+  const candidates: Candidate[] = [];
+  for (const [order, seat] of seats.entries()) {
+    if (!seat.open || !fits(seat, item, 1)) continue;
+    const here = places.get(seat.id) ?? 0;
+    if (!fits(seat, item, here) || !suits(seat.type, seat.labels, item.job)) continue;
+    if (here > 0 && spread === 'hard') continue;
+    candidates.push({ seat, same: spread === 'soft' ? here : 0, left: roomOf(seat), order });
+  }
+  const heap = new SeatHeap(candidates);
+  for (let placed = 0; placed < item.count; placed++) {
+    const { best } = heap;
+    if (best === undefined) return placed;
+    place(work, item, best.seat);
+    if (spread === 'hard' || !fits(best.seat, item, 1)) {
+      heap.drop();
+    } else {
+      if (spread === 'soft') best.same += 1;
+      best.left = roomOf(best.seat);
+      heap.settle();
+    }
+  }
+  return item.count;
+}
+
+function roomOf(seat: Seat): number {
+  return weigh(seat.freeCpu, seat.freeMem) + (seat.ready ? 0 : SLACK);
+}
+
+/** The first copy of a job on a machine brings along those that are linked to it. */
+function fits(seat: Seat, item: Pending, here: number): boolean {
+  const cpu = here > 0 ? item.cpu : item.cpu + item.alongCpu;
+  const mem = here > 0 ? item.mem : item.mem + item.alongMem;
+  return cpu <= seat.freeCpu + SLACK && mem <= seat.freeMem + SLACK;
 }

@@ -1,16 +1,21 @@
 import type { CopyRecord } from '../model/copy.ts';
 import type { JobRecord } from '../model/job.ts';
 import type { ClusterSnapshot, Plan } from '../model/plan.ts';
+import type { TaskConfiguration } from '../model/task-configuration.ts';
 import { fillJob } from './fill-jobs.ts';
 import { followLeader } from './follow-leaders.ts';
+import { takeFound } from './found-tasks.ts';
 import { isOver } from './is-over.ts';
 import { stepRuns } from './job-runs.ts';
 import { judgeMachines } from './judge-machines.ts';
 import { LinkedJobs } from './linked-jobs.ts';
-import { type Pending, placeCopies } from './place-copies.ts';
+import type { Pending } from './pending.ts';
+import { placeCopies } from './place-copies.ts';
 import { rollJob } from './roll-out.ts';
 import { shedMachines } from './shed-machines.ts';
-import { WorkingState } from './working-state.ts';
+import { noteStrangers } from './strangers.ts';
+import { uncordonMachines } from './uncordon-machines.ts';
+import { type Seat, WorkingState } from './working-state.ts';
 
 /** Clocks that run apart, and an answer that was under way. */
 const LEASH_SLACK_MS = 5000;
@@ -20,8 +25,12 @@ const LEASH_SLACK_MS = 5000;
  * and the plan of a snapshot to which a plan was applied is empty, but for time and news.
  */
 export function planCluster(snapshot: ClusterSnapshot): Plan {
+  const taken = takeFound(snapshot);
+  if (taken.length > 0) return { actions: taken, complaints: [], wakeAt: null };
   const work = new WorkingState(snapshot);
+  noteStrangers(work);
   judgeMachines(work);
+  uncordonMachines(work);
   seatCopies(work);
 
   const links = new LinkedJobs(snapshot.jobs);
@@ -47,7 +56,10 @@ function seatCopies(work: WorkingState): void {
   const lostNow = new Set(work.lost.map((machine) => machine.id));
   for (const machine of machines.values()) {
     const stays = machine.state !== 'lost' && machine.state !== 'terminating';
-    if (stays && !lostNow.has(machine.id) && !work.withdrawn.has(machine.id)) work.addSeat(machine);
+    if (!stays || lostNow.has(machine.id) || work.withdrawn.has(machine.id)) continue;
+    const seat = work.addSeat(machine);
+    // What was found there takes its room, and keeps the machine, for as long as it is left alone.
+    for (const { configuration } of machine.found ?? []) occupy(seat, configuration);
   }
   for (const copy of copies.values()) {
     const seat = work.seats.get(copy.machine);
@@ -60,15 +72,22 @@ function seatCopies(work: WorkingState): void {
       if (copy.wanted === 'run' && isOutdated(work, copy)) work.stopCopy(copy, 'a later run has ended too');
       continue;
     }
-    work.take(seat, copy.job, copy.cpu, copy.mem);
+    seat.freeCpu -= copy.cpu;
+    seat.freeMem -= copy.mem;
+    seat.copies += 1;
     if (copy.wanted === 'stop') {
       work.stoppingByJob.set(copy.job, (work.stoppingByJob.get(copy.job) ?? 0) + 1);
-      work.leaveJob(seat, copy.job);
       if (work.snapshot.jobs.get(copy.job)?.spec.singleton) holdBack(work, copy);
     } else {
       work.remember(copy);
     }
   }
+}
+
+function occupy(seat: Seat, { cpu = 1, mem = 128 }: Pick<TaskConfiguration, 'cpu' | 'mem'>): void {
+  seat.freeCpu -= cpu;
+  seat.freeMem -= mem;
+  seat.copies += 1;
 }
 
 function isOutdated(work: WorkingState, copy: CopyRecord): boolean {
@@ -79,8 +98,10 @@ function isOutdated(work: WorkingState, copy: CopyRecord): boolean {
 function withoutSeat(work: WorkingState, copy: CopyRecord): void {
   const { snapshot } = work;
   const job = snapshot.jobs.get(copy.job);
-  // What did its part of a run that goes on is remembered, and not done again elsewhere.
-  if (copy.outcome !== null && job?.runs.some((run) => run.id === copy.run && run.state === 'running')) {
+  // What did its part of a run that goes on is remembered, and not done again elsewhere; of a job that goes there is nothing to do.
+  const goesOn =
+    job?.runs.some((run) => run.id === copy.run && run.state === 'running') && !isGoing(job, snapshot.jobs);
+  if (goesOn && copy.outcome !== null && copy.wanted === 'run') {
     work.remember(copy);
     return;
   }

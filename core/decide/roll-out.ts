@@ -17,14 +17,19 @@ interface Due {
  * hand at a time. Then judges the roll-out: done, failed, or on its way.
  */
 export function rollJob(work: WorkingState, links: LinkedJobs, job: JobRecord): void {
-  const copies = (work.copiesByJob.get(job.name) ?? []).filter((copy) => !work.stopped.has(copy.id));
+  const all = work.copiesByJob.get(job.name) ?? [];
+  const copies = work.stopped.size === 0 ? all : all.filter((copy) => !work.stopped.has(copy.id));
   if (runsByTurns(job)) {
     // A run keeps the version that it began with; the next one has the new one.
     if (job.rollout) done(work, job, job.rollout, 'the next run has it');
     return;
   }
   if (job.stopped) return;
-  const due = copies.flatMap((copy) => dueFor(work, links, job, copy) ?? []);
+  const due: Due[] = [];
+  for (const copy of copies) {
+    const found = dueFor(work, links, job, copy);
+    if (found) due.push(found);
+  }
   if (due.length > 0) change(work, links, job, copies, due);
   if (job.rollout) judge(work, links, job, job.rollout, copies);
 }
@@ -41,13 +46,19 @@ function dueFor(work: WorkingState, links: LinkedJobs, job: JobRecord, copy: Cop
     return { copy, kind: 'restart', reason: `${names} beside it` };
   }
   if (known && mayRun) {
-    // What was not started costs nothing; what was, unknown to us, is started anew.
     const reason = 'its leader was updated before it was known to run';
+    // What its machine has, started by an order that nobody answered, is started anew in its turn. What was not started costs nothing.
+    if (mayBeOn(work, copy)) return { copy, kind: 'restart', reason };
     work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: copy.jobRestarts, linked: known, reason });
   } else if (known) {
     work.actions.push({ kind: 'note-links', copy: copy.id, linked: known });
   }
   return null;
+}
+
+/** Whether its machine has a task of it, as far as is known. */
+function mayBeOn(work: WorkingState, copy: CopyRecord): boolean {
+  return work.snapshot.contacts.get(copy.machine)?.tasks?.has(copy.id) ?? true;
 }
 
 function mayGoOn(job: JobRecord): boolean {
@@ -71,21 +82,21 @@ function change(
   due: readonly Due[],
 ): void {
   const waiting = new Set(due.map(({ copy }) => copy.id));
-  const budget = budgetOf(work, job, copies, waiting);
+  let budget = budgetOf(work, job, copies, waiting);
   const missing = wantedOf(work, job) - copies.length;
-  const next = [...due]
-    .sort(
-      (a, b) =>
-        Number(isReady(work.snapshot, a.copy)) - Number(isReady(work.snapshot, b.copy)) ||
-        serialOf(a.copy) - serialOf(b.copy),
-    )
-    .slice(0, Math.max(0, budget));
+  const next = [...due].sort(
+    (a, b) =>
+      Number(isReady(work.snapshot, a.copy)) - Number(isReady(work.snapshot, b.copy)) ||
+      serialOf(a.copy) - serialOf(b.copy),
+  );
   for (const { copy, kind, reason } of next) {
+    if (budget <= 0) return;
     const linked = {
       ...copy.linked,
       ...linkedVersions(work, links, job, copy.machine, kind),
     };
     if (kind === 'restart') {
+      budget--;
       work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: job.restarts, linked, reason });
       continue;
     }
@@ -94,13 +105,14 @@ function change(
     if (!seat) continue;
     if (cpu - copy.cpu > seat.freeCpu + 1e-6 || mem - copy.mem > seat.freeMem + 1e-6) {
       if (job.spec.linked_job !== undefined) {
-        // There is no other place for it than beside its leader.
+        // There is no other place for it than beside its leader. It takes nobody's turn.
         work.complain(
           { job: job.name, machine: seat.id },
           `version ${job.version} of "${job.name}" needs ${cpu} cores and ${mem} MB, for which ${seat.id} has no room beside "${job.spec.linked_job}"`,
         );
         continue;
       }
+      budget--;
       // Not while others are missing: it might find no place either, and so all would go, one after another.
       if (missing <= 0)
         work.stopCopy(
@@ -109,6 +121,7 @@ function change(
         );
       continue;
     }
+    budget--;
     seat.freeCpu -= cpu - copy.cpu;
     seat.freeMem -= mem - copy.mem;
     work.actions.push({ kind: 'update-copy', copy: copy.id, version: job.version, cpu, mem, linked, reason });
@@ -211,14 +224,14 @@ function wantedOf(work: WorkingState, job: JobRecord): number {
   const leader = job.spec.linked_job;
   if (leader === undefined)
     return Object.values(job.spec.deployment_layout).reduce((sum, entry) => sum + copiesIn(entry), 0);
-  let seats = 0;
-  for (const seat of work.seats.values()) if ((seat.jobs.get(leader) ?? 0) > 0) seats += 1;
-  return seats;
+  let machines = 0;
+  for (const copies of work.placesOf(leader).values()) if (copies > 0) machines += 1;
+  return machines;
 }
 
-/** A follower without copies, whose leader is still to come: its version was not tried yet. */
+/** A follower without copies, whose leader is still to come: its version was not tried yet. What a stopped job leads is not to come. */
 function awaitsLeader(work: WorkingState, links: LinkedJobs, job: JobRecord): boolean {
-  if (job.spec.linked_job === undefined) return false;
-  const root = links.rootOf(job);
-  return !root.stopped && wantedOf(work, root) > 0;
+  const leader = links.leaderOf(job);
+  if (!leader || leader.stopped) return false;
+  return leader.spec.linked_job === undefined ? wantedOf(work, leader) > 0 : awaitsLeader(work, links, leader);
 }

@@ -15,8 +15,6 @@ export interface Seat {
   freeCpu: number;
   freeMem: number;
   copies: number;
-  /** Copies of each job that stay here. */
-  jobs: Map<string, number>;
   /** Jobs whose followers' room here was taken together with their own. */
   pledgedTo: Set<string>;
 }
@@ -33,8 +31,6 @@ export class WorkingState {
   readonly seatsByZone = new Map<string, Seat[]>();
   /** The copies of each job that are wanted and on a machine that is not lost. */
   readonly copiesByJob = new Map<string, CopyRecord[]>();
-  /** The same copies, by machine. */
-  readonly copiesByMachine = new Map<string, CopyRecord[]>();
   /** Copies of jobs that may not run twice, on machines of which nobody knows yet that they have stopped them: by job and zone. */
   readonly heldBack = new Map<string, number>();
   /** Copies that are being stopped, by job: a job is not gone before they are. */
@@ -45,9 +41,14 @@ export class WorkingState {
   readonly withdrawn = new Set<string>();
   /** Who is there, or on its way, to replace a machine. */
   readonly successors = new Map<string, MachineRecord>();
+  /** Machines that are being emptied. */
+  readonly draining = new Set<string>();
   /** Copies that this plan stops. */
   readonly stopped = new Set<string>();
   wakeAt: number | null = null;
+  /** By job, and only for those that were asked for: how many copies stay or come on each machine, and which are there. */
+  readonly #places = new Map<string, Map<string, number>>();
+  readonly #copiesOn = new Map<string, Map<string, CopyRecord[]>>();
   readonly #serials = new Map<string, number>();
   readonly #machineSerials = new Map<string, number>();
 
@@ -78,9 +79,9 @@ export class WorkingState {
       freeCpu: record.cpu,
       freeMem: record.mem,
       copies: 0,
-      jobs: new Map(),
       pledgedTo: new Set(),
     };
+    if (record.state === 'draining') this.draining.add(seat.id);
     this.seats.set(seat.id, seat);
     const zone = this.seatsByZone.get(seat.zone);
     if (zone) zone.push(seat);
@@ -88,16 +89,26 @@ export class WorkingState {
     return seat;
   }
 
-  take(seat: Seat, job: string, cpu: number, mem: number): void {
-    seat.freeCpu -= cpu;
-    seat.freeMem -= mem;
-    seat.copies += 1;
-    seat.jobs.set(job, (seat.jobs.get(job) ?? 0) + 1);
+  /** How many copies of a job stay on each machine, or come there by this plan. */
+  placesOf(job: string): Map<string, number> {
+    const known = this.#places.get(job);
+    if (known) return known;
+    const places = new Map<string, number>();
+    for (const { id, machine } of this.copiesByJob.get(job) ?? [])
+      if (this.seats.has(machine) && !this.stopped.has(id)) places.set(machine, (places.get(machine) ?? 0) + 1);
+    this.#places.set(job, places);
+    return places;
   }
 
-  /** A copy that stays on the books of its machine until the machine has let go of it, but counts for its job no more. */
-  leaveJob(seat: Seat, job: string): void {
-    seat.jobs.set(job, (seat.jobs.get(job) ?? 1) - 1);
+  /** Gives a copy of a job a place. Where its room was taken before (`pledgedTo`), that is none more. */
+  place(seat: Seat, job: string, room: { cpu: number; mem: number } | null): void {
+    if (room) {
+      seat.freeCpu -= room.cpu;
+      seat.freeMem -= room.mem;
+    }
+    seat.copies += 1;
+    const places = this.placesOf(job);
+    places.set(seat.id, (places.get(seat.id) ?? 0) + 1);
   }
 
   nextCopyId(job: JobRecord): string {
@@ -107,7 +118,9 @@ export class WorkingState {
   }
 
   orderMachine(zone: string, type: MachineType, replaces: string | null, reason: string): Seat {
-    const serial = this.#machineSerials.get(zone) ?? this.snapshot.machineSerial(zone);
+    let serial = this.#machineSerials.get(zone) ?? this.snapshot.machineSerial(zone);
+    // An instance of that name is there already: one that this store has never ordered.
+    while (this.snapshot.orphans.has(`${zone}-${serial}`)) serial += 1;
     this.#machineSerials.set(zone, serial + 1);
     const id = `${zone}-${serial}`;
     this.actions.push({ kind: 'order-machine', machine: id, zone, type, replaces, reason });
@@ -118,21 +131,26 @@ export class WorkingState {
   /** A copy that stays: it counts for its job, and for what is linked to it. */
   remember(copy: CopyRecord): void {
     append(this.copiesByJob, copy.job, copy);
-    append(this.copiesByMachine, copy.machine, copy);
   }
 
   /** The copies of a job on a machine that stay there. */
   copiesOn(machine: string, job: string): CopyRecord[] {
-    const copies = this.copiesByMachine.get(machine) ?? [];
-    return copies.filter((copy) => copy.job === job && !this.stopped.has(copy.id));
+    let byMachine = this.#copiesOn.get(job);
+    if (!byMachine) {
+      byMachine = new Map();
+      for (const copy of this.copiesByJob.get(job) ?? []) append(byMachine, copy.machine, copy);
+      this.#copiesOn.set(job, byMachine);
+    }
+    return (byMachine.get(machine) ?? []).filter(({ id }) => !this.stopped.has(id));
   }
 
   stopCopy(copy: CopyRecord, reason: string): void {
     this.actions.push({ kind: 'stop-copy', copy: copy.id, reason });
     this.stoppingByJob.set(copy.job, (this.stoppingByJob.get(copy.job) ?? 0) + 1);
     this.stopped.add(copy.id);
-    const seat = this.seats.get(copy.machine);
-    if (seat) this.leaveJob(seat, copy.job);
+    const places = this.#places.get(copy.job);
+    const there = places?.get(copy.machine);
+    if (there !== undefined) places?.set(copy.machine, there - 1);
   }
 
   plan(): Plan {

@@ -10,6 +10,7 @@ import type { ProcessTable } from '../contracts/process-table.ts';
 import type { StateStore } from '../contracts/state-store.ts';
 import type { Mode } from '../define-plugin.ts';
 import type { Auth } from '../http/auth.ts';
+import type { ClusterDoor } from '../http/cluster-door.ts';
 import type { HttpServer } from '../http/http-server.ts';
 import type { Pages } from '../http/pages.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
@@ -21,10 +22,10 @@ import type { Vitals } from '../machine/vitals.ts';
 import type { Settings } from '../model/settings.ts';
 import type { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { DataFolder } from './data-folder.ts';
+import type { JoinedPeers } from './joined-peers.ts';
 import type { PluginInstance } from './load-plugins.ts';
 
-/** Everything that the container holds. Both modes share the upper half; the lower is resolved only where its mode asks for it. */
-export interface Cradle {
+interface SharedParts {
   mode: Mode;
   settings: Settings;
   /** Absolute. */
@@ -42,7 +43,9 @@ export interface Cradle {
   requestStop: () => void;
   /** Everything was started. */
   readiness: { ready: boolean };
+}
 
+interface MachineParts {
   enforcer: ChosenEnforcer;
   machineSitter: MachineSitter;
   ownIdentity: OwnIdentity;
@@ -51,11 +54,22 @@ export interface Cradle {
   machinePages: Pages<MachineApi>;
   oomShield: OomShield;
   tasksFile: TasksFile;
+}
 
+interface ClusterParts {
   store: StateStore;
   clusterSitter: ClusterSitter;
+  clusterDoor: ClusterDoor;
+  joinedPeers: JoinedPeers;
   pages: Pages<ClusterApi>;
 }
 
+/** Everything that the container holds; what belongs to one mode is resolved only where that mode asks for it. */
+export interface Cradle extends SharedParts, MachineParts, ClusterParts {}
+
+export type SharedName = keyof SharedParts;
+export type MachineName = keyof MachineParts;
+export type ClusterName = keyof ClusterParts;
+
 /** A registration of the wrong type for its name does not compile. */
-export type Registrations = { [K in keyof Cradle]: Resolver<Cradle[K]> };
+export type Registrations<Name extends keyof Cradle> = { [K in Name]: Resolver<Cradle[K]> };

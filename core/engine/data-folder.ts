@@ -3,7 +3,10 @@ import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writ
 import { join } from 'node:path';
 import type { ProcessTable } from '../contracts/process-table.ts';
 import { CerebroError, messageOf, systemCode } from '../errors.ts';
+import type { Access } from '../model/access.ts';
 import { type SitterFile, sitterFile } from '../model/sitter-file.ts';
+import { checkFormat, noteFormat } from './data-format.ts';
+import { packageVersion } from './package-root.ts';
 
 /** A daemon's data folder: who has it, and the secrets in it. */
 export class DataFolder {
@@ -24,9 +27,10 @@ export class DataFolder {
     }
   }
 
-  /** Makes the folder ours. Throws `conflict` when another daemon has it. */
+  /** Makes the folder ours. Throws `conflict` when another daemon has it, `unsupported` when it is of a newer program. */
   take(mode: SitterFile['mode']): void {
     this.make();
+    checkFormat(this.path);
     const mine = join(this.path, `sitter.${process.pid}.new`);
     writeFileSync(mine, JSON.stringify(this.#self(mode, '')), { mode: 0o600 });
     try {
@@ -41,6 +45,7 @@ export class DataFolder {
         rmSync(this.#file, { force: true });
         try {
           linkSync(mine, this.#file);
+          noteFormat(this.path);
           return;
         } catch (error) {
           // Somebody was quicker: look again at who it is.
@@ -89,6 +94,17 @@ export class DataFolder {
     );
   }
 
+  /** Both, for a cluster sitter that shares them with others. */
+  access(): Access {
+    return { token: this.adminToken(), sessionKey: this.sessionKey().toString('base64url') };
+  }
+
+  /** They are another's from now on: whoever looks here for the token finds the right one. */
+  keepAccess({ token, sessionKey }: Access): void {
+    this.#keep('admin.token', token);
+    this.#keep('session.key', sessionKey);
+  }
+
   #secret(name: string, make: () => string): string {
     const path = join(this.path, name);
     if (existsSync(path)) {
@@ -96,9 +112,14 @@ export class DataFolder {
       if (text !== '') return text;
     }
     const text = make();
+    this.#keep(name, text);
+    return text;
+  }
+
+  #keep(name: string, text: string): void {
+    const path = join(this.path, name);
     writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o600 });
     renameSync(`${path}.new`, path);
-    return text;
   }
 
   get #file(): string {
@@ -107,6 +128,6 @@ export class DataFolder {
 
   #self(mode: SitterFile['mode'], url: string): SitterFile {
     const startTime = this.#processes.read(process.pid)?.startTime ?? 0;
-    return { pid: process.pid, startTime, bootId: this.#processes.bootId, url, mode };
+    return { pid: process.pid, startTime, bootId: this.#processes.bootId, url, mode, version: packageVersion };
   }
 }

@@ -2,6 +2,8 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import { TLSSocket } from 'node:tls';
 import type { Context } from 'koa';
 import { CerebroError } from '../errors.ts';
+import type { Access } from '../model/access.ts';
+import { FORWARDED_BY_HEADER, FORWARDED_SESSION_HEADER } from '../model/forwarded-call.ts';
 
 const SESSION_MS = 7 * 24 * 3600 * 1000;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -18,9 +20,9 @@ export interface Caller {
  * memory here, so it outlives a restart; with it, everything but reading needs the CSRF token that goes with it.
  */
 export class Auth {
-  readonly #tokenHash: Buffer;
-  readonly #key: Buffer;
-  readonly #cookie: string;
+  #tokenHash: Buffer;
+  #key: Buffer;
+  #cookie: string;
   readonly #signInCode = randomBytes(18).toString('base64url');
 
   /** `name` tells the cookies of several daemons on one host name apart: cookies do not know ports. */
@@ -28,6 +30,18 @@ export class Auth {
     this.#tokenHash = sha256(options.token);
     this.#key = options.sessionKey;
     this.#cookie = `cerebro_${options.name}`;
+  }
+
+  /** Takes the callers of all cluster sitters that share `access`; a browser that is signed in at one of them is at each. */
+  share({ token, sessionKey }: Access): void {
+    this.#tokenHash = sha256(token);
+    this.#key = Buffer.from(sessionKey, 'base64url');
+    this.#cookie = `cerebro_${sha256(sessionKey).toString('hex').slice(0, 12)}`;
+  }
+
+  /** Whether a cluster sitter passes on what it was asked; then it answers for who asked. */
+  isForwarded(ctx: Context): boolean {
+    return isClusterSitter(ctx) && ctx.get(FORWARDED_BY_HEADER) !== '';
   }
 
   /** The path of the link that signs a browser in, good for as long as this daemon runs. */
@@ -45,8 +59,8 @@ export class Auth {
 
   /** Who calls. Throws `unauthorized`, or `forbidden` for a form without its CSRF token. */
   caller(ctx: Context): Caller {
-    // Only a machine's door asks for certificates, and lets in none but the cluster sitter's.
-    if (ctx.socket instanceof TLSSocket && ctx.socket.authorized) return { by: 'cluster sitter', session: null };
+    if (isClusterSitter(ctx))
+      return { by: ctx.get(FORWARDED_BY_HEADER) || 'cluster sitter', session: this.session(ctx) };
     const header = ctx.get('authorization');
     if (header !== '') {
       const token = /^Bearer +(\S+)$/i.exec(header)?.[1];
@@ -72,8 +86,19 @@ export class Auth {
     return { by: 'browser', session };
   }
 
+  /** Whether the caller has shown who he is; for what has to be decided before the body, with a form's CSRF token in it, is read. */
+  knows(ctx: Context): boolean {
+    try {
+      this.caller(ctx);
+      return true;
+    } catch (error) {
+      return error instanceof CerebroError && error.code === 'forbidden';
+    }
+  }
+
   /** The session of a browser, if it has a valid one. */
   session(ctx: Context): string | null {
+    if (isClusterSitter(ctx)) return ctx.get(FORWARDED_SESSION_HEADER) || null;
     const [id, expires, signature] = (ctx.cookies.get(this.#cookie) ?? '').split('.');
     if (!id || !expires || !signature) return null;
     if (!equal(signature, this.#sign(`session:${id}.${expires}`))) return null;
@@ -109,6 +134,11 @@ export class Auth {
   #sign(text: string): string {
     return createHmac('sha256', this.#key).update(text).digest('base64url');
   }
+}
+
+/** Only doors for cluster sitters ask for certificates, and they let in no others. */
+function isClusterSitter(ctx: Context): boolean {
+  return ctx.socket instanceof TLSSocket && ctx.socket.authorized;
 }
 
 function sha256(text: string): Buffer {

@@ -22,6 +22,20 @@ export interface DaemonAppParts {
   before?: Koa.Middleware[];
 }
 
+const MAX_BODY = '1mb';
+/** Of a caller that has shown no token yet: enough for signing in, and little for whoever sends many. */
+const MAX_BODY_OF_STRANGERS = '16kb';
+
+function bodiesUpTo(limit: string): Koa.Middleware {
+  return bodyParser({
+    enableTypes: ['json', 'form', 'text'],
+    extendTypes: { text: ['text/*', 'application/yaml', 'application/x-yaml'] },
+    jsonLimit: limit,
+    formLimit: limit,
+    textLimit: limit,
+  });
+}
+
 /** The Koa app of a daemon: bounded bodies, JSON errors, the routes and the OpenAPI document that describes them. */
 export function daemonApp(parts: DaemonAppParts): Koa {
   const app = new Koa();
@@ -36,15 +50,8 @@ export function daemonApp(parts: DaemonAppParts): Koa {
       throw new CerebroError('unavailable', 'the daemon is starting; try again in a moment');
     await next();
   });
-  app.use(
-    bodyParser({
-      enableTypes: ['json', 'form', 'text'],
-      extendTypes: { text: ['text/*', 'application/yaml', 'application/x-yaml'] },
-      jsonLimit: '1mb',
-      formLimit: '1mb',
-      textLimit: '1mb',
-    }),
-  );
+  const [known, unknown] = [bodiesUpTo(MAX_BODY), bodiesUpTo(MAX_BODY_OF_STRANGERS)];
+  app.use((ctx, next) => (parts.auth.knows(ctx) ? known : unknown)(ctx, next));
   for (const middleware of parts.before ?? []) app.use(middleware);
   const router = new Router();
   const described = [

@@ -58,7 +58,15 @@ function clientError(error: unknown): ErrorAnswer | undefined {
   const { status } = error;
   if (status < 400 || status >= 500) return undefined;
   if (status === 413)
-    return { status, body: { error: { code: 'too_large', message: 'the body is larger than 1 MB' } } };
+    return {
+      status,
+      body: {
+        error: {
+          code: 'too_large',
+          message: 'the body is larger than 1 MB, or than 16 KB of a caller without a token',
+        },
+      },
+    };
   return { status, body: { error: { code: 'invalid', message: `the request cannot be read: ${error.message}` } } };
 }
 

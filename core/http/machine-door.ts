@@ -1,111 +1,19 @@
-import { createServer as createHttpServer, type RequestListener } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
-import { createServer, type Server, type Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import { bearsName, CLUSTER_SITTER_NAME, type TlsIdentity } from '../model/tls-identity.ts';
-import type { Door } from './http-server.ts';
-
-/** The first byte of a TLS connection; no HTTP request begins with it. */
-const TLS_HANDSHAKE = 0x16;
-/** A connection that says nothing, or does not come to an understanding, for this long is closed. */
-const FIRST_WORD_MS = 10_000;
+import type { RequestListener } from 'node:http';
+import type { TlsIdentity } from '../model/tls-identity.ts';
+import type { RequestBounds } from './request-bounds.ts';
+import { TwoWayDoor } from './two-way-door.ts';
 
 const ONLY_THIS_HOST =
   'Plain HTTP is served to this host alone. Others speak TLS here, with a certificate of the cluster sitter.\n';
 
-/**
- * The way into a machine sitter: one port, two kinds of callers. TLS is for the cluster sitter, who proves itself by its certificate;
- * plain HTTP is for this host itself, where the token decides. Without a certificate of its own only the second is open.
- */
-export class MachineDoor implements Door {
-  readonly server: Server;
-  readonly #plain: ReturnType<typeof createHttpServer>;
-  readonly #tls: ReturnType<typeof createHttpsServer>;
-  #open: boolean;
-
-  constructor(handler: RequestListener, identity: TlsIdentity | null) {
-    this.#open = identity !== null;
-    this.#plain = createHttpServer(handler);
-    this.#tls = createHttpsServer(
-      {
-        ...(identity && contextOf(identity)),
-        requestCert: true,
-        rejectUnauthorized: true,
-        minVersion: 'TLSv1.3',
-        handshakeTimeout: FIRST_WORD_MS,
-      },
-      handler,
-    );
-    for (const inner of [this.#plain, this.#tls]) {
-      inner.keepAliveTimeout = 65_000;
-      inner.on('error', () => undefined);
-    }
-    this.#tls.on('secureConnection', (socket) => {
-      if (!isClusterSitter(socket)) socket.destroy();
-    });
-    this.server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#greet(socket));
-    this.server.once('listening', () => {
-      // The two never listen themselves, but it is this that starts their watch over requests that do not come to an end.
-      for (const inner of [this.#plain, this.#tls]) inner.emit('listening');
-    });
+/** The way into a machine sitter: TLS for the cluster sitter, who commands it, and plain HTTP for this host's own people. */
+export class MachineDoor extends TwoWayDoor {
+  constructor(handler: RequestListener, identity: TlsIdentity | null, bounds?: RequestBounds) {
+    super({ handler, identity, bounds, plain: isThisHost, refusal: ONLY_THIS_HOST });
   }
-
-  /** Shows this certificate from the next connection on; those that are open stay. */
-  use(identity: TlsIdentity): void {
-    this.#tls.setSecureContext(contextOf(identity));
-    this.#open = true;
-  }
-
-  closeIdleConnections(): void {
-    this.#plain.closeIdleConnections();
-    this.#tls.closeIdleConnections();
-  }
-
-  /** Ends what watches over requests. */
-  closed(): void {
-    this.#plain.close();
-    this.#tls.close();
-  }
-
-  #greet(socket: Socket): void {
-    socket.on('error', () => socket.destroy());
-    socket.setTimeout(FIRST_WORD_MS, () => socket.destroy());
-    const leave = (): void => {
-      socket.destroy();
-    };
-    socket.once('end', leave);
-    socket.once('data', (first) => {
-      socket.off('end', leave);
-      socket.setTimeout(0).removeAllListeners('timeout');
-      socket.pause();
-      socket.unshift(first);
-      if (first[0] === TLS_HANDSHAKE) {
-        // TLS takes what was read so far out of the socket by itself, in its turn: the socket must not flow before.
-        if (this.#open) this.#tls.emit('connection', socket);
-        else socket.destroy();
-        return;
-      }
-      if (isThisHost(socket.remoteAddress)) {
-        this.#plain.emit('connection', socket);
-      } else {
-        socket.end(`HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n${ONLY_THIS_HOST}`);
-        socket.setTimeout(1000, () => socket.destroy());
-      }
-      socket.resume();
-    });
-  }
-}
-
-/** Whoever came in over TLS showed a certificate of our authority; only the cluster sitter's commands a machine. */
-function isClusterSitter(socket: TLSSocket): boolean {
-  return socket.authorized && bearsName(socket.getPeerCertificate().subjectaltname, CLUSTER_SITTER_NAME);
 }
 
 /** An address of loopback. */
 export function isThisHost(address: string | undefined): boolean {
   return address !== undefined && /^(?:127\.|::1$|::ffff:127\.)/.test(address);
-}
-
-function contextOf({ authority, certificate, key }: TlsIdentity): { ca: string; cert: string; key: string } {
-  return { ca: authority, cert: certificate, key };
 }

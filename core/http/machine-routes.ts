@@ -10,6 +10,7 @@ import { type LimitHolds, limitHolds } from '../model/task.ts';
 import { type TlsIdentity, tlsIdentity } from '../model/tls-identity.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 import { machineEventRoute } from './event-routes.ts';
+import { handOverRoute } from './hand-over-route.ts';
 import { machineLogRoutes } from './log-routes.ts';
 import { taskRoutes } from './task-routes.ts';
 import { tasksFileRoutes } from './tasks-file-routes.ts';
@@ -128,6 +129,7 @@ export function machineRoutes(
         return { done: true };
       },
     }),
+    handOverRoute({ command, end: about.suspend }),
     ...machineLogRoutes(sitter),
   ];
 }

@@ -4,7 +4,7 @@ import { CerebroError } from '../errors.ts';
 import type { ExpectedRevision } from '../machine/expected-revision.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
 import { healthState } from '../model/health-check.ts';
-import { runEnd, type TaskStatus, taskDefinition, taskPhase, taskStatus } from '../model/task.ts';
+import { runEnd, type TaskStatus, taskDefinition, taskPhase, taskStatus, withoutSecrets } from '../model/task.ts';
 import { SIGNALS, taskName } from '../model/task-configuration.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 
@@ -66,7 +66,7 @@ export function taskRoutes(sitter: MachineSitter, command: (ctx: Context) => voi
       answer: taskDefinition,
       handle: ({ params }, ctx) => {
         tagged(ctx, sitter.task(params.id));
-        return sitter.definition(params.id);
+        return withoutSecrets(sitter.definition(params.id));
       },
     }),
     apiRoute({

@@ -133,7 +133,9 @@ async function* readRun(
       const superseded = source.newestRun() > run;
       // A reader that was overtaken by the end of what is kept goes on with the first whole line that is there.
       if (position < log.start) position = await firstWholeLine(open);
-      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(0, end - position)));
+      // As large as what is there: a line of 20 bytes for each of a thousand followers is not to take 64 MB.
+      const there = Math.min(end, log.end() ?? end);
+      const buffer = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(0, there - position)));
       const bytesRead = buffer.length === 0 ? 0 : await open.read(buffer, position);
       if (options.signal.aborted) return;
       if (bytesRead > 0) {

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { ProcessTable } from '../contracts/process-table.ts';
 import { type Health, NOT_ASKED_YET, pauseBeforeCheck, stepHealth } from '../decide/task-health.ts';
+import { taskVariables } from '../decide/task-variables.ts';
 import type { HealthCheck } from '../model/health-check.ts';
 import type { TaskDefinition, TaskHealth } from '../model/task.ts';
 import { askHealth, type ProbeContext } from './health-probe.ts';
@@ -27,7 +28,7 @@ export class RunHealth {
   /** `startedUptime`: when the run began, in seconds since boot. `onChange` is told of each new state. */
   constructor(
     deps: Deps,
-    { id, job, configuration }: TaskDefinition,
+    definition: TaskDefinition,
     check: HealthCheck,
     startedUptime: number,
     listener: { onChange(health: Health): void },
@@ -36,8 +37,9 @@ export class RunHealth {
     this.#check = check;
     this.#startedUptime = startedUptime;
     this.#listener = listener;
+    const { id, job, configuration } = definition;
     const user = taskUser(configuration.uid);
-    const env = taskEnvironment(deps.baseEnv, user, { job, copy: id }, configuration.env);
+    const env = taskEnvironment(deps.baseEnv, user, { job, copy: id }, taskVariables(definition));
     this.#context = { become: user.become, env, cwd: configuration.cwd, oomScore: deps.shims.oomScore };
   }
 

@@ -1,3 +1,4 @@
+import { SHELL_OWN } from '../model/task-configuration.ts';
 import { shellPath } from './shell-path.ts';
 
 /** How many shims can be on their way, or wait for an order, at a time. */
@@ -73,9 +74,6 @@ export interface ShimOrder {
   stdout: string;
   stderr: string;
 }
-
-/** Variables that mean something to the shell itself, which cannot export them as they are: these go through env(1). */
-const SHELL_OWN = /^(IFS|OPTIND|OPTARG|PPID|PWD|OLDPWD|PS[124]|LINENO|ENV|_)$/;
 
 /**
  * The order as the task's side reads it: one command, parsed whole. Everything in it is quoted by us: in single quotes nothing

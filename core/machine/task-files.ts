@@ -81,7 +81,8 @@ export class TaskFiles {
 
   save(file: TaskFile): void {
     mkdirSync(this.folder, { recursive: true, mode: 0o750 });
-    writeWhole(join(this.folder, 'task.json'), JSON.stringify(file));
+    // Its environment may hold secrets.
+    writeWhole(join(this.folder, 'task.json'), JSON.stringify(file), 0o600);
   }
 
   /** `save`, of something that must not be lost. Throws `no_space` or `unavailable`; a folder that was made for it is gone again then. */
@@ -211,8 +212,8 @@ export function taskFolderName(id: string): string {
 }
 
 /** The whole new file or the whole old one, whenever we are killed. */
-function writeWhole(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text, { mode: 0o640 });
+function writeWhole(path: string, text: string, mode = 0o640): void {
+  writeFileSync(`${path}.new`, text, { mode });
   renameSync(`${path}.new`, path);
 }
 

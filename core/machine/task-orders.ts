@@ -1,6 +1,7 @@
 import type { Clock } from '../contracts/clock.ts';
 import { changeOf, eventOfOrder, type OrderChange } from '../decide/order-task.ts';
 import { newTaskLife, type TaskEvent } from '../decide/task-life.ts';
+import { taskVariables } from '../decide/task-variables.ts';
 import { CerebroError } from '../errors.ts';
 import type { MachineCapacity, Room } from '../model/capacity.ts';
 import type { NewEvent } from '../model/event.ts';
@@ -89,6 +90,7 @@ export class TaskOrders {
     const { sitters, damaged, clock } = this.#deps;
     const known = sitters.get(definition.id);
     taskUser(definition.configuration.uid);
+    taskVariables(definition);
     damaged.refuse(definition.id);
     const change = known ? changeOf(known.definition, definition) : 'new';
     const life = known?.life ?? newTaskLife(clock.now());

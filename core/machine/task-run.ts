@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Enclosure, EnclosureListener, LimitEnforcer, Limits, Warning } from '../contracts/limit-enforcer.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { ProcessId, ProcessTable } from '../contracts/process-table.ts';
+import { taskVariables } from '../decide/task-variables.ts';
 import { CerebroError } from '../errors.ts';
 import type { EndReason, LimitName, TaskDefinition } from '../model/task.ts';
 import type { TaskConfiguration } from '../model/task-configuration.ts';
@@ -243,7 +244,7 @@ export class TaskRun {
       cwd: configuration.cwd,
       command: configuration.command,
       become: user.become,
-      env: taskEnvironment(baseEnv, user, { job, copy }, configuration.env),
+      env: taskEnvironment(baseEnv, user, { job, copy }, taskVariables(this.#definition)),
       stdout: record.stdout,
       stderr: record.stderr,
     };

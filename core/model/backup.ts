@@ -13,6 +13,10 @@ export const storeKeys = {
   id: 'meta/store',
   /** Stands there from the beginning of a restore to its end. */
   restoring: 'meta/restoring',
+  /** Who leads (`leaderRecord`). */
+  leader: 'meta/leader',
+  /** What all cluster sitters of a shared store know their callers by (`access`). */
+  access: 'meta/access',
 } as const;
 
 /** A backup is lines of JSON: the head, an entry each, the end. */

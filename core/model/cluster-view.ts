@@ -82,6 +82,8 @@ export const machineView = z.object({
   since: z.string(),
   createdAt: z.string(),
   copies: z.array(z.object({ job: z.string(), copy: z.string(), state: copyState, version: z.number() })),
+  /** How much is done (0 to 100) of what its reason speaks of, while it is on its way and that can be told. */
+  percent: z.number().optional(),
 });
 export type MachineView = z.infer<typeof machineView>;
 
@@ -99,6 +101,8 @@ export const copyView = z.object({
   mem: z.number(),
   createdAt: z.string(),
   task: taskStatus.nullable(),
+  /** How much is done (0 to 100) of what its reason speaks of, while that can be told. */
+  percent: z.number().optional(),
 });
 export type CopyView = z.infer<typeof copyView>;
 
@@ -130,6 +134,10 @@ export const clusterStatus = z.object({
   version: z.string(),
   startedAt: z.string(),
   epoch: z.number(),
+  /** Whether this cluster sitter leads; one that stands by shows the same, and passes on what it is asked to do. */
+  leads: z.boolean().default(true),
+  /** Where the one that leads is reached by the others; null: there are no others, or it is not known. */
+  leader: z.string().nullable().default(null),
   jobs: z.number(),
   machines: z.number(),
   copies: z.partialRecord(copyState, z.number()),

@@ -34,6 +34,8 @@ export const dnsRecord = z.object({
   marked: z.boolean(),
   /** Addresses that were taken out, and until when (ms since the epoch) somebody may still remember them. */
   left: z.record(z.string(), z.number()),
+  /** Until when (ms since the epoch) it is kept and looked at after it went: a change that seemed lost may still come through. */
+  watchUntil: z.number().default(0),
   /** What somebody else keeps at this name; it is left alone. */
   foreign: z.array(z.string()).nullable(),
   reason: z.string(),
@@ -61,6 +63,12 @@ export function isSettled(record: DnsRecord): boolean {
   if (record.attempted !== null) return false;
   if (record.values.length === 0) return record.published === null && !record.marked;
   return sameValues(record.values, record.published) && record.ttl === record.publishedTtl;
+}
+
+/** Nothing stands there, and nobody remembers anything: the name may be given away. */
+export function isFree(record: DnsRecord, now: number): boolean {
+  if (record.values.length > 0 || record.foreign !== null || !isSettled(record)) return false;
+  return Object.values(record.left).every((until) => until <= now);
 }
 
 /** The same values, in whatever order; null and empty are both nothing. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { dnsBasename } from './dns-name.ts';
 import { schedule } from './schedule.ts';
+import { secretName } from './secret.ts';
 import { taskConfiguration, taskName } from './task-configuration.ts';
 import { zoneName } from './zone.ts';
 
@@ -20,6 +21,8 @@ const layoutEntry = z
       .min(0, 'expected copies, 0 or more')
       .max(10_000, 'expected at most 10000 copies in a zone')
       .optional(),
+    /** Zones, in this order, where its copies may run instead when it has no machine for them. They count here all the same. */
+    fallback: z.array(zoneName).min(1).max(20).optional(),
   })
   .refine(
     (entry) => entry.cpu !== undefined || entry.count !== undefined,
@@ -160,6 +163,8 @@ export const jobVersion = z.object({
   job: z.string(),
   version: z.number().int(),
   spec: jobSpec,
+  /** Which value of each secret that it names it runs with: going back goes back to those too. */
+  secrets: z.record(secretName, z.number().int()).optional(),
   createdAt: z.string(),
   by: z.string(),
   /** What became of its roll-out; null: it goes on, or something newer took its place. */

@@ -1,11 +1,14 @@
 import { z } from 'zod';
+import { taskDefinition } from './task.ts';
 
 /**
  * A machine's life, each state persisted before anything is done about it:
  *
- *   requested -> booting -> deploying -> ready -> draining -> terminating -> (record deleted)
- *        \___________\___________\__________\___________/
- *                     lost: on evidence, from any state
+ *   requested -> booting -> ready -> draining -> terminating -> (record deleted)
+ *        \_________\_________\_________/
+ *               lost: on evidence, from any state
+ *
+ * One that was adopted begins otherwise: deploying (its sitter is given this cluster's certificate) -> ready.
  */
 export const machineState = z.enum(['requested', 'booting', 'deploying', 'ready', 'draining', 'terminating', 'lost']);
 export type MachineState = z.infer<typeof machineState>;
@@ -29,11 +32,15 @@ export const machineRecord = z.object({
   endpoint: z.string().nullable(),
   replaces: z.string().nullable(),
   cordoned: z.boolean(),
+  /** The machine that is to replace it, where it is cordoned because of that and for nothing else. */
+  cordonedFor: z.string().optional(),
   labels: z.record(z.string(), z.string()),
   /** Per hour, as it was ordered; null: the provider names none. */
   price: z.number().nullable(),
   /** When the copies of a draining machine are stopped although none elsewhere is ready yet (ms since the epoch); null: never. */
   drainUntil: z.number().nullable(),
+  /** Tasks that were on it when it was adopted and that no copy is of yet: they run on until somebody says what is to become of them. */
+  found: z.array(taskDefinition).optional(),
   reason: z.string(),
   createdAt: z.number(),
   stateSince: z.number(),
@@ -50,6 +57,11 @@ export function sizeOf({ type, labels }: Pick<MachineRecord, 'type' | 'labels'>)
   labels: Record<string, string>;
 } {
   return { name: type, labels };
+}
+
+/** It was ordered, and has not served yet. */
+export function isOnItsWay({ state }: Pick<MachineRecord, 'state'>): boolean {
+  return state === 'requested' || state === 'booting' || state === 'deploying';
 }
 
 /** States in which a machine may be given copies: it serves, or will. */

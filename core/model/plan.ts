@@ -66,6 +66,8 @@ export interface ClusterSnapshot {
   emptySince: ReadonlyMap<string, number>;
   /** By machine id. */
   orphans: ReadonlyMap<string, Orphan>;
+  /** Machine ids of orphans that this store has never ordered, and what their provider calls them. */
+  strangers?: ReadonlyMap<string, string>;
   /** Sizes of a zone (`ZONE/TYPE`) that could not be had, and until when they are left alone (ms since the epoch). */
   soldOut: ReadonlyMap<string, number>;
   /** The sizes on sale in a zone; empty: no provider serves it. */
@@ -101,6 +103,8 @@ export interface PlanLimits {
 export type Action =
   | { kind: 'order-machine'; machine: string; zone: string; type: MachineType; replaces: string | null; reason: string }
   | { kind: 'machine-state'; machine: string; to: MachineRecord['state']; reason: string }
+  /** It may be given copies again. */
+  | { kind: 'uncordon'; machine: string; reason: string }
   | {
       kind: 'place-copy';
       copy: string;
@@ -134,7 +138,24 @@ export type Action =
   | { kind: 'end-run'; job: string; run: number; state: JobRun['state']; reason: string }
   | { kind: 'stop-copy'; copy: string; reason: string }
   | { kind: 'forget-copy'; copy: string; reason: string }
-  | { kind: 'forget-job'; job: string; reason: string };
+  | { kind: 'forget-job'; job: string; reason: string }
+  /** A task that was found on an adopted machine becomes a copy of its job, as it runs. */
+  | {
+      kind: 'take-copy';
+      copy: string;
+      job: string;
+      machine: string;
+      zone: string;
+      version: number;
+      generation: number;
+      /** It does not run as its version says, and is to be restarted. */
+      restart: boolean;
+      cpu: number;
+      mem: number;
+      reason: string;
+    }
+  /** An instance with our tag that this store has never ordered: it is left alone until it is adopted, or gone. */
+  | { kind: 'note-stranger'; machine: string; ref: string; reason: string };
 
 /** Something that cannot be done now, in one sentence; shown, and told once. */
 export interface Complaint {

@@ -14,6 +14,10 @@ const NAMED: Readonly<Record<string, string>> = {
 const NAMES = '@hourly, @daily, @weekly, @monthly, @yearly';
 /** A clock is never set back or forth by more than this, and an expression that has no time in this long (29 February) has none. */
 const SEARCHED = 2000;
+/** Expressions of which something is remembered. */
+const EXPRESSIONS = 10_000;
+/** The latest instant that a date can hold (ms since the epoch). */
+const LAST_DATE = 8.64e15;
 
 const cronExpression = z.string().superRefine((text, issue) => {
   const problem = cronProblem(text);
@@ -41,7 +45,19 @@ export const schedule = z.preprocess(
 );
 export type Schedule = z.infer<typeof schedule>;
 
+/** What is wrong with an expression, or null, as it was found before: records are read again with every change, and cron takes long. */
+const judged = new Map<string, string | null>();
+
 function cronProblem(text: string): string | null {
+  const known = judged.get(text);
+  if (known !== undefined) return known;
+  const problem = findProblem(text);
+  if (judged.size >= EXPRESSIONS) judged.clear();
+  judged.set(text, problem);
+  return problem;
+}
+
+function findProblem(text: string): string | null {
   const expression = NAMED[text] ?? text.trim();
   if (expression.startsWith('@')) return `"${text}" is no name that cron knows: ${NAMES}`;
   const fields = expression.split(/\s+/).length;
@@ -57,15 +73,16 @@ function cronProblem(text: string): string | null {
 
 function isTimeZone(name: string): boolean {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
+    formatIn(name);
     return true;
   } catch {
     return false; // that is what was asked
   }
 }
 
-/** The first time of a schedule after `after` (both ms since the epoch); null: there is none. */
+/** The first time of a schedule after `after` (both ms since the epoch); null: there is none, or no date is that late. */
 export function nextTime(schedule: Schedule, after: number): number | null {
+  if (after >= LAST_DATE) return null;
   let first: number | null = null;
   for (const cron of schedule.cron) {
     const time = knownNext(cron, schedule.time_zone, after);
@@ -76,6 +93,7 @@ export function nextTime(schedule: Schedule, after: number): number | null {
 
 /** The last time of a schedule in (after, until]; null: none. However many came due meanwhile, the answer is cheap. */
 export function lastTime(schedule: Schedule, after: number, until: number): number | null {
+  if (after >= until) return null;
   let span = 60_000;
   for (;;) {
     const from = Math.max(after, until - span);
@@ -90,7 +108,6 @@ export function lastTime(schedule: Schedule, after: number, until: number): numb
 /** Stretches without a time of an expression, ended by its next one: plans ask the same again and again, and cron takes long to answer. */
 const stretches = new Map<string, { from: number; next: number }[]>();
 const STRETCHES = 4;
-const EXPRESSIONS = 10_000;
 
 function knownNext(cron: string, zone: string, after: number): number | null {
   const key = `${zone} ${cron}`;
@@ -181,27 +198,32 @@ function wallOf(instant: number, zone: string): number {
   return instant + offsetOf(instant, zone);
 }
 
+/** There are some hundreds of zones, and only what is one stays here. */
 const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** Throws a RangeError for what is no time zone. */
+function formatIn(zone: string): Intl.DateTimeFormat {
+  const known = formats.get(zone);
+  if (known) return known;
+  const format = new Intl.DateTimeFormat('en-US', {
+    timeZone: zone,
+    hourCycle: 'h23',
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    second: 'numeric',
+  });
+  formats.set(zone, format);
+  return format;
+}
 
 /** What clocks of a zone are ahead of UTC, in ms. */
 function offsetOf(instant: number, zone: string): number {
   if (zone === 'UTC') return 0;
-  let format = formats.get(zone);
-  if (!format) {
-    format = new Intl.DateTimeFormat('en-US', {
-      timeZone: zone,
-      hourCycle: 'h23',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    });
-    formats.set(zone, format);
-  }
   const parts: Record<string, number> = {};
-  for (const { type, value } of format.formatToParts(instant)) parts[type] = Number(value);
+  for (const { type, value } of formatIn(zone).formatToParts(instant)) parts[type] = Number(value);
   const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts;
   return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(instant / 1000) * 1000;
 }

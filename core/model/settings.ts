@@ -9,6 +9,13 @@ export const settings = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   /** 0: 30000 for a cluster sitter, 40000 for a machine sitter. */
   port: z.number().int().min(0).max(65_535).default(0),
+  /** Connections at once; fewer where the system allows fewer than twice as many descriptors. */
+  max_connections: z.number().int().min(16).max(1_000_000).default(4096),
+  /** One of several cluster sitters: where the others reach it, directly, with no proxy between; absent: where it listens. */
+  advertised_url: z
+    .url({ protocol: /^https?$/ })
+    .refine((url) => ['', '/'].includes(new URL(url).pathname), 'expected no path after the port')
+    .optional(),
   log_level: z.enum(['trace', 'debug', 'info', 'warn', 'error']).default('info'),
   /** Which limit enforcer to use; `auto` is the first listed in plugins.json that works here. */
   enforcer: z.string().min(1).default('auto'),
@@ -40,6 +47,8 @@ export const settings = z.strictObject({
   recipe_path: z.array(z.string()).default([]),
   /** Seconds that a certificate between cluster sitter and machines is good; renewed when a third of it is left. Default: 90 days. */
   certificate_lifetime: z.number().min(60).default(7_776_000),
+  /** The file with the key that secrets in the store are sealed with; absent: `secret.key` in the data folder. */
+  secret_key_file: z.string().min(1).optional(),
   /** Seconds for which others may remember a name's addresses; a copy that is to end waits for so long when it has left them. */
   dns_ttl: z.number().int().min(1).max(86_400).default(30),
   /** `region`: names go by the zone without its letter (aws-us-west-2); `zone`: with it. */

@@ -7,5 +7,7 @@ export const sitterFile = z.object({
   bootId: z.string(),
   url: z.string(),
   mode: z.enum(['machine', 'cluster']),
+  /** Of the program that runs; absent in files of programs that did not say it. */
+  version: z.string().optional(),
 });
 export type SitterFile = z.infer<typeof sitterFile>;

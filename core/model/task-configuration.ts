@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { byteSize } from './byte-size.ts';
 import { healthCheck } from './health-check.ts';
+import { secretRef } from './secret.ts';
 
 /** What a person may call a task or a job: printable, without `/`, not a name that a file system gives a meaning. */
 export const taskName = z
@@ -72,6 +73,9 @@ const logLimits = z.strictObject({
   keep_runs: z.number().int().min(1).max(1000).default(10),
 });
 
+/** Variables that mean something to the shell itself, which cannot export them as they are: they reach a task by the arguments of env(1). */
+export const SHELL_OWN = /^(IFS|OPTIND|OPTARG|PPID|PWD|OLDPWD|PS[124]|LINENO|ENV|_)$/;
+
 /**
  * `task_configuration` of a job file, and the body of a task on a machine sitter.
  * The keys are the original's (see docs/job-file.md); defaults are filled in here and nowhere else.
@@ -104,8 +108,17 @@ export const taskConfiguration = z.strictObject({
     .record(
       z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a name of letters, digits and _'),
       // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL cannot stand in an environment
-      z.string().regex(/^[^\u0000]*$/, 'expected text without NUL'),
+      z.union([z.string().regex(/^[^\u0000]*$/), secretRef], 'expected text without NUL, or {secret: NAME}'),
     )
+    .superRefine((env, context) => {
+      for (const [name, value] of Object.entries(env))
+        if (typeof value !== 'string' && SHELL_OWN.test(name))
+          context.addIssue({
+            code: 'custom',
+            path: [name],
+            message: 'means something to the shell itself, and can be no secret',
+          });
+    })
     .default({}),
   cwd: z.string().startsWith('/', 'expected an absolute path').default('/'),
   stop_signal: z.enum(SIGNALS).default('SIGTERM'),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { healthState } from './health-check.ts';
+import { secretName, secretValue } from './secret.ts';
 import { taskConfiguration, taskName } from './task-configuration.ts';
 
 /** What a machine sitter is told to run. `id` is the copy's id in a cluster, the task's name on a machine of its own. */
@@ -14,8 +15,15 @@ export const taskDefinition = z.strictObject({
    */
   leash: z.number().positive().nullable().default(null),
   configuration: taskConfiguration,
+  /** The values of the secrets that its environment names. Given, kept for restarts, and never shown. */
+  secrets: z.record(secretName, secretValue).optional(),
 });
 export type TaskDefinition = z.infer<typeof taskDefinition>;
+
+/** What may be shown of a definition. */
+export function withoutSecrets({ secrets: _secrets, ...definition }: TaskDefinition): TaskDefinition {
+  return definition;
+}
 
 export const taskPhase = z.enum(['stopped', 'starting', 'running', 'stopping', 'backoff', 'exited', 'failed']);
 export type TaskPhase = z.infer<typeof taskPhase>;

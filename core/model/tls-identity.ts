@@ -16,6 +16,9 @@ export const IDENTITY_FILE = 'identity.json';
 /** The name in the certificate that commands machines. */
 export const CLUSTER_SITTER_NAME = 'cerebro:cluster-sitter';
 
+/** The name in the certificate that a cluster sitter shows to other cluster sitters. It commands nobody. */
+export const CLUSTER_DOOR_NAME = 'cerebro:cluster-door';
+
 /** The name in a machine's certificate: it is the machine's for as long as it lives, whatever its address becomes. */
 export function machineName(machineId: string): string {
   return `cerebro:machine/${encodeURIComponent(machineId)}`;

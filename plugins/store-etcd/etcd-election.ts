@@ -20,6 +20,14 @@ export interface ElectionParts {
   onRelease(): void;
 }
 
+export interface Candidacy {
+  holder: string;
+  signal: AbortSignal;
+  /** The lead that we had, and lost. */
+  before: EtcdLease | null;
+  onHeld: ((by: string) => void) | undefined;
+}
+
 /** Who leads: a key that lives as long as its holder's lease. */
 export class EtcdElection {
   readonly #parts: ElectionParts;
@@ -28,12 +36,13 @@ export class EtcdElection {
     this.#parts = parts;
   }
 
-  /** Waits until the lead is free and takes it; `before`: the one that we had, and lost. Throws `unavailable` when `signal` aborts, and says what stood in the way. */
-  async win(holder: string, signal: AbortSignal, before: EtcdLease | null): Promise<EtcdLease> {
+  /** Waits until the lead is free and takes it. Throws `unavailable` when the signal aborts, and says what stood in the way. */
+  async win(candidacy: Candidacy): Promise<EtcdLease> {
+    const { signal } = candidacy;
     let obstacle = 'it was not asked for';
     while (!signal.aborted) {
       try {
-        const outcome = await this.#attempt(holder, signal, before);
+        const outcome = await this.#attempt(candidacy);
         if (typeof outcome !== 'string') {
           if (!signal.aborted) return outcome;
           await outcome.release();
@@ -49,7 +58,7 @@ export class EtcdElection {
   }
 
   /** The lead, or who has it. */
-  async #attempt(holder: string, signal: AbortSignal, own: EtcdLease | null): Promise<EtcdLease | string> {
+  async #attempt({ holder, signal, before: own, onHeld }: Candidacy): Promise<EtcdLease | string> {
     const { client, keys, clock, logger, leaseSeconds } = this.#parts;
     const look = { success: [keys.lead, keys.epoch].map((key) => ({ requestRange: { key: toBase64(key) } })) };
     const found = foundIn(await client.call('/v3/kv/txn', look, txnAnswer, { signal }));
@@ -57,6 +66,7 @@ export class EtcdElection {
     if (leader) {
       // Over by our count, and not by etcd's, which may have been away: nobody has to wait for its end.
       if (leader.lease === own?.id) await client.call('/v3/lease/revoke', { ID: leader.lease }, anyAnswer);
+      else onHeld?.(leader.value);
       return `${leader.value} has it`;
     }
     const before = found.get(keys.epoch);

@@ -25,6 +25,7 @@ const LIST_TRIES = 3;
 
 /** The store in etcd, for several cluster sitters. Revisions are etcd's own. */
 export class EtcdStore implements StateStore {
+  readonly shared = true;
   readonly #services: { clock: Clock; logger: Logger };
   readonly #client: EtcdClient;
   readonly #keys: EtcdKeys;
@@ -99,9 +100,9 @@ export class EtcdStore implements StateStore {
     return watch;
   }
 
-  async lead(holder: string, signal: AbortSignal): Promise<Lease> {
+  async lead(holder: string, signal: AbortSignal, onHeld?: (by: string) => void): Promise<Lease> {
     this.#lease?.close();
-    const lease = await this.#election.win(holder, signal, this.#lease);
+    const lease = await this.#election.win({ holder, signal, before: this.#lease, onHeld });
     this.#lease = lease;
     return lease;
   }

@@ -6,13 +6,14 @@ import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
+import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import { Catalogue } from './catalogue.ts';
 import { inspectEc2 } from './doctor.ts';
 import { Ec2Region } from './ec2-region.ts';
 import { Fleet } from './fleet.ts';
 import { LaunchBook } from './launch-book.ts';
 import { Launcher } from './launcher.ts';
-import { machineView } from './machine-view.ts';
+import { machineView, pendingProgress } from './machine-view.ts';
 import { pause } from './pause.ts';
 import { Preparations } from './preparations.ts';
 import type { PriceTable } from './price-table.ts';
@@ -44,6 +45,8 @@ export class Ec2Provider implements MachineProvider {
   readonly #sitters: SitterBringer;
   readonly #preparations: Preparations;
   readonly #listeners = new Set<() => void>();
+  readonly #progress = new ProgressListeners();
+  readonly onProgress = this.#progress.add;
   readonly #creating = new Map<string, { intent: string; made: Promise<Instance> }>();
   #life = new AbortController();
   #watching: Promise<void> | null = null;
@@ -72,7 +75,9 @@ export class Ec2Provider implements MachineProvider {
     this.#preparations = new Preparations({
       clock,
       logger,
-      prepare: ({ machineId }, { endpoint }, signal) => this.#sitters.prepare(machineId, endpoint, signal),
+      prepare: ({ machineId }, { endpoint }, signal, progress) =>
+        this.#sitters.prepare(machineId, endpoint, signal, progress),
+      onProgress: this.#progress.tell,
       onChange: (machineId, ready) => {
         if (ready) this.#book.remove(machineId);
         this.#tell();
@@ -193,6 +198,7 @@ export class Ec2Provider implements MachineProvider {
     if (launch?.order.intent !== instance.intent) return;
     if (instance.state === 'gone') this.#book.remove(instance.machineId);
     else if (instance.state === 'running' && instance.address !== null) this.#preparations.want(launch.order, instance);
+    else if (instance.state === 'pending') this.#progress.tell(instance.machineId, pendingProgress(instance));
   }
 
   /** While machines are on their way, looks more often than anybody asks. */

@@ -1,5 +1,6 @@
 import type { Instance as Ec2Instance, InstanceStatus } from '@aws-sdk/client-ec2';
 import type { Instance } from '../../core/contracts/machine-provider.ts';
+import type { Progress } from '../../core/model/progress.ts';
 import type { Site } from './site.ts';
 import { TAG, tagOf } from './tags.ts';
 
@@ -31,6 +32,12 @@ export function machineView(found: Ec2Instance, site: Site | undefined): Instanc
     endpoint: address === null || site === undefined ? null : `https://${address}:${site.sitter_port}`,
     ...(trouble !== undefined && { trouble }),
   };
+}
+
+/** Of an instance that does not run yet. */
+export function pendingProgress({ ref, address }: Pick<Instance, 'ref' | 'address'>): Progress {
+  const step = address === null ? `EC2 makes ${ref}, which has no address yet` : `EC2 boots ${ref}`;
+  return { step, percent: null, failure: null };
 }
 
 /** Why it ended, where it was not us. */

@@ -2,13 +2,19 @@ import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance } from '../../core/contracts/machine-provider.ts';
 import { messageOf } from '../../core/errors.ts';
+import type { Failure, Progress } from '../../core/model/progress.ts';
 import type { NotedOrder } from './launch-book.ts';
 
 const RETRY_FIRST_MS = 2000;
 const RETRY_MAX_MS = 60_000;
 
 /** Makes a machine that runs ready for its tasks: puts a machine sitter on it. Bears being done again. */
-export type Prepare = (order: NotedOrder, instance: Instance, signal: AbortSignal) => Promise<void>;
+export type Prepare = (
+  order: NotedOrder,
+  instance: Instance,
+  signal: AbortSignal,
+  progress: (step: string, percent: number | null) => void,
+) => Promise<void>;
 
 export interface PreparationsDeps {
   clock: Clock;
@@ -16,6 +22,7 @@ export interface PreparationsDeps {
   prepare: Prepare;
   /** It is ready, or there is a new sentence about it. */
   onChange(machineId: string, ready: boolean): void;
+  onProgress(machineId: string, progress: Progress): void;
 }
 
 interface Preparation {
@@ -23,7 +30,7 @@ interface Preparation {
   attempts: number;
   /** Monotonic ms before which it is not tried again; infinite while it is tried. */
   nextAt: number;
-  trouble: string | null;
+  failure: Failure | null;
   done: Promise<void>;
 }
 
@@ -56,7 +63,7 @@ export class Preparations {
     const now = this.#deps.clock.monotonic();
     let preparation = this.#running.get(order.machineId);
     if (preparation && preparation.nextAt > now) return;
-    preparation ??= { abort: new AbortController(), attempts: 0, nextAt: 0, trouble: null, done: Promise.resolve() };
+    preparation ??= { abort: new AbortController(), attempts: 0, nextAt: 0, failure: null, done: Promise.resolve() };
     preparation.nextAt = Number.POSITIVE_INFINITY;
     this.#running.set(order.machineId, preparation);
     preparation.done = this.#try(preparation, order, instance);
@@ -72,14 +79,17 @@ export class Preparations {
   }
 
   trouble(machineId: string): string | null {
-    return this.#running.get(machineId)?.trouble ?? null;
+    const failure = this.#running.get(machineId)?.failure;
+    return failure ? `it could not be prepared: ${failure.sentence}` : null;
   }
 
   async #try(preparation: Preparation, order: NotedOrder, instance: Instance): Promise<void> {
-    const { clock, logger, prepare, onChange } = this.#deps;
+    const { clock, logger, prepare, onChange, onProgress } = this.#deps;
     const { machineId } = order;
     try {
-      await prepare(order, instance, preparation.abort.signal);
+      await prepare(order, instance, preparation.abort.signal, (step, percent) => {
+        if (!preparation.abort.signal.aborted) onProgress(machineId, { step, percent, failure: preparation.failure });
+      });
       if (preparation.abort.signal.aborted) return;
       this.#running.delete(machineId);
       onChange(machineId, true);
@@ -88,10 +98,13 @@ export class Preparations {
       const ms = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** preparation.attempts);
       preparation.attempts += 1;
       preparation.nextAt = clock.monotonic() + ms;
-      const before = preparation.trouble;
-      preparation.trouble = `it could not be prepared: ${messageOf(error)}`;
-      logger.warn({ machine: machineId, attempts: preparation.attempts, nextInMs: ms }, preparation.trouble);
-      if (before !== preparation.trouble) onChange(machineId, false);
+      const before = preparation.failure?.sentence;
+      const failure = { sentence: messageOf(error), attempts: preparation.attempts, at: clock.now() };
+      preparation.failure = failure;
+      const { sentence, attempts } = failure;
+      logger.warn({ machine: machineId, attempts, nextInMs: ms }, `it could not be prepared: ${sentence}`);
+      onProgress(machineId, { step: null, percent: null, failure });
+      if (before !== sentence) onChange(machineId, false);
     }
   }
 }

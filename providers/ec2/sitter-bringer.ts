@@ -28,14 +28,23 @@ export class SitterBringer {
   }
 
   /** Sees to it that a sitter answers: one that does, after a restart of ours, is left alone. */
-  async prepare(machineId: string, endpoint: string | null, signal: AbortSignal): Promise<void> {
+  async prepare(
+    machineId: string,
+    endpoint: string | null,
+    signal: AbortSignal,
+    progress: (step: string, percent: number | null) => void,
+  ): Promise<void> {
     if (this.#deps.sitters === null) return;
     if (endpoint !== null && (await this.#answers(machineId, endpoint))) return;
-    await this.deploy(machineId, signal);
+    await this.deploy(machineId, signal, progress);
   }
 
   /** Throws what SSH or the deployment say, one sentence. */
-  async deploy(machineId: string, signal: AbortSignal): Promise<void> {
+  async deploy(
+    machineId: string,
+    signal: AbortSignal,
+    onProgress: (step: string, percent: number | null) => void = () => undefined,
+  ): Promise<void> {
     const { sitters, ssh, logger, fleet, settings } = this.#deps;
     const found = fleet.last(machineId);
     const target = fleet.target(machineId, found?.instance.address ?? null);
@@ -55,6 +64,7 @@ export class SitterBringer {
         service: settings.service,
         signal,
         onStep: (sentence) => logger.info({ machine: machineId }, sentence),
+        onProgress,
       });
     } finally {
       await remote.close();

@@ -7,7 +7,7 @@ import type { Clock, Timer } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance, MachineOrder } from '../../core/contracts/machine-provider.ts';
 import type { ProcessTable } from '../../core/contracts/process-table.ts';
-import { messageOf } from '../../core/errors.ts';
+import { messageOf, systemCode } from '../../core/errors.ts';
 import { sitterFile } from '../../core/model/sitter-file.ts';
 import { IDENTITY_FILE, type TlsIdentity } from '../../core/model/tls-identity.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
@@ -104,6 +104,12 @@ export class LocalMachine {
     return this.#file.intent;
   }
 
+  /** As it was ordered; files of older machines do not say how much that is. */
+  get type(): { name: string; cpu: number | null; mem: number | null } {
+    const { type: name, cpu, mem } = this.#file;
+    return { name, cpu, mem };
+  }
+
   instance(): Instance {
     const { clusterId, machineId, zone, intent, power } = this.#file;
     const url = this.#sitter()?.url ?? null;
@@ -182,8 +188,16 @@ export class LocalMachine {
     this.#timer?.cancel();
     this.#timer = null;
     if (!this.#watching || this.#file.power === 'off') return;
-    if (!existsSync(join(this.folder, 'instance.json'))) {
+    const file = this.#onDisk();
+    if (file === undefined) {
       this.#giveUp('its folder is gone');
+      return;
+    }
+    if (file?.power === 'off') {
+      // By another cluster sitter that shares the folder.
+      this.#file = file;
+      this.unwatch();
+      this.#services.onChange();
       return;
     }
     const running = this.#sitter() !== undefined;
@@ -204,6 +218,15 @@ export class LocalMachine {
       this.#child === null || !running ? (running ? LOOK_MS : 15) : LOOK_MS,
       () => this.#look(),
     );
+  }
+
+  /** undefined: it is not there; null: it cannot be read. */
+  #onDisk(): InstanceFile | null | undefined {
+    try {
+      return instanceFile.parse(JSON.parse(readFileSync(join(this.folder, 'instance.json'), 'utf8')));
+    } catch (error) {
+      return systemCode(error) === 'ENOENT' ? undefined : null;
+    }
   }
 
   /** As a machine whose power has failed for good: nothing of it is started again, and whoever asks is told. */

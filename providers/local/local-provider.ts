@@ -3,16 +3,24 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
-import type { Instance, MachineOrder, MachineProvider, ProviderAction } from '../../core/contracts/machine-provider.ts';
+import type {
+  FoundMachine,
+  Instance,
+  MachineOrder,
+  MachineProvider,
+  ProviderAction,
+} from '../../core/contracts/machine-provider.ts';
 import type { ProcessTable } from '../../core/contracts/process-table.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
+import type { TaskDefinition } from '../../core/model/task.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
 import { LocalRemote } from './local-remote.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
+import { readTaskFolder } from './read-task-folder.ts';
 import type { Config } from './schema.ts';
 
 interface Services {
@@ -44,7 +52,7 @@ export class LocalProvider implements MachineProvider {
 
   constructor(services: Services, config: Config) {
     this.#config = config;
-    this.#folder = join(services.dataDir, 'machines');
+    this.#folder = config.folder ?? join(services.dataDir, 'machines');
     this.#machineServices = {
       clock: services.clock,
       logger: services.logger,
@@ -61,12 +69,7 @@ export class LocalProvider implements MachineProvider {
   /** Takes up the machines that are there: sitters that run are adopted, those that do not are started. */
   async start(): Promise<void> {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(this.#folder)) {
-      const machine = this.#load(name);
-      if (!machine) continue;
-      this.#machines.set(machine.id, machine);
-      machine.watch();
-    }
+    this.#takeUp();
   }
 
   async stop(): Promise<void> {
@@ -80,6 +83,8 @@ export class LocalProvider implements MachineProvider {
   }
 
   async create(order: MachineOrder): Promise<Instance> {
+    // Another cluster sitter that shares the folder may have made it, and may have ended before it could say so.
+    this.#takeUp();
     const known = this.#machines.get(order.machineId);
     if (known) {
       if (known.intent !== order.intent)
@@ -93,9 +98,23 @@ export class LocalProvider implements MachineProvider {
   }
 
   async describe(clusterId: string): Promise<Instance[]> {
+    this.#takeUp();
     return [...this.#machines.values()]
       .filter((machine) => machine.clusterId === clusterId)
       .map((machine) => machine.instance());
+  }
+
+  async survey(): Promise<FoundMachine[]> {
+    return [...this.#machines.values()].map((machine) => {
+      const instance = machine.instance();
+      const { name, cpu, mem } = machine.type;
+      const sold = this.types(instance.zone).find((type) => type.name === name);
+      return { ...instance, type: { name, cpu: cpu ?? sold?.cpu ?? 0, mem: mem ?? sold?.mem ?? 0 } };
+    });
+  }
+
+  async readTasks({ machineId }: FoundMachine): Promise<TaskDefinition[]> {
+    return readTaskFolder(join(this.#machine(machineId).folder, 'tasks'));
   }
 
   async destroy(clusterId: string, machineId: string): Promise<void> {
@@ -141,6 +160,17 @@ export class LocalProvider implements MachineProvider {
     // Nothing of this cluster's is left, not even of machines whose folders were lost.
     const { processes, clock } = this.#machineServices;
     await killMarked(processes, clock, (marker) => marker.startsWith(`${clusterId}/`));
+  }
+
+  /** Takes up machines that are not known yet: those of an earlier run, and those of others that share the folder. */
+  #takeUp(): void {
+    for (const name of readdirSync(this.#folder)) {
+      if (this.#machines.has(name) || this.#damaged.has(name)) continue;
+      const machine = this.#load(name);
+      if (!machine) continue;
+      this.#machines.set(machine.id, machine);
+      machine.watch();
+    }
   }
 
   /** undefined: no machine. A folder whose file cannot be read is kept aside until the cluster gives that machine up. */

@@ -9,6 +9,8 @@ const machineType = z.strictObject({
 });
 
 export const config = z.strictObject({
+  /** Where the machines are; cluster sitters of one host that share it have the same ones. Absent: `machines` in the data folder. */
+  folder: z.string().startsWith('/', 'expected an absolute path').optional(),
   /** Zones are called local-NAME. */
   zones: z.array(z.string().regex(/^[a-z0-9]+$/)).default(['a', 'b', 'c']),
   machine_types: z

@@ -20,6 +20,8 @@ export interface SshCommand {
 }
 
 export interface SshResult {
+  /** false: what the login runs before it, sudo for one, did not let it. */
+  began: boolean;
   /** null: it was ended by a signal. */
   code: number | null;
   signal: string | null;
@@ -85,7 +87,10 @@ export class RunningCommand {
       channel.once('close', () => {
         stdout.end();
         stderr.end();
-        if (ended) return resolve({ ...ended, stdout: stdout.text, stderr: stderr.text });
+        if (ended) {
+          const began = this.pid !== null;
+          return resolve({ ...ended, began, stdout: began ? stdout.text : before.toString(), stderr: stderr.text });
+        }
         const text = `the connection to ${where(connection.target)} broke while ${command.name} ran; how it ended is not known`;
         reject(new CerebroError('unavailable', text));
       });

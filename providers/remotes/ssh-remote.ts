@@ -9,6 +9,7 @@ import { lastWords } from './command-output.ts';
 import { counted } from './counted.ts';
 import { endCommand } from './end-command.ts';
 import { checkedOwner, ownerMatches, sha256Of, sha256OfFile } from './file-facts.ts';
+import { notBegun } from './not-begun.ts';
 import { shellExports, shellQuote, shellWords } from './shell-quote.ts';
 import { RunningCommand, type SshCommand, type SshResult } from './ssh-command.ts';
 import { where } from './ssh-connection.ts';
@@ -213,7 +214,9 @@ export class SshRemote implements Remote {
       const starting = RunningCommand.start(connection, command);
       try {
         const running = await Promise.race([starting, aborted]);
-        return await Promise.race([running.done, aborted]);
+        const result = await Promise.race([running.done, aborted]);
+        if (!result.began) throw notBegun(command, result, connection.target);
+        return result;
       } catch (error) {
         await endCommand(connection, starting, command.asRoot);
         throw error;

@@ -3,7 +3,7 @@ import { IDENTITY_FILE, type TlsIdentity } from '../../core/model/tls-identity.t
 import type { MachineSitterDeployment, SitterTarget } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
 import type { Config } from './schema.ts';
 import { sitterUrl } from './sitter-url.ts';
-import type { HostHands, Sitters } from './sitters.ts';
+import type { HostHands, Sitters, StepProgress } from './sitters.ts';
 
 /** In our folder on the host. */
 const FOLDER = 'sitter';
@@ -36,7 +36,7 @@ export class DeployedSitters implements Sitters {
     return sitterUrl(remote, address, { folder: `${FOLDER}/data`, asRoot: this.#asRoot });
   }
 
-  async start(hands: HostHands, signal: AbortSignal): Promise<void> {
+  async start(hands: HostHands, signal: AbortSignal, onProgress: StepProgress): Promise<void> {
     const home = `${(await hands.remote.script('pwd', { name: 'find our folder' })).trim()}/home`;
     const remote = hands.marked({ CEREBRO_HOME: home, CEREBRO_ADDRESS: hands.address });
     const onStep = (sentence: string): void => this.#logger.info({ machine: hands.machineId }, sentence);
@@ -44,7 +44,7 @@ export class DeployedSitters implements Sitters {
     const abort = (): void => void remote.close();
     signal.addEventListener('abort', abort, { once: true });
     try {
-      await this.#deployment.deploy({ ...this.#target({ ...hands, remote }), signal, onStep });
+      await this.#deployment.deploy({ ...this.#target({ ...hands, remote }), signal, onStep, onProgress });
     } finally {
       signal.removeEventListener('abort', abort);
       await remote.close();

@@ -12,6 +12,9 @@ export interface HostHands {
   marked(env: Readonly<Record<string, string>>): SshRemote;
 }
 
+/** What is done now, and how much of that (0 to 100; null: nobody can tell). */
+export type StepProgress = (step: string, percent: number | null) => void;
+
 /** A way to have a machine sitter on a host. Everything may be done again. */
 export interface Sitters {
   /** Once, before the first start. */
@@ -19,7 +22,7 @@ export interface Sitters {
   /** Where the sitter serves the cluster sitter; null: none runs. */
   url(hands: HostHands): Promise<string | null>;
   /** May take as long as it takes to bring the program there, and resolves before or after the sitter answers. */
-  start(hands: HostHands, signal: AbortSignal): Promise<void>;
+  start(hands: HostHands, signal: AbortSignal, progress: StepProgress): Promise<void>;
   /** Ends it and its tasks, as far as that can be done in order; what bears the machine's mark is killed afterwards. */
   end(hands: HostHands): Promise<void>;
   renew(hands: HostHands, identity: TlsIdentity): Promise<void>;

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance } from '../../core/contracts/machine-provider.ts';
 import { messageOf } from '../../core/errors.ts';
+import type { Failure, Progress } from '../../core/model/progress.ts';
 import { ClaimedHost } from './claimed-host.ts';
 import type { InventoryHost } from './inventory.ts';
 import type { MachineNote } from './machine-notes.ts';
@@ -19,6 +20,7 @@ export interface SshMachineServices {
   asRoot: boolean;
   lookEveryMs: number;
   onChange(): void;
+  onProgress(machineId: string, progress: Progress): void;
   /** Called when a machine sitter is found at an address for the first time, or at another one. */
   onFound(note: MachineNote, where: { address: string; endpoint: string }): void;
 }
@@ -37,7 +39,8 @@ export class SshMachine {
   #looking: Promise<void> | null = null;
   #watching = false;
   readonly #stop = new AbortController();
-  #complaint = '';
+  /** Why the last looks have failed; null: the last one has not. */
+  #failure: Failure | null = null;
   /** What is wrong with the host itself, though it was reached. */
   #trouble: string | null = null;
 
@@ -101,19 +104,25 @@ export class SshMachine {
     const before = this.#shown();
     try {
       await this.#seeTo(onlyLook);
-      this.#complaint = '';
+      this.#failure = null;
     } catch (error) {
       this.#state = 'unknown';
-      const complaint = messageOf(error);
+      const sentence = messageOf(error);
       // Told once, not at every look.
-      if (complaint !== this.#complaint)
+      if (sentence !== this.#failure?.sentence)
         this.#services.logger.warn(
           { machine: this.note.machineId, host: this.host.id, err: error },
           'a host could not be looked after',
         );
-      this.#complaint = complaint;
+      this.#failure = { sentence, attempts: (this.#failure?.attempts ?? 0) + 1, at: this.#services.clock.now() };
+      this.#tell(null, null);
     }
     if (before !== this.#shown() && this.#watching) this.#services.onChange();
+  }
+
+  #tell(step: string | null, percent: number | null): void {
+    if (this.#stop.signal.aborted) return;
+    this.#services.onProgress(this.note.machineId, { step, percent, failure: this.#failure });
   }
 
   #shown(): string {
@@ -158,7 +167,8 @@ export class SshMachine {
     }
     this.#starts.push(now);
     this.#state = 'starting';
-    await sitters.start(this.hands, this.#stop.signal);
+    this.#tell('its machine sitter is started', null);
+    await sitters.start(this.hands, this.#stop.signal, (step, percent) => this.#tell(step, percent));
     logger.info({ machine: machineId, host: this.host.id }, 'a machine sitter was started');
   }
 }

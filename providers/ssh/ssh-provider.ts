@@ -7,6 +7,7 @@ import { CerebroError, messageOf } from '../../core/errors.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
+import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import type { SshConnections } from '../remotes/ssh-connections.ts';
 import { sshLogin } from '../remotes/ssh-login.ts';
 import { ClaimedHost, MACHINE_MARKER } from './claimed-host.ts';
@@ -36,6 +37,8 @@ export class SshProvider implements MachineProvider {
   /** Orders under way: the same one, asked for twice at once, is one. */
   readonly #orders = new Map<string, Promise<Instance>>();
   readonly #listeners = new Set<() => void>();
+  readonly #progress = new ProgressListeners();
+  readonly onProgress = this.#progress.add;
   readonly #machineServices: SshMachineServices;
 
   constructor(services: Services, config: Config) {
@@ -53,6 +56,7 @@ export class SshProvider implements MachineProvider {
       onChange: () => {
         for (const listener of this.#listeners) listener();
       },
+      onProgress: this.#progress.tell,
       onFound: (note, where) => {
         const kept = this.#notes.get(note.machineId);
         if (kept?.intent !== note.intent || kept.endpoint === where.endpoint) return;

@@ -37,12 +37,12 @@ export class ReleaseRecipe extends DeploymentRecipe {
     const folder = `${release.name}.${release.sha256.slice(0, 12)}`;
     const { there, current } = await this.#look(target, folder);
     if (there && current) {
-      this.logger.info({ percent: 100 }, `${release.name} is the current release already`);
+      this.logger.info({}, `${release.name} is the current release already`);
       return;
     }
     if (!there) await this.#bring(release, target, folder, options);
     await this.#switch(target, folder, options.keep);
-    this.logger.info({ percent: 100 }, `${release.name} is the current release`);
+    this.logger.info({}, `${release.name} is the current release`);
   }
 
   async #look(target: string, folder: string): Promise<{ there: boolean; current: boolean }> {
@@ -58,20 +58,15 @@ export class ReleaseRecipe extends DeploymentRecipe {
     { strip, install, timeout }: z.infer<typeof releaseOptions>,
   ): Promise<void> {
     const upload = posix.join(target, 'upload', `${release.sha256.slice(0, 12)}-${release.file}`);
-    let told = 0;
+    const sending = `${release.file} is sent, ${megabytes(release.bytes)}`;
+    this.logger.info({}, sending);
+    this.progress(sending, 0);
     await this.remote.put(release.path, upload, {
       mode: 0o644,
-      onProgress: (sent, total) => {
-        const percent = total === 0 ? 100 : Math.floor((sent / total) * 10) * 10;
-        if (percent <= told) return;
-        told = percent;
-        this.logger.info(
-          { percent: Math.floor(percent * 0.8) },
-          `${release.file}: ${percent} % of ${megabytes(total)} sent`,
-        );
-      },
+      onProgress: (sent, total) => this.progress(sending, total === 0 ? 100 : (sent / total) * 100),
     });
-    this.logger.info({ percent: 80 }, `${release.file} is unpacked`);
+    this.logger.info({}, `${release.file} is unpacked`);
+    this.progress(`${release.file} is unpacked`);
     const unpack = `
       rm -rf -- "$1/releases/$2" "$1/releases/.$2.part"
       mkdir -p -- "$1/releases/.$2.part"
@@ -79,7 +74,8 @@ export class ReleaseRecipe extends DeploymentRecipe {
       mv -- "$1/releases/.$2.part" "$1/releases/$2"`;
     await this.#shell(unpack, [target, folder, upload], { timeout });
     if (install !== undefined) {
-      this.logger.info({ percent: 90 }, `${release.name} is installed`);
+      this.logger.info({}, `${release.name} is installed`);
+      this.progress(`${release.name} is installed`);
       await this.remote.run(['/bin/sh', '-eu', '-c', install], {
         cwd: posix.join(target, 'releases', folder),
         env: {
@@ -88,6 +84,7 @@ export class ReleaseRecipe extends DeploymentRecipe {
           VERSION: this.version ?? release.name,
           MACHINE: this.machine.id,
           ZONE: this.machine.zone,
+          DNS_NAME: this.dnsName ?? '',
         },
         timeout,
         onLine: (stream, line) => this.logger.info({ stream }, line),

@@ -25,6 +25,7 @@ export class ScriptRecipe extends DeploymentRecipe {
         VERSION: this.version ?? '',
         MACHINE: this.machine.id,
         ZONE: this.machine.zone,
+        DNS_NAME: this.dnsName ?? '',
         ...env,
       },
       onLine: (stream, line) => this.logger.info({ stream }, line),

@@ -67,6 +67,7 @@ export class MachineSitterDeployment {
     const hands = new TargetHands(target);
     const { identities, package: pack } = this.#deps;
     const identity = await identities.issue(target.machineId);
+    hands.progress(`it is looked at over SSH`);
     const facts = await hands.facts();
     const arch = judgeTarget(facts, {
       machineId: target.machineId,
@@ -177,6 +178,7 @@ export class MachineSitterDeployment {
   async #untilItAnswers(hands: TargetHands, folder: string, endpoint: string): Promise<void> {
     const { clock, identities } = this.#deps;
     const deadline = clock.monotonic() + this.#answerMs;
+    hands.progress(`its machine sitter is to answer at ${endpoint}`);
     let look = clock.monotonic() + LOOK_MS;
     for (;;) {
       hands.checkSignal();
@@ -185,6 +187,9 @@ export class MachineSitterDeployment {
         return;
       } catch (error) {
         if (clock.monotonic() >= deadline) throw await this.#silence(hands, folder, endpoint, error);
+        // Not at once: it takes a moment to start.
+        if (clock.monotonic() >= look)
+          hands.progress(`its machine sitter does not answer yet at ${endpoint}: ${messageOf(error)}`);
       }
       if (clock.monotonic() >= look) {
         await this.#checkThatItStays(hands, folder);

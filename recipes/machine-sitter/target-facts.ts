@@ -30,7 +30,7 @@ export interface TargetFacts {
   sitterPort: number | null;
   /** How often it has ended by itself since it was last started by a deployment. */
   ends: number;
-  /** Somebody listens on the wanted port. */
+  /** Somebody listens on the wanted port, or is connected from it. */
   listening: boolean;
   /** Of the certificate that is there: SHA-256 of its authority's PEM, and the names in it. */
   authority: string | null;

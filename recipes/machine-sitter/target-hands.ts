@@ -25,8 +25,10 @@ export interface SitterTarget {
   /** auto: systemd where it runs and we are root, else a daemon that a small shell keeps alive. */
   service?: 'auto' | 'plain';
   signal?: AbortSignal;
-  /** Each step, in a sentence, for the timeline. */
+  /** Each step, in a sentence, for the log. */
   onStep?: (sentence: string) => void;
+  /** What is done now, and how much of that (0 to 100; null: nobody can tell), as often as it changes. */
+  onProgress?: (step: string, percent: number | null) => void;
 }
 
 /** What is done on one target, as the right user. */
@@ -43,6 +45,12 @@ export class TargetHands {
 
   tell(sentence: string): void {
     this.target.onStep?.(sentence);
+    this.progress(sentence);
+  }
+
+  /** What is worth showing while it lasts, and no more. */
+  progress(step: string, percent: number | null = null): void {
+    this.target.onProgress?.(step, percent);
   }
 
   checkSignal(): void {
@@ -79,9 +87,15 @@ export class TargetHands {
 
   async bring(folder: string, kind: string, packed: Packed): Promise<void> {
     this.checkSignal();
-    this.tell(`${packed.name} is brought there, ${megabytes(packed.bytes)}`);
+    const step = `${packed.name} is brought there, ${megabytes(packed.bytes)}`;
+    this.tell(step);
     const tarball = `${folder}/incoming/${packed.name}.tar.gz`;
-    await this.target.remote.put(packed.path, tarball, { mode: 0o600, sudo: this.#asRoot });
+    await this.target.remote.put(packed.path, tarball, {
+      mode: 0o600,
+      sudo: this.#asRoot,
+      onProgress: (sent, total) => this.progress(step, total === 0 ? 100 : Math.floor((sent / total) * 100)),
+    });
+    this.progress(`${packed.name} is unpacked there`);
     try {
       await this.shell(UNPACK, [folder, kind, packed.name, tarball], UNPACK_S);
     } catch (error) {

@@ -52,7 +52,8 @@ say sitter "$(ours sitter.pid || { property MainPID | grep -v '^0$'; })"
 say ends "$(wc -c <"$folder/ends" 2>/dev/null || property NRestarts)"
 say sitter_port "$(cat "$folder/port" 2>/dev/null)"
 hex=$(printf '%04X' "$port")
-grep -Eqs "^ *[0-9]+: [0-9A-F]+:$hex [0-9A-F]+:0000 0A" /proc/net/tcp /proc/net/tcp6 && say listening yes
+# A listener, or an outgoing connection that was given this very port: while it lasts nobody can listen there.
+grep -Eqs "^ *[0-9]+: [0-9A-F]+:$hex [0-9A-F]+:[0-9A-F]+ (0A|01|02) " /proc/net/tcp /proc/net/tcp6 && say listening yes
 if [ -x "$folder/runtime/bin/node" ] && [ -r "$folder/data/identity.json" ]; then
   "$folder/runtime/bin/node" -e '
     const { createHash, X509Certificate } = require("node:crypto");

@@ -46,6 +46,7 @@ export type ChildCall = z.infer<typeof call>;
 /** A line from the child. `end` is its last. */
 export const childMessage = z.union([
   call,
+  z.strictObject({ progress: z.string(), percent: z.number().nullable() }),
   z.strictObject({ log: z.enum(['debug', 'info', 'warn', 'error']), message: z.string() }),
   z.strictObject({
     end: z.literal(true),

@@ -25,7 +25,7 @@ export class PythonRecipe implements Recipe {
   }
 
   async runDeploy(): Promise<void> {
-    const { signal, logger } = this.#context;
+    const { signal, logger, progress } = this.#context;
     signal.throwIfAborted();
     let end: Extract<ChildMessage, { end: true }> | undefined;
     let broken: CerebroError | undefined;
@@ -44,6 +44,7 @@ export class PythonRecipe implements Recipe {
           );
           child.kill();
         } else if ('log' in message) logger[message.log]({}, message.message);
+        else if ('progress' in message) progress?.(message.progress, message.percent);
         else if ('end' in message) {
           end = message;
           goodbye = setTimeout(() => child.kill(), GOODBYE_MS);
@@ -70,7 +71,7 @@ export class PythonRecipe implements Recipe {
   }
 
   #childContext(): ChildContext {
-    const { options, version, job, copy, machine } = this.#context;
+    const { options, version, job, copy, machine, dnsName } = this.#context;
     return {
       recipe: this.#recipe,
       options,
@@ -80,7 +81,7 @@ export class PythonRecipe implements Recipe {
       machine: machine.id,
       zone: machine.zone,
       hostname: machine.address ?? machine.id,
-      dns_hostname: typeof options.dns_hostname === 'string' ? options.dns_hostname : null,
+      dns_hostname: typeof options.dns_hostname === 'string' ? options.dns_hostname : (dnsName ?? null),
     };
   }
 

@@ -109,6 +109,7 @@ function keeperOf(options: {
     lifetimeMs: HOUR,
     issue: (id) => real.issue(id),
     issueForClusterSitter: () => real.issueForClusterSitter(),
+    issueForDoor: () => real.issueForDoor(),
     end: async () => options.authorityEnd ?? real.end(),
   };
   const provider = { name: 'fake', renewIdentity: options.renewIdentity } as unknown as MachineProvider;

@@ -43,30 +43,30 @@ t.test(
   'a store that is full: the change is refused, what was acknowledged stays, and later changes go through',
   async (t) => {
     const { sitter, store } = await started(t);
-    await sitter.apply(job('one'), options);
-    await eventually(() => sitter.machines().length === 1, 'its machine is ordered');
-    await eventually(() => sitter.machines()[0]?.state === 'booting', 'nothing is being written any more');
+    await sitter.api.apply(job('one'), options);
+    await eventually(() => sitter.api.machines().length === 1, 'its machine is ordered');
+    await eventually(() => sitter.api.machines()[0]?.state === 'booting', 'nothing is being written any more');
     store.failNext = new CerebroError('no_space', 'the disk under the store is full');
-    await t.rejects(sitter.apply(job('two'), options), { code: 'no_space' });
+    await t.rejects(sitter.api.apply(job('two'), options), { code: 'no_space' });
     t.same(
-      sitter.jobs().map(({ name }) => name),
+      sitter.api.jobs().map(({ name }) => name),
       ['one'],
     );
-    await sitter.apply(job('two'), options);
-    t.equal(sitter.jobs().length, 2);
+    await sitter.api.apply(job('two'), options);
+    t.equal(sitter.api.jobs().length, 2);
   },
 );
 
 t.test('a dry run shows the plan and changes nothing', async (t) => {
   const { sitter, provider } = await started(t);
-  const result = await sitter.apply(job('one'), { ...options, dryRun: true });
+  const result = await sitter.api.apply(job('one'), { ...options, dryRun: true });
   t.same(result.changes, [{ job: 'one', change: 'created', version: 1, restarts: false }]);
   t.match(result.plan, [
     /^order machine fake-a-1 \(one: 1 cores, 1000 MB\)/,
     /^start one\.1 on fake-a-1/,
     /^start one\.2 on fake-a-1/,
   ]);
-  t.same(sitter.jobs(), []);
+  t.same(sitter.api.jobs(), []);
   t.same(provider.orders, []);
 });
 
@@ -75,14 +75,14 @@ t.test(
   async (t) => {
     const { sitter, provider } = await started(t);
     provider.refusal = 'sold out';
-    await sitter.apply(job('one'), options);
+    await sitter.api.apply(job('one'), options);
     await eventually(
-      () => sitter.copies().every(({ state }) => state === 'failing') && sitter.copies().length === 2,
+      () => sitter.api.copies().every(({ state }) => state === 'failing') && sitter.api.copies().length === 2,
       'the copies say that they fail',
     );
-    t.match(sitter.copies()[0]?.reason, /waits for machine fake-a-1, which is requested: sold out/);
-    t.match(sitter.machine('fake-a-1').reason, 'sold out');
-    t.ok(sitter.status().attention.some((sentence) => sentence.includes('sold out')));
+    t.match(sitter.api.copies()[0]?.reason, /waits for machine fake-a-1, which is requested: sold out/);
+    t.match(sitter.api.machine('fake-a-1').reason, 'sold out');
+    t.ok(sitter.api.status().attention.some((sentence) => sentence.includes('sold out')));
     await eventually(() => provider.orders.length >= 2, 'it is tried again');
     t.equal(
       new Set(provider.orders.map(({ intent }) => intent)).size,
@@ -90,8 +90,8 @@ t.test(
       'with the same intent: one machine, however often it is asked for',
     );
     provider.refusal = null;
-    await eventually(() => sitter.machine('fake-a-1').state === 'booting', 'it is delivered at last');
-    t.equal(sitter.machines().length, 1);
+    await eventually(() => sitter.api.machine('fake-a-1').state === 'booting', 'it is delivered at last');
+    t.equal(sitter.api.machines().length, 1);
   },
 );
 
@@ -100,40 +100,40 @@ t.test('a job that is not persistent is forgotten when a cluster sitter starts a
   const provider = new StubbornProvider();
   const first = sitterOver(store, provider);
   await first.start();
-  await first.apply(`${job('lasting')}---${job('passing', 'persistent: false')}`, options);
-  const { epoch, clusterId } = first.status();
+  await first.api.apply(`${job('lasting')}---${job('passing', 'persistent: false')}`, options);
+  const { epoch, clusterId } = first.api.status();
   await first.stop();
   const second = sitterOver(store, provider);
   await second.start();
   t.teardown(() => second.stop());
-  t.equal(second.job('lasting').state, 'active');
-  t.equal(second.job('passing').state, 'removing');
-  t.ok(second.status().epoch > epoch);
-  t.equal(second.status().clusterId, clusterId);
+  t.equal(second.api.job('lasting').state, 'active');
+  t.equal(second.api.job('passing').state, 'removing');
+  t.ok(second.api.status().epoch > epoch);
+  t.equal(second.api.status().clusterId, clusterId);
 });
 
 t.test('what is not there is told with the nearest name', async (t) => {
   const { sitter } = await started(t);
-  await sitter.apply(job('portal'), options);
-  t.throws(() => sitter.job('prtal'), { code: 'not_found', message: /did you mean "portal"/ });
-  await t.rejects(sitter.explain('portl'), { code: 'not_found', message: /did you mean "portal/ });
-  await t.rejects(sitter.removeJob('nobody', 'a test'), { code: 'not_found' });
-  await t.rejects(sitter.providerAction('fake-a-9', 'crash', 'a test'), { code: 'not_found' });
+  await sitter.api.apply(job('portal'), options);
+  t.throws(() => sitter.api.job('prtal'), { code: 'not_found', message: /did you mean "portal"/ });
+  await t.rejects(sitter.api.explain('portl'), { code: 'not_found', message: /did you mean "portal/ });
+  await t.rejects(sitter.api.removeJob('nobody', 'a test'), { code: 'not_found' });
+  await t.rejects(sitter.api.providerAction('fake-a-9', 'crash', 'a test'), { code: 'not_found' });
 });
 
 t.test('what is gone is explained by what the timeline still tells of it', async (t) => {
   const { sitter } = await started(t);
-  await sitter.apply(job('one'), options);
-  await sitter.removeJob('one', 'a test');
-  await eventually(() => sitter.jobs().length === 0, 'it is gone');
-  t.match(await sitter.explain('one'), { about: 'job one', sentences: [/^it is gone: "one" is gone/] });
+  await sitter.api.apply(job('one'), options);
+  await sitter.api.removeJob('one', 'a test');
+  await eventually(() => sitter.api.jobs().length === 0, 'it is gone');
+  t.match(await sitter.api.explain('one'), { about: 'job one', sentences: [/^it is gone: "one" is gone/] });
 });
 
 t.test('every change says who asked for it', async (t) => {
   const { sitter } = await started(t);
-  await sitter.apply(job('one'), { ...options, by: 'anna' });
-  await sitter.setIdleLimit(0, null, 'bert');
-  const events = await sitter.events({ since: 0 });
+  await sitter.api.apply(job('one'), { ...options, by: 'anna' });
+  await sitter.api.setIdleLimit(0, null, 'bert');
+  const events = await sitter.api.events({ since: 0 });
   t.ok(events.some(({ kind, by }) => kind === 'job-created' && by === 'anna'));
   t.ok(events.some(({ kind, by }) => kind === 'idle-limit' && by === 'bert'));
   t.same(

@@ -17,7 +17,8 @@ t.test(
     const tell = async (): Promise<void> => undefined;
     const recipes = new RecipeRunner({ loaders: [], deadlineMs: 1000, clock, logger: silentLogger, tell });
     const types = () => [{ name: 'one', cpu: 1, mem: 1000 }];
-    const intake = new Intake({ records, recipes, providers: ['fake'], dnsScope: 'region', types });
+    const secrets = { missing: () => [], newest: () => undefined };
+    const intake = new Intake({ records, recipes, providers: ['fake'], dnsScope: 'region', types, secrets });
     const text = 'task_configuration: {name: Web Site, command: x}\ndeployment_layout: {fake-a: {count: 1}}';
     const specs = await intake.read(text, 'test.yaml');
 

@@ -145,7 +145,24 @@ t.test('one name that its provider does not take keeps no other out', async (t) 
   t.match(bench.attention, [/^1\.local-a\.web\.test is not as wanted yet: .* is not taken here/]);
 });
 
-t.test('a removed job: pool and names go, and are forgotten when nobody can remember them', async (t) => {
+t.test('a basename that cannot be listed holds up its own names, and no others of its zone', async (t) => {
+  const bench = await new DnsBench().begin(t);
+  bench.provider.unreadable.add('bad.test');
+  bench.provider.loseAnswers = true;
+  bench.provider.failNext = [AWAY];
+  await bench.runs('bad', 1);
+  await eventually(() => bench.events('dns-trouble').some((event) => event.includes('cannot be listed')), 'it is told');
+  await bench.runs('web', 1);
+  await bench.answers(POOL, ['10.0.0.1']);
+  await bench.runs('web', 2);
+  await bench.answers(POOL, ['10.0.0.1', '10.0.0.2']);
+  t.match(bench.attention, [/bad\.test.*cannot be listed/], 'what waits is said, and nothing else');
+  bench.provider.unreadable.clear();
+  await bench.settled();
+  t.same(bench.attention, []);
+});
+
+t.test('a removed job: pool and names go, and are told of no more when nobody can remember them', async (t) => {
   const bench = await new DnsBench().begin(t);
   await bench.runs('web', 2);
   await bench.settled();
@@ -154,7 +171,8 @@ t.test('a removed job: pool and names go, and are forgotten when nobody can reme
   await bench.stops('web.1');
   await bench.stops('web.2');
   await eventually(() => bench.zones.get('test')?.size === 0, 'nothing is left in the zone, no mark either');
-  await eventually(() => bench.records.dns.size === 0, 'nor in the store');
+  await eventually(() => bench.publisher.view().names.length === 0, 'nor on the page');
+  t.equal(bench.records.dns.size, 3, 'what comes late would be found');
   const sent = bench.provider.batches.at(-1)?.changes.map((change) => (change.kind === 'remove' ? change.name : ''));
   t.equal(sent?.[0], POOL, 'the pool goes first');
 });
@@ -223,4 +241,19 @@ t.test('a provider that is not loaded any more is said by name', async (t) => {
   await bench.stops('web.1');
   await eventually(() => bench.attention.length > 0, 'it is said');
   t.match(bench.attention.join('\n'), /the DNS provider "fake" is not loaded; list it in plugins\.json/);
+});
+
+t.test('a copy has its name before it runs, and whoever asks for it waits until it is decided', async (t) => {
+  const bench = await new DnsBench().begin(t);
+  await bench.runs('web', 2);
+  await bench.runs('plain', 1, {});
+  const nameOf = async (id: string): Promise<string | null> => {
+    const copy = bench.records.copies.get(id);
+    if (!copy) throw new Error(`no copy ${id}`);
+    return bench.publisher.nameOf(copy);
+  };
+  t.equal(await nameOf('web.2'), '1.local-a.web.test');
+  t.equal(await nameOf('plain.1'), null, 'of a job that asks for none there is none');
+  await bench.runs('other', 1, { dns_basename: 'nobody.keeps.this' });
+  t.equal(await nameOf('other.1'), null, 'nor where nobody keeps such names');
 });

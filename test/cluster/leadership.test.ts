@@ -44,63 +44,63 @@ async function leader(t: Test): Promise<Side> {
   return side;
 }
 
-const names = ({ sitter }: Side): string[] => sitter.jobs().map(({ name }) => name);
-const leads = ({ sitter }: Side): boolean => !sitter.status().attention.some((line) => /does not lead/.test(line));
+const names = ({ sitter }: Side): string[] => sitter.api.jobs().map(({ name }) => name);
+const leads = ({ sitter }: Side): boolean => !sitter.api.status().attention.some((line) => /does not lead/.test(line));
 
 t.test('the second one stands by, shows what is, takes over, and gives it back', async (t) => {
   const shared = new SharedLead();
   const [first, second] = [sideOf(t, shared), sideOf(t, shared)];
   await first.sitter.start();
   await second.sitter.start();
-  await first.sitter.apply(job('one'), options);
+  await first.sitter.api.apply(job('one'), options);
   await eventually(() => names(second).length === 1, 'the stand-by hears of the job');
   t.ok(leads(first));
   t.notOk(leads(second));
-  await t.rejects(second.sitter.apply(job('two'), options), { code: 'unavailable', message: /does not lead/ });
+  await t.rejects(second.sitter.api.apply(job('two'), options), { code: 'unavailable', message: /does not lead/ });
   await eventually(() => first.provider.orders.length === 1, 'the machine is ordered');
   t.same(second.provider.orders, [], 'by the leader alone');
-  const epoch = first.sitter.status().epoch;
+  const epoch = first.sitter.api.status().epoch;
 
   first.store.takeAway();
   await eventually(() => leads(second), 'the second one takes over');
   await eventually(() => !leads(first), 'the first one knows');
-  t.ok(second.sitter.status().epoch > epoch);
-  await second.sitter.apply(job('two'), options);
-  await t.rejects(first.sitter.removeJob('one', 'a test'), { code: 'unavailable' });
+  t.ok(second.sitter.api.status().epoch > epoch);
+  await second.sitter.api.apply(job('two'), options);
+  await t.rejects(first.sitter.api.removeJob('one', 'a test'), { code: 'unavailable' });
   await eventually(() => names(first).length === 2, 'the first one still shows what is');
 
-  const taken = second.sitter.status().epoch;
+  const taken = second.sitter.api.status().epoch;
   await second.sitter.stop();
   await eventually(() => leads(first), 'the lead comes back');
-  t.ok(first.sitter.status().epoch > taken);
-  await first.sitter.apply(job('three'), options);
+  t.ok(first.sitter.api.status().epoch > taken);
+  await first.sitter.api.apply(job('three'), options);
   t.same(names(first).sort(), ['one', 'three', 'two']);
 });
 
 t.test('a store that is away: pages go on, nothing is changed, and it recovers by itself', async (t) => {
   const side = await leader(t);
   const { sitter, store, provider } = side;
-  await sitter.apply(job('one'), options);
+  await sitter.api.apply(job('one'), options);
   await eventually(() => provider.orders.length === 1, 'the machine is ordered');
-  const { epoch } = sitter.status();
+  const { epoch } = sitter.api.status();
   store.away = true;
   store.takeAway();
-  await t.rejects(sitter.apply(job('two'), options), { code: 'unavailable' });
+  await t.rejects(sitter.api.apply(job('two'), options), { code: 'unavailable' });
   t.same(names(side), ['one']);
   t.notOk(leads(side));
   store.away = false;
   await eventually(() => leads(side), 'it leads again');
-  await eventually(() => sitter.status().epoch > epoch, 'with a new epoch');
-  await sitter.apply(job('two'), options);
+  await eventually(() => sitter.api.status().epoch > epoch, 'with a new epoch');
+  await sitter.api.apply(job('two'), options);
   t.same(names(side).sort(), ['one', 'two']);
-  await eventually(() => sitter.machines().length === 1 && sitter.copies().length === 2, 'and plans again');
+  await eventually(() => sitter.api.machines().length === 1 && sitter.api.copies().length === 2, 'and plans again');
 });
 
 t.test('nothing is bought or ended on a lease that is nearly over', async (t) => {
   const { sitter, store, provider } = await leader(t);
   store.remainingMs = 4000;
-  await sitter.apply(job('one'), options);
-  await eventually(() => sitter.machines()[0]?.reason.includes('too short'), 'the page says why it waits');
+  await sitter.api.apply(job('one'), options);
+  await eventually(() => sitter.api.machines()[0]?.reason.includes('too short'), 'the page says why it waits');
   t.same(provider.orders, []);
   store.remainingMs = 10_000;
   await eventually(() => provider.orders.length === 1, 'then it is ordered');
@@ -110,15 +110,15 @@ t.test('one that slept through the end of its lease does nothing on what it knew
   const shared = new SharedLead();
   const side = sideOf(t, shared);
   await side.sitter.start();
-  await side.sitter.apply(job('one'), options);
-  await eventually(() => side.sitter.machines()[0]?.state === 'booting', 'the machine is ordered');
+  await side.sitter.api.apply(job('one'), options);
+  await eventually(() => side.sitter.api.machines()[0]?.state === 'booting', 'the machine is ordered');
   const orders = side.provider.orders.length;
   const other = new LeasedStore(shared);
   side.store.takeAway();
   const lease = await other.lead('another', AbortSignal.timeout(10_000));
   // No timer has come round yet, as after SIGCONT.
-  await t.rejects(side.sitter.apply(job('two'), options), { code: 'unavailable' });
-  await t.rejects(side.sitter.providerAction('fake-a-1', 'crash', 'a test'), { code: 'unavailable' });
+  await t.rejects(side.sitter.api.apply(job('two'), options), { code: 'unavailable' });
+  await t.rejects(side.sitter.api.providerAction('fake-a-1', 'crash', 'a test'), { code: 'unavailable' });
   await other.commit({ write: [{ delete: 'job/one' }] });
   await eventually(() => names(side).length === 0, 'it hears of what the other one does');
   t.equal(side.provider.orders.length, orders);
@@ -128,21 +128,21 @@ t.test('one that slept through the end of its lease does nothing on what it knew
 t.test('a watch that was compacted: the records are read anew, and work goes on', async (t) => {
   const side = await leader(t);
   const { sitter, store } = side;
-  await sitter.apply(job('one'), options);
-  const { epoch } = sitter.status();
+  await sitter.api.apply(job('one'), options);
+  const { epoch } = sitter.api.status();
   store.compact();
   await eventually(
     () =>
-      sitter.apply(job('two'), options).then(
+      sitter.api.apply(job('two'), options).then(
         () => true,
         () => false,
       ),
     'changes are taken again',
   );
   t.same(names(side).sort(), ['one', 'two']);
-  t.equal(sitter.status().epoch, epoch, 'the lead was never lost');
-  await eventually(() => sitter.copies().length === 2, 'and plans are made');
-  const events = await sitter.events({ since: 0 });
+  t.equal(sitter.api.status().epoch, epoch, 'the lead was never lost');
+  await eventually(() => sitter.api.copies().length === 2, 'and plans are made');
+  const events = await sitter.api.events({ since: 0 });
   t.same(
     events.map(({ seq }) => seq),
     events.map((_, i) => i + 1),

@@ -67,3 +67,26 @@ t.test('what cannot be done is told once, and a scheduled run is no consequence'
   t.equal(sentences.length, 1);
   t.match(sentences[0], /^cannot: a copy of "big" needs 99 cores/);
 });
+
+t.test(
+  'where nothing comes of it the planner is asked a few times, and not for every moment of the hour',
+  async (t) => {
+    const calm = two()
+      .machine('local-a-3')
+      .job('report', { 'local-a': 1 }, { task: { allow_exit: true }, spec: { schedule: '* * * * *' } });
+    const braked = two().silent('local-a-1', 600).silent('local-a-2', 600);
+    for (const fixture of [calm, braked]) {
+      const { limits, ...snapshot } = fixture.snapshot();
+      let asked = 0;
+      const counted = {
+        ...limits,
+        get suspectAfterMs() {
+          asked += 1;
+          return limits.suspectAfterMs;
+        },
+      };
+      previewPlan({ ...snapshot, limits: counted }, new Map<string, JobVersion>(), NOTHING);
+      t.ok(asked > 0 && asked < 100, `${asked} times, for each machine`);
+    }
+  },
+);

@@ -115,3 +115,14 @@ t.test('what comes back at once was never over; what stays away is', async (t) =
   t.match(over.tell, [{ resolvedAt: NOW - 90_000 }]);
   t.same(stepAlerts(kept({ resolvedAt: NOW - 90_000, toldAt: null }), is(), NOW).tell, [], 'nobody knew of it');
 });
+
+t.test('a copy that ends once a minute is one story: it must be well for longer than that', async (t) => {
+  t.equal(condition.key.startsWith('copy/'), true);
+  const between = stepAlerts(kept({ resolvedAt: NOW - 60_000 }), is(), NOW);
+  t.same([between.resolved, between.tell], [[], []]);
+  t.equal(between.wakeAt, NOW + 30_000);
+  const machine = new Map([
+    ['machine/m', { ...condition, key: 'machine/m', since: NOW, resolvedAt: NOW - 60_000, toldAt: NOW }],
+  ]);
+  t.equal(stepAlerts(machine, is(), NOW).resolved.length, 1, 'others are over sooner');
+});

@@ -1,6 +1,7 @@
 import t from 'tap';
+import { changesFor, foldFound } from '../../core/decide/dns-fold.ts';
 import { planDns } from '../../core/decide/dns-plan.ts';
-import { dnsStateOf } from '../../core/model/dns.ts';
+import { dnsStateOf, isFree } from '../../core/model/dns.ts';
 import { NOW } from './cluster-fixture.ts';
 import { type DnsFixture, web } from './dns-fixture.ts';
 
@@ -234,4 +235,60 @@ t.test('every change has its reason', async (t) => {
   t.ok(gone.every(({ reason }) => reason === '"web" is being removed'));
   t.equal(gone.length, 2);
   t.equal(dns.snapshot().now, NOW);
+});
+
+t.test('a name that went is looked after for a while: what comes late is taken out again', async (t) => {
+  const dns = web({ 'local-a': 1 }).running('web.1', 'local-a-1');
+  dns.settle();
+  dns.forget('web.1').changeJob({ state: 'removing' });
+  dns.settle();
+  dns.now += 60_000;
+  dns.settle();
+  const late = dns.record('local-a.web.test');
+  t.ok(late && isFree(late, dns.now), 'nothing stands there, and nobody remembers');
+  if (!late) return;
+  const found = { values: ['10.0.0.1'], ttl: 30, marker: 'ours' as const };
+  const folded = foldFound(late, found, dns.now);
+  t.equal(folded.news, 'drift');
+  t.match(changesFor(folded.record, null), [{ kind: 'remove', name: 'local-a.web.test', was: ['10.0.0.1'] }]);
+  dns.now += 600_000;
+  dns.settle();
+  t.equal(dns.records.size, 0, 'after ten minutes it is forgotten');
+});
+
+t.test('what was sent without an answer is looked after too, although nothing was found', async (t) => {
+  const dns = web({ 'local-a': 1 }).running('web.1', 'local-a-1');
+  dns.settle('is away');
+  dns.forget('web.1').changeJob({ state: 'removing' });
+  const sent = dns.record('0.local-a.web.test');
+  if (!sent) throw new Error('it was sent');
+  const unclear = { ...sent, values: [] };
+  const looked = foldFound(unclear, { values: null, ttl: null, marker: null }, dns.now).record;
+  t.same(planDns(dns.snapshot(), new Map([['0.local-a.web.test/A', looked]]), dns.rules).changes, []);
+});
+
+t.test('a follower has the last answer of its pool for as long as its leader is wanted there', async (t) => {
+  const dns = web({ 'local-a': 0 });
+  const job = dns.cluster.job('main', { 'local-a': 1 }).jobs.get('web');
+  dns.running('web.1', 'local-a-1').running('main.1', 'local-a-1');
+  if (job) dns.cluster.jobs.set('web', { ...job, spec: { ...job.spec, deployment_layout: {}, linked_job: 'main' } });
+  dns.settle();
+  t.same(dns.answers()['local-a.web.test'], ['10.0.0.1']);
+  dns.forget('web.1').forget('main.1').setMachine('local-a-1', { state: 'lost' });
+  dns.settle();
+  t.same(dns.answers()['local-a.web.test'], ['10.0.0.1'], 'both are on their way to another machine');
+  dns.cluster.jobIs('main', { stopped: true });
+  dns.settle();
+  t.equal(dns.answers()['local-a.web.test'], undefined, 'people stopped the leader');
+});
+
+t.test('what is left of a run that is over has no name', async (t) => {
+  const dns = web({ 'local-a': 1 });
+  dns.byTurns();
+  dns.running('web.1', 'local-a-1', { run: 1 });
+  dns.settle();
+  t.equal(Object.keys(dns.answers()).length, 2);
+  dns.setCopy('web.1', { outcome: 'completed' });
+  dns.settle();
+  t.same(dns.answers(), {});
 });

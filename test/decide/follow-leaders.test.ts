@@ -95,6 +95,21 @@ t.test('what was never known is noted, and nothing restarts for it', async (t) =
   t.same(planCluster(fixture.snapshot()).actions, [{ kind: 'note-links', copy: 'web.1', linked: { log: 1 } }]);
 });
 
+t.test('what is coupled while the other is still to be updated restarts after that update', async (t) => {
+  const paused = { to: 3, startedAt: NOW, paused: true, promoted: false, revertOf: null, failed: null };
+  const fixture = pair('both', { web: 3 }).copy('log.1', 'local-a-1', { linked: {} });
+  fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 1 } }).jobIs('web', { rollout: paused });
+  t.same(planCluster(fixture.snapshot()).actions, [{ kind: 'note-links', copy: 'log.1', linked: { web: 2 } }]);
+});
+
+t.test('what waits for its first start notes beside which version that will be', async (t) => {
+  const paused = { to: 1, startedAt: NOW, paused: true, promoted: false, revertOf: 2, failed: null };
+  const fixture = pair('both').jobIs('web', { rollout: paused });
+  fixture.copy('web.1', 'local-a-1', { version: 2, taskVersion: 2, linked: { log: 1 } }, { version: 2 });
+  fixture.copy('log.1', 'local-a-1', { taskVersion: null, recipeVersion: null, linked: { web: 1 } }, null);
+  t.match(planCluster(fixture.snapshot()).actions, [{ kind: 'restart-copy', copy: 'log.1', linked: { web: 2 } }]);
+});
+
 t.test('a follower is started after its leader is ready there', async (t) => {
   const fresh = { taskVersion: null, recipeVersion: null };
   const waiting = pair('both')
@@ -140,4 +155,44 @@ t.test('the version of a follower is not good before one copy of it has run', as
     .job('log', {}, { task: { cpu: 0.1 }, spec: { linked_job: 'web' } })
     .rolling('log', 10);
   t.notMatch(plan(fixture).join('\n'), /rolled out/);
+});
+
+t.test('what follows a stopped job, however far up the chain, is not on its way to anywhere', async (t) => {
+  const chain = (stopped: string): ClusterFixture =>
+    new ClusterFixture()
+      .job('web', { 'local-a': stopped === 'web' ? 0 : 1 })
+      .job('log', {}, { spec: { linked_job: 'web' } })
+      .job('trace', {}, { spec: { linked_job: 'log' } })
+      .jobIs(stopped, { stopped: true })
+      .rolling('trace', 100)
+      .machine('local-a-1')
+      .copy('web.1', 'local-a-1');
+  for (const stopped of ['web', 'log'])
+    t.match(plan(chain(stopped)).join('\n'), /version 1 of "trace" is rolled out/, `"${stopped}" is stopped`);
+});
+
+t.test('a follower for whose growth there is no room does not hold up those on other machines', async (t) => {
+  const fixture = new ClusterFixture()
+    .job('web', { 'local-a': 2 }, { task: { cpu: 1.5 } })
+    .job('log', {}, { version: 2, task: { cpu: 1 }, spec: { linked_job: 'web', link_restart: 'none' } })
+    .machine('local-a-1')
+    .machine('local-a-2', { cpu: 4 })
+    .copy('web.1', 'local-a-1', { cpu: 1.5 })
+    .copy('web.2', 'local-a-2', { cpu: 1.5 })
+    .copy('log.1', 'local-a-1', { version: 1, cpu: 0.1 })
+    .copy('log.2', 'local-a-2', { version: 1, cpu: 0.1 });
+  t.same(plan(fixture), [
+    'restart log.2 with version 2: "log" goes from version 1 to 2',
+    'cannot: version 2 of "log" needs 1 cores and 100 MB, for which local-a-1 has no room beside "web"',
+  ]);
+});
+
+t.test('what may run, since an order was not answered, is started anew in its turn', async (t) => {
+  const unanswered = { taskVersion: null, linked: { web: 1 } };
+  const fixture = pair('both', { web: 2 }).machine('local-a-2');
+  for (const n of [1, 2])
+    fixture.copy(`web.${n}`, `local-a-${n}`, { linked: { log: 1 } }).copy(`log.${n}`, `local-a-${n}`, unanswered);
+  const restarted = planCluster(fixture.snapshot()).actions.filter(({ kind }) => kind === 'restart-copy');
+  t.match(restarted, [{ copy: 'log.1', linked: { web: 2 } }]);
+  t.equal(restarted.length, 1);
 });

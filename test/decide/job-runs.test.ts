@@ -34,6 +34,12 @@ t.test('between its times a job has no copies', async (t) => {
   t.equal(planCluster(waiting.snapshot()).wakeAt, NOW + 30 * 60_000, 'and the next is waited for');
 });
 
+t.test('what is settled already is not waited for, also where the clock was set back behind it', async (t) => {
+  const ahead = nightly('*/5 * * * *', [], -3600);
+  ahead.machines.clear();
+  t.equal(planCluster(ahead.snapshot()).wakeAt, NOW + 65 * 60_000);
+});
+
 t.test('a time that has come begins a run', async (t) => {
   const due = 'was due at 2026-01-01T12:00:00.000Z';
   t.same(plan(nightly('0 12 * * *')), [`begin run 1 of "report": ${due}`]);
@@ -155,4 +161,16 @@ t.test('what was run by hand is not run once more when its run is over; a new ve
       .machine('local-a-1');
   t.same(plan(ran(1)), []);
   t.same(plan(ran(2)), ['start migrate.1 on local-a-1: "migrate" wants 1 in local-a']);
+});
+
+t.test('what did its part on a machine that is gone is forgotten with its job', async (t) => {
+  const fixture = nightly('0 3 * * *', [{}])
+    .copy('report.1', 'local-a-1', { run: 1, outcome: 'completed', machine: 'local-a-9' }, null)
+    .jobIs('report', { state: 'removing' });
+  t.same(plan(fixture), [
+    'forget report.1: its machine local-a-9 is gone',
+    'forget job "report": all its copies have ended',
+  ]);
+  fixture.copy('report.1', 'local-a-1', { run: 1, outcome: 'completed', machine: 'local-a-9', wanted: 'stop' }, null);
+  t.match(plan(fixture), ['forget report.1: its machine local-a-9 is gone']);
 });

@@ -137,6 +137,38 @@ t.test('a machine that was got late has its time from then on', async (t) => {
   t.same(plan(late(300)), ['machine local-a-1 becomes lost: not ready 300 s after it was had']);
 });
 
+t.test(
+  'a machine whose replacement does not come may have copies again, and that is said; a cordon of its own stays',
+  async (t) => {
+    const old = { cordoned: true, cordonedFor: 'local-a-2' };
+    const booting = {
+      state: 'booting' as const,
+      replaces: 'local-a-1',
+      createdAt: NOW - 400_000,
+      stateSince: NOW - 400_000,
+    };
+    const fixture = (successor: object): ClusterFixture =>
+      new ClusterFixture()
+        .machine('local-a-1', old)
+        .machine('local-a-2', { ...booting, ...successor })
+        .silent('local-a-2', 400);
+    const uncordoned =
+      /^machine local-a-1 may have copies again: it is not replaced after all.*cerebro replace local-a-1/;
+    t.match(plan(fixture({})), [/^machine local-a-2 becomes lost/, uncordoned]);
+    t.match(plan(fixture({ state: 'lost' })), [uncordoned]);
+    t.match(plan(new ClusterFixture().machine('local-a-1', old)), [uncordoned], 'also when it is gone already');
+    t.same(plan(fixture({ createdAt: NOW, stateSince: NOW })), [], 'while it is on its way, nothing');
+    t.match(plan(fixture({ createdAt: NOW, stateSince: NOW }).provider('local-a-2', 'gone')), [
+      /local-a-2 becomes lost/,
+      uncordoned,
+    ]);
+    const byHand = new ClusterFixture()
+      .machine('local-a-1', { cordoned: true })
+      .machine('local-a-2', { ...booting, state: 'lost' });
+    t.same(plan(byHand), []);
+  },
+);
+
 t.test("a person's replacement is waited for, whatever its provider says at first", async (t) => {
   const fixture = new ClusterFixture()
     .machine('local-a-1', { cordoned: true })

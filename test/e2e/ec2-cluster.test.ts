@@ -7,8 +7,9 @@ import { ProcTable } from '../../core/machine/proc-table.ts';
 import { killMarked } from '../../providers/local/machine-processes.ts';
 import { Ec2StandIn } from '../fakes/ec2/ec2-stand-in.ts';
 import type { FakeInstance } from '../fakes/ec2/ec2-world.ts';
+import { freePort } from '../fakes/free-port.ts';
 import { type SshdHost, SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
-import { EmbeddedCluster, eventually, freePort } from './embedded-cluster.ts';
+import { EmbeddedCluster, eventually } from './embedded-cluster.ts';
 
 const ZONES = ['us-west-2a', 'us-west-2b'];
 
@@ -18,6 +19,8 @@ class Hosts {
   readonly #byZone = new Map<string, { host: SshdHost; sitterPort: number; mark: string }>();
   #sshd: SshdHosts | null = null;
   #turn: Promise<void> = Promise.resolve();
+  /** Where machines are made whose sshd does not come up before this is resolved. */
+  readonly slow = new Map<string, Promise<void>>();
   endpoint = '';
 
   async open(): Promise<void> {
@@ -86,6 +89,7 @@ class Hosts {
     };
     writeFileSync(join(host.folder, 'host_key'), ssh_keys.ed25519_private, { mode: 0o600 });
     writeFileSync(join(host.folder, 'host_key.pub'), `${ssh_keys.ed25519_public}\n`);
+    await this.slow.get(instance.az);
     await host.start();
   }
 
@@ -134,14 +138,45 @@ t.test('from a job to EC2 instances that run it, through the loss of one, to non
 
   // The cheaper size has no room in the first zone: another is taken.
   world.soldOut.add('us-west-2a/t3.small');
-  const job = (count: number): string =>
+  const job = (count: number, first: object = {}): string =>
     JSON.stringify({
-      deployment_layout: Object.fromEntries(ZONES.map((az) => [`aws-${az}`, { cpu: 1, mem: 100, count }])),
+      deployment_layout: {
+        'aws-us-west-2a': { mem: 100, count, ...first },
+        'aws-us-west-2b': { cpu: 1, mem: 100, count },
+      },
       task_configuration: { name: 'web', command: 'exec sleep 1000', ensure_alive: true },
     });
+  let boot = (): void => undefined;
+  hosts.slow.set(
+    'us-west-2b',
+    new Promise((resolve) => {
+      boot = resolve;
+    }),
+  );
   const applied = await cluster.apply(job(1));
   t.equal(applied.status, 200, await applied.text());
+  // One that is not reached says why, and that it is tried again.
+  const waits =
+    /^waits for machine (aws-us-west-2b-1), which is booting: (127\.0\.0\.1:\d+ cannot be reached by SSH: nothing listens there.*), 2nd try at \d\d:\d\d:\d\d UTC$/;
+  let reason = '';
+  await eventually(
+    async () => {
+      reason = (await cluster.copies()).find(({ machine }) => machine === 'aws-us-west-2b-1')?.reason ?? '';
+      return waits.test(reason);
+    },
+    () => `the copy says what it waits for: ${reason}`,
+  );
+  const [, machineId = '', sentence = ''] = waits.exec(reason) ?? [];
+  const explained = await cluster.cli(['explain', machineId]);
+  t.match(explained.stdout, `${machineId} (t3.small) is booting: ${sentence}`);
+  boot();
   const copies = await cluster.ready('web', 2);
+  const told = (await cluster.events()).filter(({ machine }) => machine === machineId).map(({ message }) => message);
+  t.equal(told.filter((line) => line === `${machineId} is booting: ${sentence}; it is tried again`).length, 1);
+  t.ok(
+    told.some((line) => /: cerebro-\S+ is brought there, \d+ MB$/.test(line)),
+    'each step is on its timeline',
+  );
   t.same(
     world
       .living()
@@ -164,11 +199,28 @@ t.test('from a job to EC2 instances that run it, through the loss of one, to non
   );
   t.equal(world.instances.length, 2);
 
+  // The first zone has no size at all any more: the next one, which the job allows, is taken for it.
+  for (const type of ['t3.small', 'm6i.large']) world.soldOut.add(`us-west-2a/${type}`);
+  await cluster.apply(job(1, { count: 3, fallback: ['aws-us-west-2b'] }));
+  const spread = await cluster.ready('web', 4);
+  t.same(spread.map(({ zone, machine }) => [zone.slice(-1), machine.slice(-3)]).sort(), [
+    ['a', 'a-2'],
+    ['a', 'a-2'],
+    ['a', 'b-1'],
+    ['b', 'b-1'],
+  ]);
+  const elsewhere = spread.find(({ zone, machine }) => !machine.startsWith(zone));
+  t.match(
+    (await cluster.cli(['explain', elsewhere?.copy ?? ''])).stdout,
+    /"web" wants 3 in aws-us-west-2a; aws-us-west-2a has no t3.small, m6i.large just now/,
+  );
+  t.equal(world.instances.length, 2);
+
   // A host fails: EC2 says so, and another instance takes its place, with another host key.
   const [before] = world.living().filter(({ az }) => az === 'us-west-2b');
   hosts.fail('us-west-2b');
   await eventually(() => world.instances.length === 3, 'another is bought');
-  await cluster.ready('web', 2);
+  await cluster.ready('web', 4);
   const [after] = world.living().filter(({ az }) => az === 'us-west-2b');
   t.not(after?.id, before?.id);
   t.not(after?.tags['cerebro:host-key'], before?.tags['cerebro:host-key']);

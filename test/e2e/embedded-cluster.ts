@@ -1,9 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../core/engine/package-root.ts';
+import { freePort } from '../fakes/free-port.ts';
 
 const BIN = join(packageRoot, 'bin', 'cerebro');
 /** tap puts loaders of its own into every Node that a test starts; what is tested here is to run as it does for its users. */
@@ -27,6 +27,7 @@ export interface MachineRow {
 export interface CopyRow {
   copy: string;
   job: string;
+  zone: string;
   machine: string;
   state: string;
   reason: string;
@@ -51,6 +52,8 @@ export class EmbeddedCluster {
   port = 0;
   output = '';
   #child: ChildProcess | null = null;
+  /** Nothing of it runs: there is nothing to be stopped. */
+  #isDown = false;
   /** What it was last started with: whoever stops it needs the same plugins. */
   #flags: string[] = [];
 
@@ -76,6 +79,7 @@ export class EmbeddedCluster {
   async up(settings: Record<string, string> = {}): Promise<void> {
     if (this.port === 0) this.port = await freePort();
     this.output = '';
+    this.#isDown = false;
     this.#flags = ['--data-dir', this.dataDir, ...Object.entries(settings).flat()];
     const flags = [...this.#flags, '--port', String(this.port)];
     const child = spawn(PLAIN_NODE[0], [...PLAIN_NODE.slice(1), BIN, ...flags, 'up'], {
@@ -107,10 +111,17 @@ export class EmbeddedCluster {
     return code;
   }
 
+  /** Has the daemon that runs stop everything, its machines too. */
+  async down(): Promise<void> {
+    const { code, stderr } = await this.cli(['--data-dir', this.dataDir, 'down']);
+    if (code !== 0) throw new Error(`cerebro down ended with ${code}: ${stderr}`);
+    this.#isDown = true;
+  }
+
   /** Stops everything that was started, and removes its folder. */
   async remove(): Promise<void> {
     if (this.#child && this.#child.exitCode === null) await this.end('SIGKILL');
-    if (existsSync(this.dataDir))
+    if (existsSync(this.dataDir) && !this.#isDown)
       await this.cli([...(this.#flags.length > 0 ? this.#flags : ['--data-dir', this.dataDir]), 'down']);
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -222,17 +233,4 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
-      );
-    });
-  });
 }

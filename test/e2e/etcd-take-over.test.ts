@@ -1,5 +1,4 @@
-import { symlinkSync, writeFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../core/engine/package-root.ts';
@@ -37,13 +36,10 @@ t.test(
     const list = [
       { ...use('plugins/enforcer-proc'), modes: ['machine'] },
       { ...use('plugins/store-etcd', { endpoints: [etcd.url], lease: 8, timeout: 3 }), modes: ['cluster'] },
-      { ...use('providers/local'), modes: ['cluster'] },
+      // Both see the same machines, as they would with a provider that is not of one host.
+      { ...use('providers/local', { folder: join(first.folder, 'machines') }), modes: ['cluster'] },
     ];
     writeFileSync(plugins, JSON.stringify({ plugins: list }));
-    // Both see the same machines, as they would with a provider that is not of one host.
-    await mkdir(join(first.dataDir, 'machines'), { recursive: true, mode: 0o700 });
-    await mkdir(second.dataDir, { recursive: true, mode: 0o700 });
-    symlinkSync(join(first.dataDir, 'machines'), join(second.dataDir, 'machines'));
 
     await first.up({ '--plugins': plugins });
     t.equal((await first.apply(WEB(1))).status, 200);
@@ -53,13 +49,19 @@ t.test(
     t.ok(await leads(first));
     t.notOk(await leads(second));
     await second.ready('web', 1);
-    t.equal((await second.apply(WEB(2))).status, 503, 'who stands by takes no orders');
+    t.equal((await second.apply(WEB(2))).status, 200, 'who stands by passes orders on');
+    await second.ready('web', 2);
 
     await etcd.kill();
     await eventually(async () => !(await leads(first)), 'the leader knows that it does not lead any more');
-    const [shown] = await first.copies();
-    t.equal(shown?.task?.pid, pid, 'the page goes on');
-    t.equal((await first.apply(WEB(2))).status, 503);
+    t.ok(
+      (await first.copies()).some((copy) => copy.task?.pid === pid),
+      'the page goes on',
+    );
+    t.equal((await first.apply(WEB(1))).status, 503);
+    const refused = await second.apply(WEB(1));
+    t.equal(refused.status, 503);
+    t.match(await refused.json(), { error: { message: /nothing was done|does not lead/ } }, 'nobody takes orders now');
     t.ok(isAlive(pid));
     await etcd.start();
     let leader = first;
@@ -80,8 +82,15 @@ t.test(
     t.equal((await other.apply(WEB(3))).status, 200);
     await other.ready('web', 3);
     process.kill(leader.pid, 'SIGCONT');
-    t.equal((await leader.apply(WEB(1))).status, 503, 'who wakes changes nothing on what it knew');
-    await eventually(async () => !(await leads(leader)), 'and says so');
+    await leader.apply(WEB(3));
+    await eventually(async () => !(await leads(leader)), 'who wakes does not lead any more');
+    const { epoch: now } = await other.get<Status>('/api/v1/status');
+    t.equal(now, taken, 'and takes the lead from nobody');
+    t.match(
+      readFileSync(join(leader.dataDir, 'cerebro.log'), 'utf8'),
+      /does not lead any more; nothing is changed from here/,
+      'and says so',
+    );
     await leader.ready('web', 3);
 
     await other.end('SIGKILL');

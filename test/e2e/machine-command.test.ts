@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import type { SitterFile } from '../../core/model/sitter-file.ts';
+import { freePort } from '../fakes/free-port.ts';
 import { definition } from '../machine/machine-under-test.ts';
-import { type CliResult, eventually, freePort, isAlive, run } from './embedded-cluster.ts';
+import { type CliResult, eventually, isAlive, run } from './embedded-cluster.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-machine-command-'));
 const dataDir = join(folder, 'data');

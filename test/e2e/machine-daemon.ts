@@ -15,6 +15,8 @@ export class MachineDaemon {
   readonly folder = mkdtempSync(join(tmpdir(), 'cerebro-daemon-'));
   /** May be changed between two starts. */
   readonly flags: string[];
+  /** Lines of bash for what the daemon is started in. */
+  prelude = '';
   #process: ChildProcess | null = null;
   #said = '';
 
@@ -37,7 +39,8 @@ export class MachineDaemon {
     const args = [...room, '--mode', 'machine', '--data-dir', this.folder, '--port-fallback', ...this.flags];
     const program = [process.execPath, join(packageRoot, 'bin', 'cerebro'), ...args];
     // tap puts its loaders into every Node that it sees; env(1) takes them out, and the pid stays the same.
-    this.#process = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', ...program], {
+    const bare = ['/usr/bin/env', '-u', 'NODE_OPTIONS', ...program];
+    this.#process = spawn('/bin/bash', ['-c', `${this.prelude}\nexec "$@"`, 'bash', ...bare], {
       env: { PATH: process.env.PATH ?? '', HOME: this.folder },
       stdio: ['ignore', 'ignore', 'pipe'],
     });

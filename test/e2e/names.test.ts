@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../core/engine/package-root.ts';
-import { EmbeddedCluster, eventually, freePort } from './embedded-cluster.ts';
+import { freePort } from '../fakes/free-port.ts';
+import { EmbeddedCluster, eventually } from './embedded-cluster.ts';
 import { askFor, NameWatch } from './name-watch.ts';
 
 const TTL = 1;
@@ -20,6 +21,8 @@ task_configuration:
   env: {COLOUR: ${colour}}
   health_check: {command: 'exec 3<>/dev/tcp/$CEREBRO_ADDRESS/${port}', interval: 0.2, start_period: 60}
 deployment_layout: {local-a: {count: ${count}}}
+deployment_recipe: script
+recipe_options: {script: 'echo "$COPY is $DNS_NAME"'}
 dns_basename: web.test
 update: {min_healthy: 0, max_parallel: 1}
 `;
@@ -77,6 +80,8 @@ t.test('names, the whole way: whoever lives by them never finds nobody', async (
     t.match(plan.join('\n'), /make the DNS name local-a\.web\.test .* at dns-local, zone \./);
     const [address] = await served(1);
     t.same(await askFor(`0.${POOL}`, dnsPort), [address]);
+    const told = (await cluster.events()).map(({ message }) => message);
+    t.ok(told.includes(`web.1: web.1 is 0.${POOL}`), 'its recipe knew the name');
   });
 
   await t.test('more copies are in the pool once they are ready', async (t) => {

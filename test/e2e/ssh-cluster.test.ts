@@ -91,8 +91,8 @@ t.test('from a job to a machine over SSH, a release, an update, a way back, and 
     );
     const said = (await cluster.events()).filter((event) => event.copy === copy.copy).map(({ message }) => message);
     t.ok(
-      said.some((line) => /web-1\.0\.tar\.gz: 100 % of .* sent/.test(line)),
-      'progress is on the timeline',
+      said.some((line) => /web-1\.0\.tar\.gz is sent, /.test(line)),
+      'what was sent is on the timeline',
     );
     t.ok(
       said.some((line) => line.includes('installing 1.0')),

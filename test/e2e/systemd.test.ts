@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import type { TaskStatus } from '../../core/model/task.ts';
+import { makeRelease } from '../fakes/release-folder.ts';
 import { definition } from '../machine/machine-under-test.ts';
 import { eventually, isAlive } from './embedded-cluster.ts';
 
@@ -101,6 +102,33 @@ t.test(
     sh('systemctl', 'daemon-reload');
     sh('systemctl', 'restart', 'cerebro-machine.service');
     await kept('after an upgrade');
+
+    await t.test(
+      'cerebro upgrade puts another program into the units, and takes one that fails out again',
+      async (t) => {
+        const unit = (): string => readFileSync('/etc/systemd/system/cerebro-machine.service', 'utf8');
+        const [next, broken] = [makeRelease('/opt/next', '9.1.0'), makeRelease('/opt/broken', '9.2.0', 'ends')];
+        before = mainPid();
+        const said = sh(process.execPath, join(next, 'bin', 'cerebro'), '--data-dir', DATA, 'upgrade');
+        t.match(said, /pid \d+, the service cerebro-machine\.service\): version \S+ -> 9\.1\.0/);
+        t.match(said, /2 tasks ran on, none was restarted/);
+        t.not(mainPid(), before);
+        t.match(unit(), `${next}/dist/core/main.js --mode machine --data-dir "%S/cerebro" --tasks-group`);
+        await kept('after cerebro upgrade');
+        t.match(await call('GET', '/api/v1/machine'), { version: '9.1.0' });
+
+        const text = unit();
+        const failed = spawnSync(process.execPath, [BIN, '--data-dir', DATA, 'upgrade', '--to', broken], {
+          encoding: 'utf8',
+          env: plainEnv(),
+        });
+        t.equal(failed.status, 1, failed.stdout);
+        t.match(failed.stderr, /version 9\.2\.0 did not come up: it ended whenever it was started/);
+        t.match(failed.stdout, /version 9\.1\.0 runs again as pid .*2 tasks ran on, none was restarted/s);
+        t.equal(unit(), text, 'the units are those from before');
+        await kept('after an upgrade that failed');
+      },
+    );
 
     sh('systemctl', 'stop', 'cerebro-machine.service');
     t.ok(isAlive(pid), 'a sitter that is stopped leaves its tasks running');

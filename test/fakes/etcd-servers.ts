@@ -5,8 +5,8 @@ import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { eventually } from '../suites/eventually.ts';
+import { freePort } from './free-port.ts';
 import { skipUnless } from './needs.ts';
-import { freePort } from './sshd-hosts.ts';
 
 const run = promisify(execFile);
 
@@ -40,12 +40,15 @@ export class EtcdServer {
 
   /** As members know it. */
   readonly #name: string;
+  /** Where other members reach it. */
+  readonly #reached: string;
   /** Every member, as `--initial-cluster` has it. */
   #cluster: string;
 
-  private constructor(url: string, peer: string, flags: readonly string[], name = 'one') {
+  private constructor(url: string, peer: string, flags: readonly string[], name = 'one', reached = peer) {
     this.#name = name;
-    this.#cluster = `${name}=${peer}`;
+    this.#reached = reached;
+    this.#cluster = `${name}=${reached}`;
     this.url = url;
     this.#peer = peer;
     this.#flags = flags;
@@ -56,12 +59,14 @@ export class EtcdServer {
     return new EtcdServer(`${scheme}://127.0.0.1:${port}`, `http://127.0.0.1:${peerPort}`, flags);
   }
 
-  /** Several members of one cluster, started. */
-  static async startCluster(size: number): Promise<EtcdServer[]> {
+  /** Several members of one cluster, started. `reach`: by which port the others are to reach the member whose peer port is given. */
+  static async startCluster(size: number, reach?: (peerPort: number) => Promise<number>): Promise<EtcdServer[]> {
     const members: EtcdServer[] = [];
     for (let n = 0; n < size; n++) {
-      const urls = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`] as const;
-      members.push(new EtcdServer(urls[0], urls[1], [], `member-${n}`));
+      const peerPort = await freePort();
+      const reached = `http://127.0.0.1:${(await reach?.(peerPort)) ?? peerPort}`;
+      const url = `http://127.0.0.1:${await freePort()}`;
+      members.push(new EtcdServer(url, `http://127.0.0.1:${peerPort}`, [], `member-${n}`, reached));
     }
     const cluster = members.map((member) => member.#cluster).join(',');
     for (const member of members) member.#cluster = cluster;
@@ -82,7 +87,7 @@ export class EtcdServer {
       ['--listen-client-urls', this.url],
       ['--advertise-client-urls', this.url],
       ['--listen-peer-urls', this.#peer],
-      ['--initial-advertise-peer-urls', this.#peer],
+      ['--initial-advertise-peer-urls', this.#reached],
       ['--initial-cluster', this.#cluster],
     ].flat();
     const child = spawn('etcd', [...flags, ...this.#flags], {
@@ -98,6 +103,11 @@ export class EtcdServer {
       if (child.exitCode !== null) throw new Error(`etcd ended with ${child.exitCode}: ${said}`);
       return /serving (insecure )?client requests/.test(said);
     }, `etcd serves ${this.url}`);
+  }
+
+  /** null: it does not run. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
   }
 
   /** As a power cut; what it acknowledged is on the disk. */

@@ -18,7 +18,6 @@ import type { ClusterEvent } from '../../core/model/event.ts';
 import type { History, HistorySpan } from '../../core/model/history.ts';
 import { type JobRecord, type JobRun, type JobVersion, jobSpec } from '../../core/model/job.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
-import type { MachineType } from '../../core/model/plan.ts';
 import type { RunEnd, TaskStatus } from '../../core/model/task.ts';
 import type { WorkCounts } from '../../core/model/work-counts.ts';
 import { PLAIN_JOB } from './plain-records.ts';
@@ -59,6 +58,8 @@ export class FakeClusterApi implements ClusterApi {
       version: '1.2.3',
       startedAt: AT,
       epoch: 7,
+      leads: true,
+      leader: null,
       jobs: this.jobViews.length,
       machines: this.machineViews.length,
       copies: {},
@@ -149,10 +150,6 @@ export class FakeClusterApi implements ClusterApi {
   async checkDns(): Promise<DnsView> {
     this.calls.push('check dns');
     return this.dnsView;
-  }
-
-  machineTypes(): readonly MachineType[] {
-    return [];
   }
 
   async apply(text: string, options: { source: string; dryRun: boolean; by: string }): Promise<ApplyResult> {

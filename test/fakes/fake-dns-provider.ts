@@ -17,6 +17,8 @@ export class FakeDnsProvider implements DnsProvider {
   loseAnswers = false;
   /** Names of which no change is ever taken. */
   readonly refuses = new Set<string>();
+  /** Names that cannot be listed. */
+  readonly unreadable = new Set<string>();
   /** While set, every call fails with it. */
   down: CerebroError | null = null;
   readonly zones: Map<string, Map<string, DnsRecordSet>>;
@@ -45,6 +47,7 @@ export class FakeDnsProvider implements DnsProvider {
   }
 
   async list(name: string): Promise<DnsRecordSet[]> {
+    if (this.unreadable.has(name)) throw new CerebroError('unavailable', `${name} cannot be listed`);
     const zone = await this.zoneOf(name);
     const sets = zone === null ? [] : [...(this.zones.get(zone)?.values() ?? [])];
     return structuredClone(sets.filter((set) => isWithin(set.name, name)));

@@ -37,8 +37,8 @@ const FIXED: Record<string, Arbitrary<unknown>> = {
   signal: fc.constantFrom('SIGCONT', 'SIGUSR1', 'SIGKILL', 'SIGNOT', 9),
 };
 const NAMES = ['a', 'b b', 'ü', '..', '%', 'c.1'];
-/** It would end the daemon. */
-const LEFT_OUT = new Set(['/api/v1/suspend']);
+/** These would end the daemon. */
+const LEFT_OUT = new Set(['/api/v1/suspend', '/api/v1/hand-over']);
 
 const encoded = (text: string): string => {
   try {

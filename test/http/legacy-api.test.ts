@@ -22,6 +22,8 @@ const status: ClusterStatus = {
   version: '1',
   startedAt: '2026-01-01T00:00:00.000Z',
   epoch: 1,
+  leads: true,
+  leader: null,
   jobs: 1,
   machines: 1,
   copies: { ready: 1 },

@@ -82,3 +82,9 @@ t.test('the last of many missed times is found without walking through them all'
   t.equal(lastTime(yearly, Date.parse('2020-06-01T00:00:00Z'), until), Date.parse('2026-01-01T00:00:00Z'));
   t.equal(lastTime(yearly, Date.parse('2026-02-01T00:00:00Z'), until), null);
 });
+
+t.test('after the end of all dates there is no time, and it does not take long to say so', async (t) => {
+  const minutely = of('* * * * *');
+  t.equal(nextTime(minutely, Number.MAX_SAFE_INTEGER), null);
+  t.equal(lastTime(minutely, Number.MAX_SAFE_INTEGER, Date.parse('2026-06-01T12:00:00Z')), null);
+});

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -127,5 +127,27 @@ t.test("a machine's certificate is replaced in its folder, for its owner's eyes 
   t.same(JSON.parse(readFileSync(path, 'utf8')), next);
   t.equal(statSync(path).mode & 0o777, 0o600);
   await under.provider.stop();
+  await under.cleanUp();
+});
+
+t.test('two that share a folder have the same machines, and none twice', async (t) => {
+  const under = await make();
+  const other = under.again();
+  await Promise.all([under.provider.start(), other.start()]);
+  const { pid, folder } = await runningMachine(under, 'm-5');
+  t.match(await other.describe(CLUSTER), [{ machineId: 'm-5', state: 'running' }]);
+  const intent = { clusterId: CLUSTER, machineId: 'm-5', zone: 'local-a', token: 'token' };
+  const [type] = other.types('local-a');
+  if (!type) throw new Error('local-a sells nothing');
+  const identity = { authority: 'x', certificate: 'x', key: 'x' };
+  await other.create({ ...intent, type, intent: 'intent', identity });
+  t.ok(isAlive(pid), 'an order that the other one has carried out is not carried out again');
+  await t.rejects(other.create({ ...intent, type, intent: 'another', identity }), { code: 'conflict' });
+  await under.destroyBehindItsBack?.('m-5');
+  await eventually(async () => (await other.describe(CLUSTER))[0]?.state === 'stopped', 'the other one sees it');
+  t.notOk(isAlive(pid));
+  await other.destroy(CLUSTER, 'm-5');
+  t.notOk(existsSync(folder));
+  await Promise.all([under.provider.stop(), other.stop()]);
   await under.cleanUp();
 });

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,6 +15,7 @@ import { SshConnections } from '../../providers/remotes/ssh-connections.ts';
 import { sshAccess, sshTarget } from '../../providers/remotes/ssh-target.ts';
 import { MachineSitterDeployment, type SitterTarget } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
 import { SitterPackage } from '../../recipes/machine-sitter/sitter-package.ts';
+import { freePort } from '../fakes/free-port.ts';
 import { SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
 import { definition } from '../machine/machine-under-test.ts';
 import { eventually } from '../suites/eventually.ts';
@@ -47,15 +49,6 @@ t.teardown(async () => {
   await client.close();
   rmSync(folder, { recursive: true, force: true });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
 
 /** A target that is a folder of this host; wiped when the test is over. */
 async function localTarget(t: Test, machineId: string): Promise<SitterTarget & { folder: string; port: number }> {
@@ -303,6 +296,18 @@ t.test(
     });
     t.notOk(existsSync(target.folder), 'nothing was brought there for that');
     await new Promise((closed) => other.close(closed));
+
+    // Ports like 40000 are among those that Linux gives to outgoing connections.
+    const server = createServer().listen(0, '127.0.0.1');
+    await eventually(() => server.listening, 'somebody serves');
+    const held = connect({ port: (server.address() as AddressInfo).port, host: '127.0.0.1', localPort: target.port });
+    await once(held, 'connect');
+    await t.rejects(deployment.deploy(target), {
+      code: 'conflict',
+      message: `port ${target.port} is taken there by another program; name another port`,
+    });
+    held.destroy();
+    await new Promise((closed) => server.close(closed));
 
     const broken = join(folder, 'broken-node');
     writeFileSync(broken, '#!/bin/sh\necho "libc.so.6: version GLIBC_2.99 not found" >&2\nexit 1\n', { mode: 0o755 });

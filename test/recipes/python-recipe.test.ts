@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -54,6 +54,7 @@ async function withPlace(t: Test, body: (place: Place) => Promise<void>): Promis
       job: 'web',
       copy: 'web.1',
       machine: { id: 'local-a-1', zone: 'local-a', address: '127.0.0.1' },
+      dnsName: '0.local-a.redis.startup.com',
       logger,
       signal,
     };
@@ -113,10 +114,7 @@ t.test('a recipe in the style of the original runs as it is', async (t) => {
       utimesSync(join(releases, name), 1000 + n, 1000 + n);
     }
     const root = join(folder, 'opt');
-    if (
-      skipUnless(t, process.getuid?.() === 0 || existsSync('/usr/bin/sudo'), 'there is no sudo: apt-get install sudo')
-    )
-      return;
+    if (skipUnless(t, canSudo(), 'there is no sudo without a password: apt-get install sudo')) return;
     await run('mystartup.recipes.deploy', { release_dir: releases, install_dir: root });
     t.equal(readFileSync(join(root, 'portal'), 'utf8'), 'a portal');
     t.ok(existsSync(join(root, 'releases', 'portal-2.tar.gz')));
@@ -125,6 +123,22 @@ t.test('a recipe in the style of the original runs as it is', async (t) => {
     t.ok(said.includes('info: Unpacked on 127.0.0.1: portal, releases'));
   });
 });
+
+t.test(
+  'one that uses all that a recipe had: run, sudo, put, get, logger, options, hostname and dns_hostname',
+  async (t) => {
+    await withPlace(t, async ({ folder, said, run }) => {
+      if (skipUnless(t, canSudo(), 'there is no sudo without a password: apt-get install sudo')) return;
+      writeFileSync(join(folder, 'redis.conf'), 'port 6379\n');
+      await run('mystartup.recipes.everything', { config_dir: folder, install_dir: join(folder, 'opt', 'redis') });
+      t.equal(
+        readFileSync(join(folder, 'deployed.conf'), 'utf8'),
+        'port 6379\nbind 127.0.0.1\ncluster-announce-hostname 0.local-a.redis.startup.com\n',
+      );
+      t.same(said, ['info: Deploying to 127.0.0.1 (0.local-a.redis.startup.com)', 'info: 3']);
+    });
+  },
+);
 
 t.test('a module with run_deploy(options) is a recipe too', async (t) => {
   await withPlace(t, async ({ said, run }) => {
@@ -224,6 +238,11 @@ t.test('a file that has changed is loaded afresh; without Python it is said what
     });
   });
 });
+
+/** Who is root needs none. */
+function canSudo(): boolean {
+  return process.getuid?.() === 0 || spawnSync('sudo', ['-n', 'true']).status === 0;
+}
 
 function isAlive(pid: number): boolean {
   try {

@@ -25,6 +25,8 @@ interface Place {
   /** Where the job's releases are on the machine. */
   target: string;
   said: string[];
+  /** What was shown while it went on. */
+  shown: string[];
   /** Commands and files that went to the machine. */
   calls: string[];
   deploy(version?: string, options?: Record<string, unknown>): Promise<void>;
@@ -35,9 +37,10 @@ async function withPlace(body: (place: Place) => Promise<void>): Promise<void> {
   const releases = join(folder, 'releases');
   mkdirSync(releases);
   const said: string[] = [];
+  const shown: string[] = [];
   const calls: string[] = [];
-  const say = (fields: object, message: string): void => {
-    said.push('percent' in fields ? `${fields.percent} % ${message}` : message);
+  const say = (_fields: object, message: string): void => {
+    said.push(message);
   };
   const logger: Logger = { ...silentLogger, info: say };
   const deploy = async (version?: string, extra: Record<string, unknown> = {}): Promise<void> => {
@@ -56,11 +59,15 @@ async function withPlace(body: (place: Place) => Promise<void>): Promise<void> {
     });
     const machine = { id: 'm-1', zone: 'local-a', address: null };
     const { signal } = new AbortController();
-    await factory?.({ remote, options, version, job: 'web', copy: 'web.1', machine, logger, signal }).runDeploy();
+    const progress = (step: string, percent: number | null): void => {
+      shown.push(percent === null ? step : `${step}: ${Math.floor(percent)} %`);
+    };
+    const about = { job: 'web', copy: 'web.1', machine };
+    await factory?.({ remote, options, version, ...about, logger, signal, progress }).runDeploy();
   };
   mkdirSync(join(folder, 'machine'));
   try {
-    await body({ releases, target: join(folder, 'machine', 'releases', 'web'), said, calls, deploy });
+    await body({ releases, target: join(folder, 'machine', 'releases', 'web'), said, shown, calls, deploy });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -89,7 +96,7 @@ const text = (t: Test, path: string): string => {
 };
 
 t.test('the newest release is unpacked and made current, with progress', async (t) => {
-  await withPlace(async ({ releases, target, said, calls, deploy }) => {
+  await withPlace(async ({ releases, target, said, shown, calls, deploy }) => {
     pack(releases, 'web-1.9.tar.gz', { run: 'one' });
     pack(releases, 'web-1.10.tgz', { run: 'two', 'sub/file': 'x' });
     writeFileSync(join(releases, 'notes.txt'), 'no tarball');
@@ -99,8 +106,9 @@ t.test('the newest release is unpacked and made current, with progress', async (
     t.same(readdirSync(target).sort(), ['current', 'releases']);
     t.match(
       said.join('\n'),
-      /80 % web-1.10.tgz: 100 % of \d+ kB sent\n80 % web-1.10.tgz is unpacked\n100 % web-1.10 is the current release/,
+      /^web-1.10.tgz is sent, \d+ kB\nweb-1.10.tgz is unpacked\nweb-1.10 is the current release$/,
     );
+    t.match(shown, [/is sent, \d+ kB: 0 %$/, /is sent, \d+ kB: 100 %$/, 'web-1.10.tgz is unpacked']);
     calls.length = 0;
     await deploy();
     t.same(calls, ['run'], 'an unchanged release costs one look');

@@ -1,4 +1,6 @@
 import { type Cloud, type CloudInstance, isForeign, ZONES } from './cloud.ts';
+import { JOBS } from './job-files.ts';
+import { type NameZones, SUFFIXES } from './name-zones.ts';
 import type { Network } from './network.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SitterProcess } from './sitter-process.ts';
@@ -8,6 +10,9 @@ export interface ChaosParts {
   world: World;
   cloud: Cloud;
   network: Network;
+  zones: NameZones;
+  /** The names that stand on record. */
+  names(): string[];
   /** The process that was started last, if it lives. */
   current(): SitterProcess | null;
   /** Starts another cluster sitter beside the one that is frozen. */
@@ -43,6 +48,7 @@ export class Chaos {
         store: this.#faults('store', 0.02),
         provider: this.#faults('provider', 0.1),
         machine: this.#faults('machine', 0.06),
+        dns: this.#faults('dns', 0.1),
       };
       cloud.hidden = random.chance(0.5) ? 0.4 : 0;
       cloud.stuck = random.chance(0.5) ? 0.15 : 0;
@@ -61,11 +67,18 @@ export class Chaos {
     const { world, cloud, network } = this.#parts;
     world.calm = true;
     world.tell('calm: no faults from here on');
-    world.faults = { store: NO_FAULTS, provider: NO_FAULTS, machine: NO_FAULTS };
+    world.faults = { store: NO_FAULTS, provider: NO_FAULTS, machine: NO_FAULTS, dns: NO_FAULTS };
     cloud.hidden = 0;
     cloud.stuck = 0;
     cloud.capacity.clear();
     network.healAll();
+    for (const zone of this.#parts.zones.all) {
+      // Some stay away for good: tasks must do without.
+      zone.down = this.#random.chance(0.04);
+      if (zone.down) world.tell(`${zone.name} is down, and stays so`);
+      zone.lagMs = 0;
+      zone.refused.clear();
+    }
     for (const { state, machine } of cloud.instances) {
       if (state === 'running')
         world.after(this.#random.between(100, 15_000), () => machine.comeUp('its machine is back'));
@@ -153,9 +166,47 @@ export class Chaos {
     world.after(this.#random.between(5000, 90_000), () => cloud.capacity.delete(zone));
   }
 
+  crashAtNameCall(): void {
+    const when = this.#random.chance(0.5) ? 'before' : 'after';
+    this.#parts.current()?.crashAtCall({ calls: this.#random.int(1, 3), when, of: 'dns' });
+  }
+
+  /** The zone is away, refuses names, or shows what was. */
+  troubleZone(): void {
+    const { world, zones, names } = this.#parts;
+    const zone = this.#random.pick(zones.all);
+    const how = this.#random.pick(['away', 'refuses', 'lags'] as const);
+    world.tell(`${zone.name}: ${how}`);
+    if (how === 'away') zone.down = true;
+    else if (how === 'lags') zone.lagMs = this.#random.between(1000, 20_000);
+    else for (const name of names()) if (this.#random.chance(0.3)) zone.refused.add(name);
+    world.after(this.#random.between(2000, 60_000), () => {
+      if (world.calm) return;
+      zone.down = false;
+      zone.lagMs = 0;
+      zone.refused.clear();
+    });
+  }
+
+  /** Somebody else writes into the zone: at a name that is free, or over one of ours. */
+  interfere(): void {
+    const { zones, names } = this.#parts;
+    const name = this.#random.chance(0.5)
+      ? someName(this.#random)
+      : this.#random.pick([...names(), someName(this.#random)]);
+    const zone = zones.of(name);
+    if (!zone) return;
+    const isOurs = zone.sets.get(`${name}/A`)?.ours ?? zone.sets.get(`_cerebro.${name}/TXT`)?.ours ?? false;
+    const values = isOurs && this.#random.chance(0.3) ? [] : [`192.0.2.${this.#random.int(1, 9)}`];
+    if (isOurs) zone.troubledAt = this.#parts.world.clock.now();
+    if (!isOurs && this.#random.chance(0.3))
+      zone.interfere({ name: `_cerebro.${name}`, type: 'TXT', ttl: 300, values: ['heritage=cerebro,cluster=another'] });
+    zone.interfere({ name, type: 'A', ttl: 300, values });
+  }
+
   storm(): void {
     const { world } = this.#parts;
-    const kind = this.#random.pick(['store', 'provider', 'machine'] as const);
+    const kind = this.#random.pick(['store', 'provider', 'machine', 'dns'] as const);
     const before = world.faults[kind];
     world.faults = { ...world.faults, [kind]: this.#faults(kind, 0.5) };
     world.tell(`calls to ${kind} go wrong`);
@@ -196,4 +247,14 @@ const MISHAPS: readonly Mishap[] = [
   Chaos.prototype.crashTasks,
   Chaos.prototype.sellOut,
   Chaos.prototype.storm,
+  Chaos.prototype.crashAtNameCall,
+  Chaos.prototype.troubleZone,
+  Chaos.prototype.troubleZone,
+  Chaos.prototype.interfere,
 ];
+
+/** A name that some job may come to want. */
+function someName(random: SeededRandom): string {
+  const pool = `${random.pick(['sim-1', 'sim-2'])}.${random.pick(JOBS)}.${random.pick(SUFFIXES)}`;
+  return random.chance(0.5) ? pool : `${random.int(0, 3)}.${pool}`;
+}

@@ -6,7 +6,8 @@ import { SimulatedMachine } from './simulated-machine.ts';
 import type { SimulatedTask } from './simulated-task.ts';
 import type { World } from './world.ts';
 
-export const ZONES = ['sim-a', 'sim-b', 'sim-c'] as const;
+/** Two of one region, whose copies share their pools, and one of another. */
+export const ZONES = ['sim-1a', 'sim-1b', 'sim-2a'] as const;
 export const TYPES: readonly MachineType[] = [
   { name: 'small', cpu: 2, mem: 4096, price: 1 },
   { name: 'large', cpu: 4, mem: 8192, price: 1.9 },
@@ -118,7 +119,8 @@ export class Cloud {
   #boot(instance: CloudInstance): void {
     if (instance.state !== 'pending') return;
     instance.state = 'running';
-    instance.address = `10.0.0.${this.instances.indexOf(instance)}`;
+    const number = this.instances.indexOf(instance);
+    instance.address = `10.0.${number >> 8}.${number & 255}`;
     instance.endpoint = `sim://${instance.ref}`;
     // Its sitter comes up a little later than the machine itself.
     this.#world.after(this.#random.between(100, 4000), () => {

@@ -1,7 +1,7 @@
 import { CerebroError } from '../../core/errors.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SitterProcess } from './sitter-process.ts';
-import type { World } from './world.ts';
+import type { CallKind, World } from './world.ts';
 
 export interface Call<T> {
   /** For the timeline, and for errors. */
@@ -19,10 +19,10 @@ export interface Call<T> {
 export class FaultyCalls {
   readonly #world: World;
   readonly #process: SitterProcess;
-  readonly #kind: keyof World['faults'];
+  readonly #kind: CallKind;
   readonly #random: SeededRandom;
 
-  constructor(world: World, process: SitterProcess, kind: keyof World['faults']) {
+  constructor(world: World, process: SitterProcess, kind: CallKind) {
     this.#world = world;
     this.#process = process;
     this.#kind = kind;
@@ -31,7 +31,7 @@ export class FaultyCalls {
 
   make<T>(call: Call<T>): Promise<T> {
     const [world, process] = [this.#world, this.#process];
-    if (!process.alive || process.crashesBefore(call.what)) return never();
+    if (!process.alive || process.crashesBefore(call.what, this.#kind)) return never();
     const faults = world.faults[this.#kind];
     const latency = (): number => this.#random.between(1, faults.slowMs);
     return new Promise<T>((resolve, reject) => {
@@ -51,7 +51,7 @@ export class FaultyCalls {
         if (call.reachable?.() === false) return;
         if (call.told !== false) world.tell(`${process.name} -> ${call.what}${remark}`);
         const answer = (how: () => void): void => {
-          process.crashesAfter(call.what);
+          process.crashesAfter(call.what, this.#kind);
           if (answers && call.reachable?.() !== false) world.after(latency(), () => settle(how));
         };
         // An act that throws at once is answered like one that fails later.

@@ -1,5 +1,6 @@
 import type { JobSpec } from '../../core/model/job.ts';
 import { ZONES } from './cloud.ts';
+import { SUFFIXES } from './name-zones.ts';
 import type { SeededRandom } from './seeded-random.ts';
 
 /** Jobs that people know. Each keeps its nature, whatever else they change about it. */
@@ -32,6 +33,7 @@ export function someJob(random: SeededRandom, name: (typeof PLAIN)[number]): obj
     ...(name === 'lone' && { singleton: true }),
     ...(name === 'tick' && { schedule: { cron: '* * * * *', overlap: random.pick(['skip', 'allow', 'replace']) } }),
     ...(random.chance(0.15) && { place: { spread: random.pick(['hard', 'none']) } }),
+    ...(random.chance(0.6) && { dns_basename: someBasename(random, name) }),
     update: somePace(random),
   };
 }
@@ -47,6 +49,7 @@ export function someFollower(random: SeededRandom, name: string, leader: string)
     },
     linked_job: leader,
     link_restart: random.pick(['both', 'both', 'follower', 'none']),
+    ...(random.chance(0.3) && { dns_basename: someBasename(random, name) }),
     update: somePace(random),
   };
 }
@@ -55,7 +58,7 @@ export function someFollower(random: SeededRandom, name: string, leader: string)
 export function changedJob(random: SeededRandom, spec: JobSpec): JobSpec {
   const changed = structuredClone(spec);
   const task = changed.task_configuration;
-  switch (random.pick(['command', 'command', 'command', 'count', 'size', 'version', 'pace'])) {
+  switch (random.pick(['command', 'command', 'command', 'count', 'size', 'version', 'pace', 'names'])) {
     case 'command':
       task.command += '.';
       break;
@@ -64,6 +67,10 @@ export function changedJob(random: SeededRandom, spec: JobSpec): JobSpec {
       break;
     case 'version':
       changed.version = `1.${random.int(0, 9)}`;
+      break;
+    case 'names':
+      if (random.chance(0.3)) delete changed.dns_basename;
+      else changed.dns_basename = someBasename(random, task.name);
       break;
     case 'pace':
       changed.update.max_parallel = random.int(1, 3);
@@ -74,6 +81,10 @@ export function changedJob(random: SeededRandom, spec: JobSpec): JobSpec {
       break;
   }
   return changed;
+}
+
+function someBasename(random: SeededRandom, job: string): string {
+  return `${job}.${random.pick(SUFFIXES)}`;
 }
 
 function someZones(random: SeededRandom): Record<string, { count: number }> {

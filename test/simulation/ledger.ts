@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Transaction } from '../../core/contracts/state-store.ts';
 import { alertRecord } from '../../core/model/alert.ts';
 import { type CopyRecord, copyRecord } from '../../core/model/copy.ts';
+import { type DnsRecord, dnsRecord } from '../../core/model/dns.ts';
 import { type ClusterEvent, clusterEvent } from '../../core/model/event.ts';
 import { type JobRecord, jobRecord, jobVersion } from '../../core/model/job.ts';
 import { type MachineRecord, machineRecord } from '../../core/model/machine.ts';
@@ -19,6 +20,7 @@ export interface Commit {
   jobs: Changed<JobRecord>[];
   machines: Changed<MachineRecord>[];
   copies: Changed<CopyRecord>[];
+  names: Changed<DnsRecord>[];
   events: ClusterEvent[];
 }
 
@@ -29,6 +31,8 @@ export class Ledger {
   readonly jobs = new Map<string, JobRecord>();
   readonly machines = new Map<string, MachineRecord>();
   readonly copies = new Map<string, CopyRecord>();
+  /** By `NAME/TYPE`. */
+  readonly dns = new Map<string, DnsRecord>();
   /** Every intent that was ever written down, by machine; every machine that was ever to be ended; every copy that ever was. */
   readonly intents = new Map<string, string>();
   readonly condemned = new Set<string>();
@@ -44,7 +48,7 @@ export class Ledger {
   }
 
   take(transaction: Transaction): Commit {
-    const commit: Commit = { jobs: [], machines: [], copies: [], events: [] };
+    const commit: Commit = { jobs: [], machines: [], copies: [], names: [], events: [] };
     for (const operation of transaction.write) {
       const key = 'put' in operation ? operation.put : operation.delete;
       const value = 'put' in operation ? operation.value : undefined;
@@ -53,12 +57,15 @@ export class Ledger {
       if (kind === 'job') commit.jobs.push(this.#set(this.jobs, id, this.#parse(jobRecord, key, value)));
       else if (kind === 'machine') commit.machines.push(this.#machine(id, this.#parse(machineRecord, key, value)));
       else if (kind === 'copy') commit.copies.push(this.#copy(id, this.#parse(copyRecord, key, value)));
+      else if (kind === 'dns') commit.names.push(this.#set(this.dns, id, this.#parse(dnsRecord, key, value)));
       else if (kind === 'version') this.#parse(jobVersion, key, value);
       else if (kind === 'event') commit.events.push(...[this.#parse(clusterEvent, key, value) ?? []].flat());
       else if (kind === 'alert') this.#parse(alertRecord, key, value);
       else if (kind === 'settings') this.runtime = this.#parse(runtimeSettings, key, value) ?? this.runtime;
       else if (key === 'meta/cluster') this.clusterId = String(value);
-      if (kind !== 'event' && kind !== 'cursor' && kind !== 'alert') this.changedAt = this.#world.clock.now();
+      // Names have a rest of their own: while their service is away they are tried again and again.
+      if (kind !== 'event' && kind !== 'cursor' && kind !== 'alert' && kind !== 'dns')
+        this.changedAt = this.#world.clock.now();
     }
     return commit;
   }

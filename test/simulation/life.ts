@@ -4,6 +4,9 @@ import { Chaos } from './chaos.ts';
 import { Cloud } from './cloud.ts';
 import { EffectLaws } from './effect-laws.ts';
 import { Ledger } from './ledger.ts';
+import { NameLaws } from './name-laws.ts';
+import { NameZones } from './name-zones.ts';
+import { namesAtOdds } from './names-at-odds.ts';
 import { Network } from './network.ts';
 import { People } from './people.ts';
 import { RecordLaws } from './record-laws.ts';
@@ -32,12 +35,15 @@ export interface Life {
 
 /** One life of a cluster, from its first job to its rest after the last fault; the same seed takes the same course. */
 export async function live(seed: number, breakage: Breakage = {}): Promise<Life> {
-  const world = new World(new SeededRandom(`life ${seed}`), SETTINGS);
+  const random = new SeededRandom(`life ${seed}`);
+  const world = new World(random, { ...SETTINGS, dns_allow_empty: random.fork('settings').chance(0.2) });
   const cloud = new Cloud(world);
   const network = new Network(world);
   const ledger = new Ledger(world);
   const laws = new EffectLaws(world, ledger);
-  const recordLaws = new RecordLaws(world, ledger, cloud);
+  const zones = new NameZones(world);
+  const nameLaws = new NameLaws({ world, ledger, truth: cloud, zones });
+  const recordLaws = new RecordLaws({ world, ledger, truth: cloud }, nameLaws);
   world.onLeashedStart = (job) => {
     const running = cloud.running(job).map(({ definition }) => definition.id);
     if (running.length > 1)
@@ -50,12 +56,14 @@ export async function live(seed: number, breakage: Breakage = {}): Promise<Life>
     for (const { message } of commit.events) world.tell(`  * ${message}`);
     recordLaws.check(commit, by);
   });
-  const sitters = new Sitters({ world, cloud, network, store, laws }, breakage);
+  const sitters = new Sitters({ world, cloud, network, store, laws, zones, nameLaws }, breakage);
   const people = new People(world, () => sitters.current());
   const chaos = new Chaos({
     world,
     cloud,
     network,
+    zones,
+    names: () => [...ledger.dns.values()].map(({ name }) => name),
     current: () => sitters.current()?.process ?? null,
     succeed: () => sitters.begin(),
     stopInOrder: () => sitters.stopInOrder(),
@@ -63,6 +71,7 @@ export async function live(seed: number, breakage: Breakage = {}): Promise<Life>
   const until = (time: number): Promise<void> => world.clock.runUntil(time, () => world.violation !== null);
 
   sitters.begin();
+  nameLaws.watch();
   people.begin();
   chaos.begin();
   await until(BIRTH + world.random.fork('length').between(60_000, 240_000));
@@ -75,7 +84,7 @@ export async function live(seed: number, breakage: Breakage = {}): Promise<Life>
   let wrong: string[] = [];
   while (!world.violation) {
     const now = world.clock.now();
-    wrong = unrest(ledger, cloud, SETTINGS);
+    wrong = [...unrest(ledger, cloud, SETTINGS), ...namesAtOdds({ world, ledger, cloud, zones })];
     if (wrong.length > 0 || now - ledger.changedAt < LOOK_MS) restFrom = null;
     else restFrom ??= now;
     if (restFrom !== null && now - restFrom >= REST_MS) break;
@@ -99,4 +108,10 @@ export async function live(seed: number, breakage: Breakage = {}): Promise<Life>
 }
 
 /** The defaults, but for deadlines that would only make lives longer. */
-const SETTINGS: Settings = settings.parse({ boot_deadline: 90, recipe_deadline: 30 });
+const SETTINGS: Settings = settings.parse({
+  boot_deadline: 90,
+  recipe_deadline: 30,
+  dns_ttl: 5,
+  dns_removal_patience: 15,
+  dns_check_interval: 60,
+});

@@ -140,6 +140,7 @@ async function lookAtEverything(api: ClusterApi): Promise<void> {
   for (const { name } of api.jobs()) api.versions(name);
   for (const { id } of api.machines()) await api.explain(id);
   for (const { copy } of api.copies()) await api.explain(copy);
+  api.dns();
   await api.events({ limit: 20 });
 }
 

@@ -22,9 +22,8 @@ export interface LawParts {
 export class RecordLaws implements Law {
   readonly #laws: readonly Law[];
 
-  constructor(world: World, ledger: Ledger, truth: Cloud) {
-    const parts: LawParts = { world, ledger, truth };
-    this.#laws = [new PlacementLaws(parts), new RollOutLaws(parts), new RunLaws(parts), new LossLaws(parts)];
+  constructor(parts: LawParts, names: Law) {
+    this.#laws = [new PlacementLaws(parts), new RollOutLaws(parts), new RunLaws(parts), new LossLaws(parts), names];
   }
 
   check(commit: Commit, by: SitterProcess): void {

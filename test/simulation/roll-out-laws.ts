@@ -35,11 +35,18 @@ export class RollOutLaws implements Law {
   }
 
   #forgetWell(): void {
-    const { ledger, truth } = this.#parts;
+    const { ledger } = this.#parts;
     for (const id of this.#down) {
       const copy = ledger.copies.get(id);
-      if (copy?.wanted !== 'run' || truth.task(copy)?.isWell(copy) === true) this.#down.delete(id);
+      if (copy?.wanted !== 'run' || this.#hasBeenWell(copy)) this.#down.delete(id);
     }
+  }
+
+  /** Since it was taken down; by now it may be down again, and not by our hand. */
+  #hasBeenWell(copy: CopyRecord): boolean {
+    const task = this.#parts.truth.task(copy);
+    const { version, generation } = task?.wasWellAs ?? {};
+    return task?.isWell(copy) === true || (version === copy.version && generation === copy.generation);
   }
 
   /** It was well for so long that the cluster sitter must have known. */

@@ -7,6 +7,7 @@ import type { Cloud, CloudInstance } from './cloud.ts';
 import type { EffectLaws } from './effect-laws.ts';
 import { FaultyCalls } from './faulty-calls.ts';
 import { Line } from './line.ts';
+import type { NameLaws } from './name-laws.ts';
 import type { Network } from './network.ts';
 import type { Command, SimulatedMachine } from './simulated-machine.ts';
 import type { SitterProcess } from './sitter-process.ts';
@@ -22,6 +23,7 @@ export interface LinkParts {
   cloud: Cloud;
   network: Network;
   laws: EffectLaws;
+  nameLaws: NameLaws;
 }
 
 /** How one process reaches machines: the simulation's `MachineClient`. */
@@ -48,14 +50,18 @@ export class SimulatedLink implements MachineLink {
   }
 
   putTask: MachineLink['putTask'] = (machine, definition) => {
-    this.#parts.laws.onPut(machine.id, definition, this.#process);
+    const { laws, nameLaws } = this.#parts;
+    laws.onPut(machine.id, definition, this.#process);
+    nameLaws.onPut(definition, this.#process);
     return this.#command(machine, `start ${definition.id} v${definition.version}`, ANSWER_MS, (there, command) =>
       there.put(structuredClone(definition), command),
     );
   };
 
   removeTask: MachineLink['removeTask'] = (machine, id) => {
-    this.#parts.laws.onRemove(machine.id, id, this.#process);
+    const { laws, nameLaws } = this.#parts;
+    laws.onRemove(machine.id, id, this.#process);
+    nameLaws.onRemove(machine.id, id, this.#process);
     return this.#command(machine, `remove ${id}`, REMOVE_MS, (there, command) => there.remove(id, command));
   };
 

@@ -83,8 +83,13 @@ class SeenStore implements StateStore {
       return lease;
     });
 
-  #call<T>(what: string, act: () => T | Promise<T>): Promise<T> {
-    return this.#calls.make({ what, timeoutMs: TIMEOUT_MS, act, told: false });
+  async #call<T>(what: string, act: () => T | Promise<T>): Promise<T> {
+    try {
+      return await this.#calls.make({ what, timeoutMs: TIMEOUT_MS, act, told: false });
+    } catch (error) {
+      this.#world.storeTroubledAt = this.#world.clock.now();
+      throw error;
+    }
   }
 }
 

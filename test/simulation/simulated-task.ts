@@ -16,6 +16,8 @@ export class SimulatedTask {
   updatedAt = 0;
   /** When its phase or its health last changed. */
   changedAt = 0;
+  /** What it last ran well as. */
+  wasWellAs: Pick<TaskDefinition, 'version' | 'generation'> | null = null;
   readonly #world: World;
   readonly #random: SeededRandom;
   readonly #onChange: (task: SimulatedTask) => void;
@@ -172,6 +174,7 @@ export class SimulatedTask {
   }
 
   #become(phase: TaskPhase, why: string): void {
+    if (this.isWell(this.definition)) this.wasWellAs = this.definition;
     this.#turn += 1;
     this.phase = phase;
     this.#reason = why;

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../core/contracts/clock.ts';
-import type { World } from './world.ts';
+import type { CallKind, World } from './world.ts';
 
-type Crash = { calls: number; when: 'before' | 'after' };
+type Crash = { calls: number; when: 'before' | 'after'; of?: CallKind };
 
 /**
  * The process in which a cluster sitter runs. Everything from outside reaches it through `deliver`, so it can be frozen (what came
@@ -72,15 +72,16 @@ export class SitterProcess {
   }
 
   /** Whether it crashed with this call, before it was sent. */
-  crashesBefore(what: string): boolean {
-    if (!this.#crash) return false;
+  crashesBefore(what: string, kind: CallKind): boolean {
+    if (!this.#crash || (this.#crash.of ?? kind) !== kind) return false;
     this.#crash.calls -= 1;
     if (this.#crash.calls > 0 || this.#crash.when !== 'before') return false;
     this.end(`crashes just before: ${what}`);
     return true;
   }
 
-  crashesAfter(what: string): void {
+  crashesAfter(what: string, kind: CallKind): void {
+    if ((this.#crash?.of ?? kind) !== kind) return;
     if (this.#crash?.when === 'after' && this.#crash.calls <= 0) this.end(`crashes just after: ${what}`);
   }
 

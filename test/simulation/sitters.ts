@@ -1,12 +1,18 @@
 import type { Authority } from '../../core/cluster/certificate-authority.ts';
 import { ClusterSitter, type ClusterSitterDeps } from '../../core/cluster/cluster-sitter.ts';
+import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
+import type { DnsProvider } from '../../core/contracts/dns-provider.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { MachineProvider } from '../../core/contracts/machine-provider.ts';
 import { messageOf } from '../../core/errors.ts';
+import type { Settings } from '../../core/model/settings.ts';
 import { type Cloud, NO_IDENTITY } from './cloud.ts';
 import type { EffectLaws } from './effect-laws.ts';
+import type { NameLaws } from './name-laws.ts';
+import type { NameZones } from './name-zones.ts';
 import type { Network } from './network.ts';
 import { simulatedRecipes } from './recipes.ts';
+import { SimulatedDnsProvider } from './simulated-dns-provider.ts';
 import { SimulatedLink } from './simulated-link.ts';
 import { SimulatedProvider } from './simulated-provider.ts';
 import type { SimulatedStore } from './simulated-store.ts';
@@ -16,7 +22,10 @@ import type { World } from './world.ts';
 /** What a deliberately wrong cluster sitter does otherwise than ours; `fixtures/` has some. */
 export interface Breakage {
   plan?: NonNullable<ClusterSitterDeps['plan']>;
+  planNames?: NonNullable<ClusterSitterDeps['planNames']>;
   provider?(right: MachineProvider, parts: SitterParts): MachineProvider;
+  dnsProvider?(right: DnsProvider, parts: SitterParts): DnsProvider;
+  settings?(right: Settings): Settings;
   /** The epoch that its commands say they are of. */
   epoch?(right: number): number;
 }
@@ -27,13 +36,15 @@ export interface SitterParts {
   network: Network;
   store: SimulatedStore;
   laws: EffectLaws;
+  zones: NameZones;
+  nameLaws: NameLaws;
 }
 
 /** Keeps a cluster sitter running, as an init system would: when one ends, another is started over the same store. */
 export class Sitters {
   readonly #parts: SitterParts;
   readonly #breakage: Breakage;
-  #current: { api: ClusterSitter; process: SitterProcess; ready: boolean } | null = null;
+  #current: { sitter: ClusterSitter; api: ClusterApi; process: SitterProcess; ready: boolean } | null = null;
   #over = false;
 
   constructor(parts: SitterParts, breakage: Breakage) {
@@ -42,7 +53,7 @@ export class Sitters {
   }
 
   /** The one that was started last, once it leads and for as long as it lives. */
-  current(): { api: ClusterSitter; process: SitterProcess } | null {
+  current(): { api: ClusterApi; process: SitterProcess } | null {
     return this.#current?.process.alive === true && this.#current.ready ? this.#current : null;
   }
 
@@ -51,7 +62,8 @@ export class Sitters {
     const { world } = this.#parts;
     const process = new SitterProcess(world);
     world.tell(`${process.name} begins`);
-    const current = { api: this.#make(process), process, ready: false };
+    const sitter = this.#make(process);
+    const current = { sitter, api: sitter.api, process, ready: false };
     this.#current = current;
     process.onEnd(() => {
       if (this.#current?.process !== process) return;
@@ -60,7 +72,7 @@ export class Sitters {
         if (this.#current?.process === process) this.begin();
       });
     });
-    current.api.start().then(
+    sitter.start().then(
       () => {
         current.ready = true;
       },
@@ -69,10 +81,10 @@ export class Sitters {
   }
 
   stopInOrder(): void {
-    const current = this.current();
-    if (!current) return;
+    const current = this.#current;
+    if (!current || !this.current()) return;
     this.#parts.world.tell(`${current.process.name} is to stop`);
-    current.api.stop().then(
+    current.sitter.stop().then(
       () => current.process.end('has stopped'),
       (error) => current.process.end(`did not stop in order: ${messageOf(error)}`),
     );
@@ -87,12 +99,16 @@ export class Sitters {
   #make(process: SitterProcess): ClusterSitter {
     const parts = this.#parts;
     const { world } = parts;
-    const { provider, epoch: otherEpoch, plan } = this.#breakage;
+    const { provider, dnsProvider, settings, epoch: otherEpoch, plan, planNames } = this.#breakage;
     const rightProvider = new SimulatedProvider(parts, process);
     return new ClusterSitter({
-      settings: world.settings,
+      settings: settings?.(world.settings) ?? world.settings,
       store: parts.store.seenBy(process),
       providers: [provider?.(rightProvider, parts) ?? rightProvider],
+      dnsProviders: parts.zones.all.map((zone) => {
+        const right = new SimulatedDnsProvider(parts, process, zone);
+        return dnsProvider?.(right, parts) ?? right;
+      }),
       recipeLoaders: [simulatedRecipes(world, process)],
       notifiers: [],
       authority: AUTHORITY,
@@ -103,6 +119,7 @@ export class Sitters {
       logger: loggerOf(process, world),
       link: (epoch) => new SimulatedLink(parts, process, () => otherEpoch?.(epoch()) ?? epoch()),
       ...(plan && { plan }),
+      ...(planNames && { planNames }),
     });
   }
 }
@@ -111,6 +128,7 @@ const AUTHORITY: Authority = {
   lifetimeMs: Number.MAX_SAFE_INTEGER,
   issue: async () => NO_IDENTITY,
   issueForClusterSitter: async () => NO_IDENTITY,
+  issueForDoor: async () => NO_IDENTITY,
   end: async () => Number.MAX_SAFE_INTEGER,
 };
 

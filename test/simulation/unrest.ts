@@ -47,8 +47,10 @@ function copiesAtOdds(ledger: Ledger, cloud: Cloud): string[] {
     if (ledger.isLeft(copy)) continue;
     const job = ledger.jobs.get(copy.job);
     if (copy.wanted === 'stop') found.push(`${copy.id} is being stopped`);
-    else if (copy.version !== job?.version) found.push(`${copy.id} is of version ${copy.version}, not ${job?.version}`);
-    else if (copy.jobRestarts < job.restarts) found.push(`${copy.id} has not been restarted with its job`);
+    else if (copy.version !== job?.version) {
+      if (!job || !hasOutgrown(copy, job, ledger))
+        found.push(`${copy.id} is of version ${copy.version}, not ${job?.version}`);
+    } else if (copy.jobRestarts < job.restarts) found.push(`${copy.id} has not been restarted with its job`);
     else if (cloud.task(copy)?.isWell(copy) !== true) found.push(`${copy.id} does not run well on ${copy.machine}`);
   }
   for (const { machine } of cloud.live()) {
@@ -69,14 +71,26 @@ function jobsAtOdds(ledger: Ledger, cloud: Cloud): string[] {
     if (job.state === 'removing') found.push(`"${job.name}" is being removed`);
     else if (job.spec.linked_job === undefined) found.push(...layoutAtOdds(job, copies));
     else found.push(...linkAtOdds(job, job.spec.linked_job, byJob, ledger, cloud));
-    // A follower for which there is no room beside its leader stays on its way, and says so.
-    const seated =
-      job.spec.linked_job === undefined || copies.length >= machinesOf(byJob.get(job.spec.linked_job) ?? []);
-    if (job.rollout && !job.stopped && seated)
+    if (job.rollout && !job.stopped && isSeated(job, ledger, byJob))
       found.push(`"${job.name}" is still on its way to version ${job.rollout.to}`);
     for (const run of job.runs) if (run.state === 'running') found.push(`run ${run.id} of "${job.name}" still goes on`);
   }
   return found;
+}
+
+/** false: for it, or for what it follows, there is no room beside the leader, so it stays on its way, and says so. */
+function isSeated(job: JobRecord, ledger: Ledger, byJob: ReadonlyMap<string, CopyRecord[]>): boolean {
+  const leader = job.spec.linked_job === undefined ? undefined : ledger.jobs.get(job.spec.linked_job);
+  if (!leader || leader.stopped) return true;
+  const own = byJob.get(job.name) ?? [];
+  if (own.length < machinesOf(byJob.get(leader.name) ?? [])) return false;
+  if (own.some((copy) => copy.version !== job.version && hasOutgrown(copy, job, ledger))) return false;
+  return own.length > 0 || isSeated(leader, ledger, byJob);
+}
+
+/** A follower's next version needs more than there is beside its leader, and it has no other place: it stays as it is, and that is said. */
+function hasOutgrown(copy: CopyRecord, job: JobRecord, ledger: Ledger): boolean {
+  return job.spec.linked_job !== undefined && !hasRoomFor(job, copy.machine, ledger, copy);
 }
 
 function machinesOf(copies: readonly CopyRecord[]): number {
@@ -123,11 +137,12 @@ function linkAtOdds(
   return found;
 }
 
-function hasRoomFor(job: JobRecord, id: string, ledger: Ledger): boolean {
+/** Whether a machine has room for a copy of a job, be it in the place of another. */
+function hasRoomFor(job: JobRecord, id: string, ledger: Ledger, instead?: CopyRecord): boolean {
   const machine = ledger.machines.get(id);
   if (!machine) return false;
   const { cpu, mem } = reservationOf(job.spec, machine.zone);
-  const copies = ledger.onMachine(id).filter((copy) => !ledger.isLeft(copy));
+  const copies = ledger.onMachine(id).filter((copy) => !ledger.isLeft(copy) && copy !== instead);
   const usedCpu = copies.reduce((sum, copy) => sum + copy.cpu, 0);
   const usedMem = copies.reduce((sum, copy) => sum + copy.mem, 0);
   return usedCpu + cpu <= machine.cpu + 1e-6 && usedMem + mem <= machine.mem + 1e-6;

@@ -3,6 +3,9 @@ import type { SeededRandom } from './seeded-random.ts';
 import type { SitterProcess } from './sitter-process.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
+/** Whom a cluster sitter calls. */
+export type CallKind = 'store' | 'provider' | 'machine' | 'dns';
+
 /** How often calls of one kind go wrong, and how: each a share of all calls. */
 export interface CallFaults {
   /** Refused before anything was done. */
@@ -36,11 +39,14 @@ export class World {
   violation: Violation | null = null;
   /** No faults any more: whatever was broken is mended, and tasks behave. */
   calm = false;
-  faults: Record<'store' | 'provider' | 'machine', CallFaults> = {
+  faults: Record<CallKind, CallFaults> = {
     store: NO_FAULTS,
     provider: NO_FAULTS,
     machine: NO_FAULTS,
+    dns: NO_FAULTS,
   };
+  /** When the store last refused a call, or did not answer it. */
+  storeTroubledAt = Number.NEGATIVE_INFINITY;
   /** The cluster sitter's processes, oldest first; the newest that has the lease leads. */
   readonly processes: SitterProcess[] = [];
   /** The newest epoch that was given. */

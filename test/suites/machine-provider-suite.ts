@@ -106,6 +106,23 @@ export function machineProviderSuite(make: () => Promise<ProviderUnderTest>): Su
       await under.provider.destroy('another-cluster', 'm-1').catch(() => undefined);
       t.ok(await find(under.provider, 'm-1'));
     }),
+    test('a survey finds it with its size, whosever it is, and what runs on it can be read', async (t, under) => {
+      const { provider } = under;
+      if (!provider.survey || !provider.readTasks) return;
+      const asked = await order(under, 'm-1');
+      await provider.create(asked);
+      await eventually(async () => (await find(provider, 'm-1'))?.state === 'running', 'it runs', 60_000);
+      const [found, ...others] = (await provider.survey()).filter(({ state }) => state !== 'gone');
+      t.ok(found && others.length === 0);
+      if (!found) return;
+      const { clusterId, machineId, zone, intent, type } = asked;
+      const { name, cpu, mem } = found.type;
+      t.same(
+        { ...found, type: { name, cpu, mem } },
+        { ...found, clusterId, machineId, zone, intent, type: { name: type.name, cpu: type.cpu, mem: type.mem } },
+      );
+      t.same(await provider.readTasks(found), []);
+    }),
     test('a machine that disappears is not said to run any more', async (t, under) => {
       if (!under.destroyBehindItsBack) return;
       await under.provider.create(await order(under, 'm-1'));

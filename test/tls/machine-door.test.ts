@@ -139,6 +139,31 @@ t.test('a caller that says nonsense, nothing, or half of something harms nobody'
   silent.destroy();
 });
 
+t.test(
+  'a crowd that says nothing, or half a handshake, shuts out neither the cluster sitter nor this host',
+  async (t) => {
+    const other = new MachineWithCertificate();
+    await other.start(await ours.machine('m-7'), '127.0.0.1', { max_connections: 16 });
+    const stream = client.watch(other.record('m-7'), 0, new AbortController().signal);
+    t.match((await stream.next()).value, { type: 'hello' });
+    const crowd = Array.from({ length: 60 }, (_, i) => {
+      const socket = connectPlain({ host: '127.0.0.1', port: other.port });
+      socket.on('error', () => undefined);
+      if (i % 3 > 0) socket.write(Buffer.from([0x16, 3, 1, 2, 0].slice(0, i % 3 === 1 ? 1 : 5)));
+      return socket;
+    });
+    t.teardown(async () => {
+      for (const socket of crowd) socket.destroy();
+      await stream.return(undefined);
+      await other.remove();
+    });
+    await eventually(() => crowd.filter((socket) => !socket.destroyed).length < 16, 'most of them were closed');
+    t.same(await client.runs(other.record('m-7'), 'x').catch((e) => e.code), 'not_found');
+    t.equal((await other.fetch('/api/v1/tasks')).status, 200);
+    t.match((await stream.next()).value, { type: /./ }, 'and what was under way goes on');
+  },
+);
+
 t.test('a request that comes byte by byte is taken all the same', async (t) => {
   const status = await new Promise<number>((resolve, reject) => {
     const outgoing = request(

@@ -44,11 +44,11 @@ export class MachineWithCertificate {
   readonly folder = mkdtempSync(join(tmpdir(), 'cerebro-tls-'));
   #daemon: Daemon | null = null;
 
-  async start(identity: TlsIdentity | string, host = '127.0.0.1'): Promise<void> {
+  async start(identity: TlsIdentity | string, host = '127.0.0.1', more = {}): Promise<void> {
     this.write(identity);
     this.#daemon = await createDaemon({
       mode: 'machine',
-      settings: readSettings(undefined, { data_dir: this.folder, host }),
+      settings: readSettings(undefined, { data_dir: this.folder, host, ...more }),
       pluginsFile: undefined,
       logFile: join(this.folder, 'log'),
       portFallback: true,

@@ -37,7 +37,7 @@ class DeploymentRecipe:
         self.options = context["options"]
         #: The machine's address.
         self.hostname = context["hostname"]
-        #: recipe_options.dns_hostname, or None: names are given once a copy is ready.
+        #: The copy's DNS name, under which it is found once it runs (recipe_options.dns_hostname goes before it); None: it gets none.
         self.dns_hostname = context["dns_hostname"]
         self.version = context["version"]
         self.job = context["job"]
@@ -80,12 +80,17 @@ class DeploymentRecipe:
         """Copies a file from the machine."""
         self._call("get", remote=remote, local=os.path.abspath(local))
 
+    def progress(self, step, percent=None):
+        """Shows what is done now, and how much of that (0 to 100), for as long as the recipe runs. The logger's words stay."""
+        self._channel.send(progress=step, percent=percent)
+
     def step(self, name, work):
         """Calls work() once: when the recipe is run again after a later failure, it is passed over."""
         if self._call("step_done", step=name, set=False):
             self.logger.info("%s: done before", name)
             return
         self.logger.info("%s", name)
+        self.progress(name)
         work()
         self._call("step_done", step=name, set=True)
 

@@ -1,0 +1,113 @@
+import { join, resolve } from 'node:path';
+import { asFunction } from 'awilix';
+import { ClusterSitter } from '../cluster/cluster-sitter.ts';
+import { SecretKeyFile } from '../cluster/secret-key.ts';
+import type { PluginServices } from '../define-plugin.ts';
+import { CerebroError } from '../errors.ts';
+import { adoptionRoutes } from '../http/adoption-routes.ts';
+import { backupRoute } from '../http/backup-route.ts';
+import { ClusterDoor } from '../http/cluster-door.ts';
+import { clusterMetricsRoute } from '../http/cluster-metrics.ts';
+import { clusterRoutes } from '../http/cluster-routes.ts';
+import { connectionBounds } from '../http/connection-limit.ts';
+import { daemonApp } from '../http/daemon-app.ts';
+import { dnsRoutes } from '../http/dns-routes.ts';
+import { forwardToLeader } from '../http/forward-to-leader.ts';
+import { historyRoutes } from '../http/history-routes.ts';
+import { HttpServer } from '../http/http-server.ts';
+import { clusterLogRoute } from '../http/log-route.ts';
+import { Pages } from '../http/pages.ts';
+import { secretRoutes } from '../http/secret-routes.ts';
+import { advertisedUrl } from './advertised-url.ts';
+import type { ClusterName, Cradle, Registrations } from './cradle.ts';
+import { JoinedPeers } from './joined-peers.ts';
+import { type PluginInstance, pluginsFor } from './load-plugins.ts';
+import { packageVersion } from './package-root.ts';
+import { pagesParts } from './pages-parts.ts';
+
+/** What only a cluster sitter has. */
+export const clusterRegistrations: Registrations<ClusterName> = {
+  store: asFunction(({ plugins }: Cradle) => onlyOne(plugins)).singleton(),
+  clusterDoor: asFunction(({ app }: Cradle) => new ClusterDoor(app.callback())).singleton(),
+  joinedPeers: asFunction(
+    ({ clusterSitter: { peers }, clusterDoor: door, store, auth, dataFolder, clock, logger }: Cradle) =>
+      new JoinedPeers({ store, peers, auth, door, dataFolder, clock, logger }),
+  ).singleton(),
+  clusterSitter: asFunction((cradle: Cradle) => {
+    const { settings, dataDir, store, plugins, clock, logger, pino } = cradle;
+    return new ClusterSitter({
+      address: store.shared ? () => advertisedUrl(settings, cradle.httpServer.url) : undefined,
+      settings,
+      store,
+      providers: pluginsFor(plugins, 'machine-provider'),
+      dnsProviders: pluginsFor(plugins, 'dns-provider'),
+      recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
+      notifiers: pluginsFor(plugins, 'notifier'),
+      secretKey: new SecretKeyFile(resolve(settings.secret_key_file ?? join(dataDir, 'secret.key'))),
+      plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
+      setLogLevel: (level) => {
+        pino.level = level;
+      },
+      version: packageVersion,
+      clock,
+      logger,
+    });
+  }).singleton(),
+  pages: asFunction(
+    (cradle: Cradle) => new Pages(pagesParts(cradle, pluginsFor(cradle.plugins, 'ui'), cradle.clusterSitter.api)),
+  ).singleton(),
+};
+
+export function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness }: Cradle): Cradle['app'] {
+  const down = (by: string): void => {
+    clusterSitter
+      .suspend(by)
+      .catch((error: unknown) => logger.error({ err: error }, 'not everything could be stopped in order'))
+      .finally(requestStop);
+  };
+  return daemonApp({
+    title: 'Cerebro cluster sitter',
+    version: packageVersion,
+    auth,
+    logger,
+    routes: [
+      ...clusterRoutes(clusterSitter.api, { down }),
+      ...dnsRoutes(clusterSitter.api),
+      ...adoptionRoutes(clusterSitter.adoption),
+      ...secretRoutes(clusterSitter.secrets),
+      backupRoute(clusterSitter.api),
+      clusterLogRoute(clusterSitter.api),
+      ...historyRoutes(clusterSitter.api),
+      clusterMetricsRoute(clusterSitter.api),
+    ],
+    errorPage: (ctx, answer) => pages.errorPage(ctx, answer),
+    before: [forwardToLeader({ auth, peers: clusterSitter.peers }), pages.middleware()],
+    ready: () => readiness.ready,
+  });
+}
+
+/** The others reach one of several cluster sitters by the same port as people do. */
+export function clusterServer({ app, store, clusterDoor, settings }: Cradle): HttpServer {
+  const bounds = connectionBounds(settings.max_connections);
+  return new HttpServer(app, store.shared ? { bounds, door: clusterDoor } : { bounds });
+}
+
+/** The cluster sitter is made of plugins itself: it is looked for when it is asked, and not while they are created. */
+export function identitiesOf(cradle: Cradle): PluginServices['identities'] {
+  return {
+    issue: (machineId) => cradle.clusterSitter.identities.issue(machineId),
+    greet: (machineId, endpoint) => cradle.clusterSitter.identities.greet(machineId, endpoint),
+  };
+}
+
+function onlyOne(plugins: readonly PluginInstance[]): Cradle['store'] {
+  const stores = plugins.filter((plugin) => plugin.point === 'state-store');
+  const [store] = pluginsFor(plugins, 'state-store');
+  if (!store || stores.length > 1) {
+    throw new CerebroError(
+      'plugin',
+      `a cluster sitter needs one state-store, plugins.json lists ${stores.map((plugin) => plugin.id).join(', ') || 'none'}`,
+    );
+  }
+  return store;
+}

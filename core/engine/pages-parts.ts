@@ -1,0 +1,29 @@
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import type { PagedApi, PagesParts } from '../http/pages.ts';
+import type { Cradle } from './cradle.ts';
+import { packageRoot } from './package-root.ts';
+
+/** What all pages of a daemon are made from. */
+export function pagesParts<Api extends PagedApi>(
+  { auth, logger }: Cradle,
+  plugins: PagesParts<Api>['plugins'],
+  api: Api,
+): PagesParts<Api> {
+  return { plugins, api, auth, logger, templates: join(packageRoot, 'templates'), assets: assets() };
+}
+
+function assets(): PagesParts<PagedApi>['assets'] {
+  const folder = join(packageRoot, 'templates', 'assets');
+  const { resolve: find } = createRequire(import.meta.url);
+  return {
+    'app.css': { path: join(folder, 'app.css'), type: 'text/css' },
+    'app.js': { path: join(folder, 'app.js'), type: 'text/javascript' },
+    'log.js': { path: join(folder, 'log.js'), type: 'text/javascript' },
+    'logs.js': { path: join(folder, 'logs.js'), type: 'text/javascript' },
+    'log-stream.js': { path: join(folder, 'log-stream.js'), type: 'text/javascript' },
+    'ansi.js': { path: join(folder, 'ansi.js'), type: 'text/javascript' },
+    'icon.svg': { path: join(folder, 'icon.svg'), type: 'image/svg+xml' },
+    'htmx.min.js': { path: find('htmx.org/dist/htmx.min.js'), type: 'text/javascript' },
+  };
+}

@@ -1,0 +1,170 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { EtcdServer } from '../fakes/etcd-servers.ts';
+import { callerOf } from './caller-of.ts';
+import type { Fault } from './fault-plan.ts';
+import { Link } from './link.ts';
+import { SitterUnderTest } from './sitter-under-test.ts';
+
+const SIZE = 3;
+const memberName = (n: number): string => `member-${n}`;
+
+/** Three members of etcd, three cluster sitters and the machines of this host that these make, and the wires between them. */
+export class Field {
+  readonly folder: string;
+  readonly members: readonly EtcdServer[];
+  readonly sitters: readonly SitterUnderTest[];
+  /** By which the others reach each member. */
+  readonly #peerLinks: readonly Link[];
+
+  private constructor(
+    folder: string,
+    members: readonly EtcdServer[],
+    links: readonly Link[],
+    sitters: readonly SitterUnderTest[],
+  ) {
+    this.folder = folder;
+    this.members = members;
+    this.#peerLinks = links;
+    this.sitters = sitters;
+  }
+
+  static async start(): Promise<Field> {
+    const folder = mkdtempSync(join(tmpdir(), 'cerebro-consistency-'));
+    const links: Link[] = [];
+    let members: readonly EtcdServer[] = [];
+    const whoCalls = (port: number, link: number): string =>
+      callerOf(port, link, new Map(members.map((member, n) => [memberName(n), member.pid]))) ?? 'somebody';
+    members = await EtcdServer.startCluster(SIZE, async (peerPort) => {
+      const link = await Link.to(peerPort, whoCalls);
+      links.push(link);
+      return link.port;
+    });
+    const ports = members.map(({ url }) => Number(new URL(url).port));
+    const sitters: SitterUnderTest[] = [];
+    for (let n = 0; n < SIZE; n++) sitters.push(await SitterUnderTest.make(ports, join(folder, 'machines')));
+    const field = new Field(folder, members, links, sitters);
+    for (const sitter of sitters) sitter.start();
+    await Promise.all(sitters.map((sitter) => sitter.up()));
+    return field;
+  }
+
+  get machinesFolder(): string {
+    return join(this.folder, 'machines');
+  }
+
+  /** Begins a fault; the result ends it. */
+  async begin(fault: Fault): Promise<() => Promise<void>> {
+    const { kind, target, other } = fault;
+    const member = this.#member(target);
+    const sitter = this.#sitter(target);
+    switch (kind) {
+      case 'member-killed':
+        await member.kill();
+        return () => member.start();
+      case 'member-frozen':
+        return this.#freeze(member.pid);
+      case 'member-alone':
+        return cut(
+          this.members.flatMap((_, n) => (n === target ? [] : [this.#wire(n, target), this.#wire(target, n)])),
+        );
+      case 'members-half-cut':
+        return cut([this.#wire(target, other)]);
+      case 'sitter-killed':
+        return this.#end(sitter, 'SIGKILL');
+      case 'sitter-upgraded':
+        return this.#end(sitter, 'SIGTERM');
+      case 'sitter-frozen':
+        return this.#freeze(sitter.program.pid);
+      case 'sitter-without-store':
+        return cut(sitter.toStore.map((link) => ({ link, from: undefined })));
+      case 'sitter-store-link-cut':
+        return cut(sitter.toStore.slice(other, other + 1).map((link) => ({ link, from: undefined })));
+      case 'sitter-not-reached':
+        return cut([{ link: sitter.toUs, from: undefined }]);
+      case 'machine-killed':
+        kill(this.#machinePid(target), 'SIGKILL');
+        return async () => undefined;
+      case 'machine-frozen':
+        return this.#freeze(this.#machinePid(target));
+    }
+  }
+
+  async close(): Promise<void> {
+    const [first, ...others] = this.sitters;
+    await first?.up();
+    await first?.program.down();
+    await first?.end('SIGKILL');
+    for (const sitter of others) await sitter.end('SIGTERM');
+    for (const sitter of this.sitters) {
+      await sitter.close();
+      rmSync(sitter.program.folder, { recursive: true, force: true });
+    }
+    for (const member of this.members) await member.remove();
+    for (const link of this.#peerLinks) await link.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #end(sitter: SitterUnderTest, signal: 'SIGKILL' | 'SIGTERM'): Promise<() => Promise<void>> {
+    await sitter.end(signal);
+    return async () => sitter.start();
+  }
+
+  async #freeze(pid: number | null): Promise<() => Promise<void>> {
+    kill(pid, 'SIGSTOP');
+    return async () => kill(pid, 'SIGCONT');
+  }
+
+  /** From one member to another. */
+  #wire(from: number, to: number): Wire {
+    const link = this.#peerLinks[to];
+    if (!link) throw new Error(`there is no member ${to}`);
+    return { link, from: memberName(from) };
+  }
+
+  #member(n: number): EtcdServer {
+    const member = this.members[n];
+    if (!member) throw new Error(`there is no member ${n}`);
+    return member;
+  }
+
+  #sitter(n: number): SitterUnderTest {
+    const sitter = this.sitters[n];
+    if (!sitter) throw new Error(`there is no cluster sitter ${n}`);
+    return sitter;
+  }
+
+  /** The sitter of the n-th machine; null: there is none now. */
+  #machinePid(n: number): number | null {
+    const names = readdirSync(this.machinesFolder).sort();
+    const name = names[n % Math.max(1, names.length)];
+    if (name === undefined) return null;
+    try {
+      return JSON.parse(readFileSync(join(this.machinesFolder, name, 'sitter.json'), 'utf8')).pid;
+    } catch {
+      return null; // it is being made, or ended
+    }
+  }
+}
+
+interface Wire {
+  link: Link;
+  from: string | undefined;
+}
+
+function cut(wires: readonly Wire[]): () => Promise<void> {
+  for (const { link, from } of wires) link.cut(from);
+  return async () => {
+    for (const { link, from } of wires) link.mend(from);
+  };
+}
+
+function kill(pid: number | null, signal: NodeJS.Signals): void {
+  if (pid === null) return;
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // it has ended meanwhile
+  }
+}
