@@ -37,7 +37,8 @@ export class NameDelays {
       const waits = [...zone.underWay].some(({ since }) => now - since > SLOW_MS + 2 * faults.dns.slowMs);
       if (waits || zone.down || zone.lagMs > 0 || !this.#network.reachesProvider()) zone.troubledAt = now;
     }
-    const pass = 5000 + 20 * faults.store.slowMs + 6 * faults.dns.slowMs;
+    // Commits are made one after another: where each takes seconds, one waits for many.
+    const pass = 5000 + 60 * faults.store.slowMs + 6 * faults.dns.slowMs;
     this.passMs = Math.max(pass, this.passMs - SLOWER_MS);
   }
 
