@@ -91,7 +91,7 @@ async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>
   return chunks.length === 0 ? {} : JSON.parse(Buffer.concat(chunks).toString('utf8'));
 }
 
-createServer((request, response) => {
+const control = createServer((request, response) => {
   bodyOf(request)
     .then((body) => act(request.url ?? '', body))
     .then(
@@ -101,6 +101,9 @@ createServer((request, response) => {
         response.end(JSON.stringify({ error: String(error) }));
       },
     );
-}).listen(Number(portText), '127.0.0.1', () => console.log('the fleet is there'));
+});
+// A connection that closes by itself would be reset under whoever is just about to use it again.
+control.keepAliveTimeout = 0;
+control.listen(Number(portText), '127.0.0.1', () => console.log('the fleet is there'));
 // Whoever started it is gone: so is the fleet.
 process.stdin.on('end', () => process.exit(0)).resume();
