@@ -71,12 +71,16 @@ async function idleCores(pid: number | undefined): Promise<number> {
 
 class Fleet {
   readonly #child: ChildProcess;
+  #ended = false;
   readonly url: string;
 
   constructor(port: number, machinePort: number) {
     this.url = `http://127.0.0.1:${port}`;
     const program = ['--import', 'tsx', rootOf('bench/simulated-fleet/hosts.ts'), String(port), String(machinePort)];
     this.#child = spawn(process.execPath, program, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child.once('exit', (code, signal) => {
+      if (!this.#ended) console.error(`the process that hosts the fleet has ended by itself: ${signal ?? code}`);
+    });
   }
 
   async ready(): Promise<void> {
@@ -88,6 +92,7 @@ class Fleet {
   }
 
   end(): void {
+    this.#ended = true;
     this.#child.kill('SIGKILL');
   }
 }
