@@ -55,7 +55,7 @@ async function sendLines(ctx: Context, logs: TaskLogs, query: TaskLogQuery, live
   const signal = abortOnClose(ctx);
   const follow = live || query.follow;
   const through = query.run === undefined && query.since !== undefined ? logs.newestRun : begin.run;
-  const options = { run: begin.run, streams, from: begin.from, through, follow, partial: !follow, signal };
+  const options = { run: begin.run, streams, from: begin.from, through, follow, partial: !follow, timed: live, signal };
   const lines = wantedLines(logs, options, { pattern, tail: begin.resumed ? undefined : query.tail });
   ctx.set('Cache-Control', 'no-store');
   ctx.set('Cerebro-Log-Run', String(begin.run));
