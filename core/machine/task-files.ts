@@ -130,7 +130,8 @@ export class TaskFiles {
     const runs = this.runs();
     for (const run of runs.slice(0, Math.max(0, runs.length - keep))) {
       await this.#removeLogsElsewhere(run);
-      await rm(this.runFolder(run), { recursive: true, force: true });
+      // Its post-mortem may be written into it at this very moment.
+      await rm(this.runFolder(run), { recursive: true, force: true, maxRetries: 3 });
     }
   }
 

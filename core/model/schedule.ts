@@ -2,15 +2,15 @@ import { CronTime } from 'cron';
 import { z } from 'zod';
 
 /** The names that cron has for usual times. */
-const NAMED: Readonly<Record<string, string>> = {
-  '@yearly': '0 0 1 1 *',
-  '@annually': '0 0 1 1 *',
-  '@monthly': '0 0 1 * *',
-  '@weekly': '0 0 * * 0',
-  '@daily': '0 0 * * *',
-  '@midnight': '0 0 * * *',
-  '@hourly': '0 * * * *',
-};
+const NAMED: ReadonlyMap<string, string> = new Map([
+  ['@yearly', '0 0 1 1 *'],
+  ['@annually', '0 0 1 1 *'],
+  ['@monthly', '0 0 1 * *'],
+  ['@weekly', '0 0 * * 0'],
+  ['@daily', '0 0 * * *'],
+  ['@midnight', '0 0 * * *'],
+  ['@hourly', '0 * * * *'],
+]);
 const NAMES = '@hourly, @daily, @weekly, @monthly, @yearly';
 /** A clock is never set back or forth by more than this, and an expression that has no time in this long (29 February) has none. */
 const SEARCHED = 2000;
@@ -58,7 +58,7 @@ function cronProblem(text: string): string | null {
 }
 
 function findProblem(text: string): string | null {
-  const expression = NAMED[text] ?? text.trim();
+  const expression = NAMED.get(text) ?? text.trim();
   if (expression.startsWith('@')) return `"${text}" is no name that cron knows: ${NAMES}`;
   const fields = expression.split(/\s+/).length;
   if (fields !== 5) return `expected five fields (minute hour day month weekday), not ${fields}, or one of ${NAMES}`;
@@ -127,7 +127,7 @@ function knownNext(cron: string, zone: string, after: number): number | null {
  * its own handling of zones is off by half an hour for `30 2` when clocks go back.
  */
 function nextOfOne(cron: string, zone: string, after: number): number | null {
-  const expression = NAMED[cron] ?? cron.trim();
+  const expression = NAMED.get(cron) ?? cron.trim();
   const times = new CronTime(expression, 'UTC');
   const [minute = '', hour = ''] = expression.split(/\s+/);
   const follows = minute.startsWith('*') || hour.startsWith('*');

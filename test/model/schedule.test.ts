@@ -32,6 +32,9 @@ t.test('what is no schedule is said', async (t) => {
     ['61 * * * *', /cron expression/],
     ['0 0 30 2 *', /no day is ever like that/],
     ['@sometimes', /no name that cron knows/],
+    // What every JavaScript object has is no name either.
+    ['__proto__', /five fields/],
+    ['constructor', /five fields/],
     [{ cron: '0 1 * * *', time_zone: 'Mars/Olympus' }, /IANA/],
     [{ cron: '0 1 * * *', overlaps: 'skip' }, /overlaps/],
     [[], /small|at least|>=1/i],
