@@ -144,6 +144,7 @@ t.test('a token is shown once, and the store has only its hash', async (t) => {
   for (const wrong of [
     { name: '<b>', scope: 'read' },
     { name: 'x', scope: 'all' },
+    { name: 'admin', scope: 'read' },
     { name: 'x', scope: 'read', days: 0 },
   ])
     t.equal((await call(ADMIN, 'POST', '/api/v1/tokens', wrong)).status, 400, JSON.stringify(wrong));
