@@ -89,7 +89,9 @@ export class MachineOrders {
         throw new CerebroError('conflict', `${id} is ${machine.state}; only a ready machine can be replaced`);
       const already = [...records.machines.values()].find((other) => other.replaces === id && other.state !== 'lost');
       if (already) throw new CerebroError('conflict', `${id} is being replaced by ${already.id} already`);
-      const serial = records.serials.get(machine.zone) ?? 1;
+      let serial = records.serials.get(machine.zone) ?? 1;
+      // An instance of that name is there already, which this store has never ordered.
+      while (records.strangers.has(`${machine.zone}-${serial}`)) serial += 1;
       fresh = `${machine.zone}-${serial}`;
       const now = clock.now();
       const reason = `replaces ${id}, as ${by} wants it`;

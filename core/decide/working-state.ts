@@ -119,8 +119,9 @@ export class WorkingState {
 
   orderMachine(zone: string, type: MachineType, replaces: string | null, reason: string): Seat {
     let serial = this.#machineSerials.get(zone) ?? this.snapshot.machineSerial(zone);
-    // An instance of that name is there already: one that this store has never ordered.
-    while (this.snapshot.orphans.has(`${zone}-${serial}`)) serial += 1;
+    const { orphans, strangers } = this.snapshot;
+    // An instance of that name is there already: one that this store has never ordered. Its provider may not answer just now.
+    while (orphans.has(`${zone}-${serial}`) || strangers?.has(`${zone}-${serial}`)) serial += 1;
     this.#machineSerials.set(zone, serial + 1);
     const id = `${zone}-${serial}`;
     this.actions.push({ kind: 'order-machine', machine: id, zone, type, replaces, reason });

@@ -6,6 +6,7 @@ import type { Logger } from '../contracts/logger.ts';
 import { CerebroError } from '../errors.ts';
 import { type ApiRoute, apiRoute, mountRoutes, openApi } from './api-route.ts';
 import type { Auth } from './auth.ts';
+import { endWithToken } from './end-with-token.ts';
 import { answerErrors, type ErrorAnswer } from './error-response.ts';
 
 export interface DaemonAppParts {
@@ -50,6 +51,7 @@ export function daemonApp(parts: DaemonAppParts): Koa {
       throw new CerebroError('unavailable', 'the daemon is starting; try again in a moment');
     await next();
   });
+  app.use(endWithToken(parts.auth));
   const [known, unknown] = [bodiesUpTo(MAX_BODY), bodiesUpTo(MAX_BODY_OF_STRANGERS)];
   app.use((ctx, next) => (parts.auth.knows(ctx) ? known : unknown)(ctx, next));
   for (const middleware of parts.before ?? []) app.use(middleware);

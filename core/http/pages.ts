@@ -127,7 +127,8 @@ export class Pages<Api extends PagedApi> {
 
   /** A page that is only looked at. It is made once for all who ask for it at about the same time and may see the same. */
   async #look(ctx: Context, page: Page<Api>, caller: Caller): Promise<void> {
-    const made = await this.#kept.page(`${caller.session !== null} ${caller.by}\n${ctx.url}`, async () => {
+    const { by, scope, session } = caller;
+    const made = await this.#kept.page(`${session !== null} ${scope} ${by}\n${ctx.url}`, async () => {
       const answer = await this.#ask(ctx, page, caller);
       if (!('template' in answer)) return answer;
       const { template, title, data, status = 200 } = answer;

@@ -157,6 +157,7 @@ export class ShimLauncher {
     this.#failure = why;
     if (this.#ready !== true) this.#ready.cancel();
     for (const known of [...this.#known.values()]) if (known.born) this.#notBorn(known, why);
+    for (const pipe of this.#free.splice(0)) pipe.close(); // the others are, when they are given back
   }
 
   #giveUp(): void {
@@ -265,8 +266,10 @@ export class ShimLauncher {
   #giveBack(known: Known, unread: boolean): void {
     const { pipe } = known;
     known.pipe = undefined;
-    if (!pipe || this.#failure !== null) return;
-    if (unread) pipe.empty();
-    this.#free.push(pipe);
+    if (this.#failure !== null) pipe?.close();
+    else if (pipe) {
+      if (unread) pipe.empty();
+      this.#free.push(pipe);
+    }
   }
 }

@@ -25,7 +25,7 @@ export const apiTokenName = z
 
 /** What is asked for. `days`: after which it ends; null: when it is revoked. */
 export const newApiToken = z.strictObject({
-  name: apiTokenName,
+  name: apiTokenName.refine((name) => name.toLowerCase() !== 'admin', 'the token in admin.token is called that'),
   scope: tokenScope,
   days: z.number().int().min(1).max(3650).nullable().default(null),
 });

@@ -24,10 +24,8 @@ class VanishingProvider extends StubbornProvider {
   tell: () => void = () => undefined;
 }
 
-t.test('a replacement that is lost gives the machine back what it took from it, and no more', async (t) => {
-  const store = new MemoryStore();
-  const provider = new VanishingProvider();
-  const sitter = new ClusterSitter({
+function sitterOver(store: MemoryStore, provider: VanishingProvider): ClusterSitter {
+  return new ClusterSitter({
     settings: readSettings(undefined, { max_idle_per_zone: -1 }),
     store,
     providers: [provider],
@@ -39,6 +37,12 @@ t.test('a replacement that is lost gives the machine back what it took from it, 
     clock: new SystemClock(),
     logger: silentLogger,
   });
+}
+
+t.test('a replacement that is lost gives the machine back what it took from it, and no more', async (t) => {
+  const store = new MemoryStore();
+  const provider = new VanishingProvider();
+  const sitter = sitterOver(store, provider);
   await sitter.start();
   t.teardown(() => sitter.stop());
   await sitter.api.apply(
@@ -73,4 +77,23 @@ t.test('a replacement that is lost gives the machine back what it took from it, 
   );
   t.equal(sitter.api.machine('fake-a-1').cordoned, false);
   t.equal(sitter.api.machine('fake-a-2').cordoned, true, 'a cordon of a person’s own stays');
+});
+
+t.test('a replacement is not given the name of an instance that this store never ordered', async (t) => {
+  const store = new MemoryStore();
+  await store.commit({ write: [{ put: 'stranger/fake-a-2', value: 'i-2' }] });
+  const sitter = sitterOver(store, new VanishingProvider());
+  await sitter.start();
+  t.teardown(() => sitter.stop());
+  await sitter.api.apply(
+    'task_configuration: {name: one, command: x, cpu: 1}\ndeployment_layout: {fake-a: {count: 1}}',
+    { source: 'test.yaml', dryRun: false, by: 'a test' },
+  );
+  await eventually(() => sitter.api.machines().some(({ state }) => state === 'booting'), 'it is had');
+  const entry = await store.get('machine/fake-a-1');
+  await store.commit({
+    write: [{ put: 'machine/fake-a-1', value: { ...(entry?.value as MachineRecord), state: 'ready' } }],
+  });
+  await eventually(() => sitter.api.machine('fake-a-1').state === 'ready', 'it is ready');
+  t.equal(await sitter.api.replaceMachine('fake-a-1', 'a person'), 'fake-a-3');
 });

@@ -55,7 +55,7 @@ export class People {
 
   async #apply(job: string, token: string, sitter: number, random: SeededRandom): Promise<Write> {
     const copies = JOBS.some((name) => name === job) ? (job === 'delta' ? random.int(0, 2) : COPIES) : 0;
-    const environment = `{WRITE: ${token}, CEREBRO_CONSISTENCY: ${this.#run}}`;
+    const environment = `{WRITE: ${token}, CEREBRO_CONSISTENCY: "${this.#run}"}`;
     const body = [
       `task_configuration: {name: ${job}, command: exec sleep 100000, cpu: 1, ensure_alive: true, env: ${environment}}`,
       `deployment_layout: {local-a: {count: ${copies}}}`,

@@ -16,6 +16,11 @@ const seed = process.env.CEREBRO_SEED ?? randomBytes(4).toString('hex');
 const minutes = Number(process.env.CEREBRO_CONSISTENCY_MINUTES ?? 0.75);
 if (!(minutes > 0)) throw new Error('CEREBRO_CONSISTENCY_MINUTES takes a number of minutes, more than 0');
 
+/** Who ends this before its time has it clean up; a second signal ends it at once. */
+const interrupt = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => interrupt.abort(new Error(`ended by ${signal}`)));
+
 /** README.md says what is done. Resolves to what is wrong. */
 async function main(): Promise<string[]> {
   console.log(
@@ -25,12 +30,13 @@ async function main(): Promise<string[]> {
   const plan = planFaults(random.fork('faults'), minutes * 60);
   const field = await Field.start();
   const watch = new MachineWatch(field.machinesFolder);
+  const people = new People(field.sitters, seed);
   try {
     watch.start();
-    const people = new People(field.sitters, seed);
     await people.begin(random.fork('first'));
     people.start(random.fork('people'));
     await carryOut(plan, field);
+    interrupt.signal.throwIfAborted();
     await Promise.all(field.sitters.map((sitter) => sitter.up()));
     await people.stop();
     const [member] = field.members;
@@ -58,6 +64,7 @@ async function main(): Promise<string[]> {
       }),
     ];
   } finally {
+    await people.stop();
     await watch.stop();
     await field.close();
   }
@@ -66,11 +73,22 @@ async function main(): Promise<string[]> {
 /** Each fault in its time; those that last beyond the next begin overlap. */
 async function carryOut(plan: readonly Fault[], field: Field): Promise<void> {
   const began = performance.now();
+  const { signal } = interrupt;
   const until = (seconds: number): Promise<void> =>
-    new Promise((resolve) => setTimeout(resolve, Math.max(0, began + seconds * 1000 - performance.now())));
+    new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, Math.max(0, began + seconds * 1000 - performance.now()));
+      if (signal.aborted) done();
+      else signal.addEventListener('abort', done);
+    });
   const under: Promise<void>[] = [];
   for (const fault of plan) {
     await until(fault.at);
+    if (signal.aborted) break;
     console.log(sentenceOf(fault));
     under.push(
       (async () => {
@@ -88,6 +106,7 @@ async function comeToRest(field: Field, people: People): Promise<{ problems: str
   const began = performance.now();
   const [member] = field.members;
   for (;;) {
+    interrupt.signal.throwIfAborted();
     let problems: string[];
     try {
       const tokens = new Map<string, string>();

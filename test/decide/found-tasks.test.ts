@@ -169,6 +169,17 @@ t.test(
       [{ machine: 'local-a-4' }],
       'its name is not given to another',
     );
+    // Its provider does not answer now; what was seen once is remembered.
+    const unseen: ClusterSnapshot = {
+      ...snapshot,
+      orphans: new Map(),
+      strangers: new Map([['local-a-3', 'i']]),
+    };
+    t.match(
+      planCluster(unseen).actions.filter(({ kind }) => kind === 'order-machine'),
+      [{ machine: 'local-a-4' }],
+      'nor while nobody sees it',
+    );
     // Our numbers have passed it by now.
     const later = { ...snapshot, machineSerial: () => 5, strangers: new Map([['local-a-3', 'i']]) };
     t.same(

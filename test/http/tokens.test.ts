@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
 import { z } from 'zod';
 import { ApiTokens } from '../../core/cluster/api-tokens.ts';
@@ -68,6 +69,16 @@ async function site(t: Test): Promise<Site> {
     routes: [
       ...tokenRoutes(tokens),
       apiRoute({ method: 'get', path: '/look', summary: '', answer: who, handle: ({ by }) => ({ by }) }),
+      apiRoute({
+        method: 'get',
+        path: '/follow',
+        summary: '',
+        answer: z.string(),
+        handle: (_input, ctx) => {
+          ctx.body = new Readable({ read: () => undefined });
+          ctx.flushHeaders();
+        },
+      }),
       apiRoute({ method: 'post', path: '/do', summary: '', answer: who, handle: ({ by }) => ({ by }) }),
     ],
     ready: () => true,
@@ -133,6 +144,7 @@ t.test('a token is shown once, and the store has only its hash', async (t) => {
   for (const wrong of [
     { name: '<b>', scope: 'read' },
     { name: 'x', scope: 'all' },
+    { name: 'admin', scope: 'read' },
     { name: 'x', scope: 'read', days: 0 },
   ])
     t.equal((await call(ADMIN, 'POST', '/api/v1/tokens', wrong)).status, 400, JSON.stringify(wrong));
@@ -184,6 +196,27 @@ t.test('a browser that signed in with a token may no more than the token, and en
   const again = await make('Ada', 'operate');
   t.equal((await ada.get('/jobs')).status, 302, 'a token of the same name does not bring her session back');
   t.equal((await call(again.token, 'GET', '/look')).status, 200);
+});
+
+t.test('who listens with a token that is revoked hears no more, by bearer or as a browser', async (t) => {
+  const { call, make, browser } = await site(t);
+  const { token } = await make('follower', 'read');
+  const { get } = await browser(token);
+  const ended = new Set<string>();
+  const listen = async (who: string, open: Promise<Response>): Promise<void> => {
+    const answer = await open;
+    t.equal(answer.status, 200, who);
+    answer.text().then(
+      () => ended.add(who),
+      () => ended.add(who),
+    );
+  };
+  await listen('bearer', call(token, 'GET', '/follow'));
+  await listen('browser', get('/live'));
+  await listen('admin', call(ADMIN, 'GET', '/follow'));
+  t.equal((await call(ADMIN, 'DELETE', '/api/v1/tokens/follower')).status, 200);
+  await eventually(() => ended.has('bearer') && ended.has('browser'), 'their streams end');
+  t.notOk(ended.has('admin'), 'others go on');
 });
 
 t.test('a token ends when its days are over', async (t) => {

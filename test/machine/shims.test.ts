@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -73,6 +82,17 @@ function isAlive({ pid, startTime }: ProcessId): boolean {
   return info?.startTime === startTime && info.state !== 'Z';
 }
 
+/** Where the open files of this process are. */
+function linksOfOwnFiles(): string[] {
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      return []; // the list's own, which is closed by now
+    }
+  });
+}
+
 t.test('what a shim and its task’s side are is known before the order; the status is told, and kept', async (t) => {
   const { folder, shims } = fixture(t);
   const shim = await shims.take();
@@ -131,6 +151,20 @@ t.test('when the launcher is killed there is another, and what it had started go
   t.equal(await ended, 3, 'its end is still told');
   t.equal(await endOf(waiting, orderIn(folder, 'exit 5')), 5, 'who waits still takes an order');
   t.equal(launcherOf(folder).length, 1);
+});
+
+t.test('of launchers that were killed no file stays open', async (t) => {
+  const { folder, shims } = fixture(t);
+  const pipes = (): string[] => linksOfOwnFiles().filter((target) => target.startsWith(join(folder, 'shims')));
+  for (let n = 0; n < 3; n++) {
+    t.equal(await endOf(await shims.take(), orderIn(folder, 'exit 4')), 4);
+    const ended = endOf(await shims.take(), orderIn(folder, 'sleep 0.3; exit 5'));
+    const [launcher] = launcherOf(folder);
+    process.kill(launcher ?? 0, 'SIGKILL');
+    await eventually(() => launcherOf(folder).length === 0, 'it is gone');
+    t.equal(await ended, 5);
+  }
+  await eventually(() => pipes().length === 0, 'its pipes are closed');
 });
 
 t.test('one that was killed while it waited is passed over, and leaves nobody and nothing behind', async (t) => {
