@@ -69,6 +69,7 @@ export async function createTaskHarness(options: TaskHarnessOptions): Promise<Ta
       baseEnv: baseEnvironment(),
       collectStats: options.collectStats,
       ownStreams: true,
+      onOrder: (run) => dead.hold(run),
       onChange: (changed) => {
         const running = changed.held();
         if (running) dead.hold(running);

@@ -1,31 +1,16 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
-import type { Readable } from 'node:stream';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import { CerebroError, messageOf } from '../errors.ts';
-import { OrderPipe } from './order-pipe.ts';
-import { HELLO, NOTHING_TO_DO, ORDER_PIPES } from './shim-script.ts';
+import { type LauncherOptions, LauncherProcess } from './launcher-process.ts';
+import type { OrderPipe } from './order-pipe.ts';
+import { OrderPipes } from './order-pipes.ts';
+import { HELLO, NOTHING_TO_DO } from './shim-script.ts';
 
 /** How many shims are on their way at a time: more make each of them slower, and nothing faster. */
 const AT_A_TIME = 8;
 /** A host where a shell takes longer than this to say its first word cannot start tasks either. */
 const DEADLINE_MS = 30_000;
-/** It ends when its orders end, after the one that it carries out. */
-const END_DEADLINE_MS = 5000;
 const NO_SETSID = 'its task’s side ended (is setsid, of util-linux, installed?)';
-
-export interface LauncherOptions {
-  /** The scripts of the launcher and of its shims. */
-  scripts: { launcher: string; shim: string };
-  /** Where its pipes are; nobody else's files. */
-  folder: string;
-  /** The environment of the shims; a task's own comes with its order. */
-  env: Record<string, string>;
-  clock: Clock;
-  /** Whether tasks may write to the daemon's own standard output and error. */
-  ownStreams: boolean;
-}
 
 /** What a shim is to its launcher. */
 interface Known {
@@ -57,37 +42,26 @@ export interface LaunchedShim {
 
 /** One launcher process, and what it tells of its shims; see shim-script.ts. */
 export class ShimLauncher {
-  readonly #options: LauncherOptions;
-  readonly #child: ChildProcess;
+  readonly #clock: Clock;
+  readonly #process: LauncherProcess;
   readonly #known = new Map<number, Known>();
   readonly #waiting: Known[] = [];
-  #pipes: OrderPipe[] = [];
-  readonly #free: OrderPipe[] = [];
-  readonly #tag = randomBytes(6).toString('hex');
+  readonly #pipes: OrderPipes;
   #number = 0;
   #underWay = 0;
   #ready: Timer | true;
   #failure: string | null = null;
-  #rest = '';
 
   constructor(options: LauncherOptions) {
-    const { scripts, folder, env, clock, ownStreams } = options;
-    this.#options = options;
-    const own = ownStreams ? ([1, 2] as const) : (['ignore', 'ignore'] as const);
-    this.#child = spawn('/bin/sh', [scripts.launcher, scripts.shim, this.#tag], {
-      detached: true,
-      cwd: folder,
-      env,
-      stdio: ['pipe', 'ignore', 'ignore', 'pipe', 'ignore', ...own],
+    this.#clock = options.clock;
+    // Nobody may open a pipe that was another launcher's.
+    const tag = randomBytes(6).toString('hex');
+    this.#pipes = new OrderPipes(options.folder, tag);
+    this.#process = new LauncherProcess(options, tag, {
+      onNews: (line) => this.#hear(line),
+      onEnd: (why) => this.#fail(why),
     });
-    this.#child.unref();
-    this.#child.once('error', (error) => this.#fail(error.message));
-    this.#child.once('exit', (code, signal) => this.#fail(`it ended (${signal ?? code})`));
-    this.#child.stdin?.on('error', () => undefined); // its exit is told
-    const news = this.#news;
-    news?.setEncoding('latin1').on('data', (text: string) => this.#hear(text));
-    news?.on('error', () => undefined);
-    this.#ready = clock.timer(DEADLINE_MS, () => this.#giveUp());
+    this.#ready = this.#deadline();
   }
 
   /** Whether it can start no more shims; those that it started live on. */
@@ -127,29 +101,16 @@ export class ShimLauncher {
   }
 
   /** Shims without an order end; the others are heard of no more. */
-  async stop(): Promise<void> {
+  close(): void {
     this.#fail('it was stopped');
-    for (const pipe of this.#pipes.splice(0)) pipe.close();
-    this.#child.stdin?.destroy();
-    this.#news?.destroy();
-    await this.#ended();
+    this.#pipes.close();
+    this.#process.close();
   }
 
-  #ended(): Promise<void> {
-    const child = this.#child;
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-    return new Promise((resolve) => {
-      const deadline = this.#options.clock.timer(END_DEADLINE_MS, () => child.kill('SIGKILL'));
-      child.ref();
-      child.once('exit', () => {
-        deadline.cancel();
-        resolve();
-      });
-    });
-  }
-
-  get #news(): Readable | null {
-    return (this.#child.stdio[3] as Readable | null | undefined) ?? null;
+  /** As `close`, and resolves when the launcher itself has ended. */
+  stop(): Promise<void> {
+    this.close();
+    return this.#process.ended();
   }
 
   #fail(why: string): void {
@@ -157,36 +118,41 @@ export class ShimLauncher {
     this.#failure = why;
     if (this.#ready !== true) this.#ready.cancel();
     for (const known of [...this.#known.values()]) if (known.born) this.#notBorn(known, why);
-    for (const pipe of this.#free.splice(0)) pipe.close(); // the others are, when they are given back
+    this.#pipes.retire();
   }
 
   #giveUp(): void {
-    this.#child.kill('SIGKILL');
+    this.#process.kill();
     this.#fail(`it said nothing for ${DEADLINE_MS / 1000} s`);
+  }
+
+  /** In two halves: after a pause (of a host that was suspended) a timer fires before anything was heard. */
+  #deadline(): Timer {
+    const half = DEADLINE_MS / 2;
+    let timer = this.#clock.timer(half, () => {
+      timer = this.#clock.timer(half, () => this.#giveUp());
+    });
+    return { cancel: () => timer.cancel() };
   }
 
   #next(): void {
     while (this.#underWay < AT_A_TIME && this.#failure === null) {
-      const pipe = this.#waiting.length > 0 ? this.#free.pop() : undefined;
+      const pipe = this.#waiting.length > 0 ? this.#pipes.take() : undefined;
       const known = pipe && this.#waiting.shift();
       if (!pipe || !known) return;
       this.#underWay += 1;
       known.pipe = pipe;
-      known.deadline = this.#options.clock.timer(DEADLINE_MS, () => this.#giveUp());
+      known.deadline = this.#deadline();
       pipe.write(HELLO);
-      this.#child.stdin?.write(`${pipe.name} ${known.number}\n`);
+      this.#process.send(`${pipe.name} ${known.number}`);
     }
   }
 
-  #hear(text: string): void {
-    const lines = (this.#rest + text).split('\n');
-    this.#rest = lines.pop() ?? '';
-    for (const line of lines) {
-      const [word = '', number, ...rest] = line.split(' ');
-      if (word === 'ready') this.#open();
-      const known = this.#known.get(Number(number));
-      if (known) this.#learn(known, word, rest.join(' '));
-    }
+  #hear(line: string): void {
+    const [word = '', number, ...rest] = line.split(' ');
+    if (word === 'ready') this.#open();
+    const known = this.#known.get(Number(number));
+    if (known) this.#learn(known, word, rest.join(' '));
     this.#next();
   }
 
@@ -195,13 +161,9 @@ export class ShimLauncher {
     this.#ready = true;
     if (this.#failure !== null) return;
     try {
-      for (let n = 0; n < ORDER_PIPES; n++) {
-        const name = `${this.#tag}.${n}`;
-        this.#pipes.push(new OrderPipe(join(this.#options.folder, name), name));
-      }
-      this.#free.push(...this.#pipes);
+      this.#pipes.open();
     } catch (error) {
-      this.#child.stdin?.destroy();
+      this.#process.close();
       this.#fail(messageOf(error));
     }
   }
@@ -266,10 +228,6 @@ export class ShimLauncher {
   #giveBack(known: Known, unread: boolean): void {
     const { pipe } = known;
     known.pipe = undefined;
-    if (this.#failure !== null) pipe?.close();
-    else if (pipe) {
-      if (unread) pipe.empty();
-      this.#free.push(pipe);
-    }
+    if (pipe) this.#pipes.giveBack(pipe, unread);
   }
 }

@@ -142,6 +142,7 @@ export class Shims {
     if (last && !last.failed) return last;
     const { env, clock, ownStreams = false } = this.#options;
     const launcher = new ShimLauncher({ scripts: this.#scripts, folder: this.#pipes, env, clock, ownStreams });
+    for (const old of this.#launchers) if (old.done) old.close();
     this.#launchers = [...this.#launchers.filter(({ done }) => !done), launcher];
     return launcher;
   }

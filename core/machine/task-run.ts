@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Enclosure, EnclosureListener, LimitEnforcer, Limits, Warning } from '../contracts/limit-enforcer.ts';
 import type { Logger } from '../contracts/logger.ts';
@@ -10,6 +10,7 @@ import { taskVariables } from '../decide/task-variables.ts';
 import { CerebroError } from '../errors.ts';
 import type { EndReason, LimitName, TaskDefinition } from '../model/task.ts';
 import type { TaskConfiguration } from '../model/task-configuration.ts';
+import type { HeldRun } from './dead-mans-switch.ts';
 import { readExitFile } from './exit-file.ts';
 import { isThere, type Shim } from './shim.ts';
 import { OWN_STREAM, type ShimOrder } from './shim-script.ts';
@@ -34,6 +35,8 @@ export interface TaskRunDeps {
   collectStats: boolean;
   /** Whether "-" as a log's place is this process's own stdout and stderr (`cerebro task`), and not the task's log folder. */
   ownStreams: boolean;
+  /** Told before a run gets its order: whoever is to end it when this process dies has to know of it by then. */
+  onOrder?(run: HeldRun): void;
 }
 
 /** How a run ended. `because` names an end that was no exit of the process, or the limit that the kernel ended it for. */
@@ -140,6 +143,13 @@ export class TaskRun {
     return this.#over;
   }
 
+  /** What it takes to end it from outside. */
+  get held(): HeldRun {
+    const { cgroupProcs } = this.enclosure.entry;
+    const { leader, marker } = this.record;
+    return { leader, marker, killFile: cgroupProcs && join(dirname(cgroupProcs), 'cgroup.kill') };
+  }
+
   /** Looks what became of an adopted run, and goes on with it if it lives. */
   resume(host: TaskRunHost): void {
     this.#host = host;
@@ -218,6 +228,7 @@ export class TaskRun {
       // On disk before the order: whatever becomes of us now, the next daemon finds the run.
       files.beginRun(record);
       this.enclosure.listen(this.#listener());
+      this.#deps.onOrder?.(this.held);
       shim.begin(this.#order(baseEnv, id, job), (status) =>
         status === null ? this.#shimEnded() : this.#end(exitOf(status)),
       );

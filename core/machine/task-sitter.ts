@@ -1,4 +1,3 @@
-import { dirname, join } from 'node:path';
 import type { Timer } from '../contracts/clock.ts';
 import type { Enclosure, Warning } from '../contracts/limit-enforcer.ts';
 import { newTaskLife, stepTask, type TaskEvent, type TaskLife, type TaskStep } from '../decide/task-life.ts';
@@ -191,10 +190,7 @@ export class TaskSitter {
   /** What it takes to end the run from outside; null while nothing runs. */
   held(): HeldRun | null {
     const run = this.#run;
-    if (!run || run.over) return null;
-    const { cgroupProcs } = run.enclosure.entry;
-    const { leader, marker } = run.record;
-    return { leader, marker, killFile: cgroupProcs && join(dirname(cgroupProcs), 'cgroup.kill') };
+    return run && !run.over ? run.held : null;
   }
 
   /** Calls back whenever the task has changed, a new run among that; returns how to stop. */

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../core/engine/package-root.ts';
@@ -108,8 +108,12 @@ export class MachineDaemon {
   }
 
   #sitterFile(): { pid: number; url: string } | undefined {
-    const path = join(this.folder, 'sitter.json');
-    if (!existsSync(path)) return undefined;
-    return JSON.parse(readFileSync(path, 'utf8')) as { pid: number; url: string };
+    let text: string;
+    try {
+      text = readFileSync(join(this.folder, 'sitter.json'), 'utf8');
+    } catch {
+      return undefined; // not there yet; a new daemon takes away that of a killed one
+    }
+    return JSON.parse(text) as { pid: number; url: string };
   }
 }
