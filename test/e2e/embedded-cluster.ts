@@ -40,6 +40,8 @@ export interface EventRow {
   kind: string;
   level: string;
   message: string;
+  by?: string;
+  job?: string;
   copy?: string;
   machine?: string;
 }
