@@ -76,8 +76,10 @@ async function repeated(count: number, work: (n: number) => Promise<unknown>): P
   return ms;
 }
 
+const floorOf = (name: string): string => `${name}: append and fdatasync, just before`;
+
 /** What no durable commit can be faster than: as many bytes appended to a file, and on the disk. */
-function floor(): Series {
+function floor(name: string): Series {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-bench-floor-'));
   const file = openSync(join(folder, 'file'), 'a');
   const ms: number[] = [];
@@ -89,9 +91,8 @@ function floor(): Series {
   }
   closeSync(file);
   rmSync(folder, { recursive: true, force: true });
-  return { name: FLOOR, ms };
+  return { name: floorOf(name), ms };
 }
-const FLOOR = 'append and fdatasync';
 
 async function measure(place: Place, facts: Record<string, unknown>): Promise<Series[]> {
   const { name } = place;
@@ -151,7 +152,7 @@ async function measure(place: Place, facts: Record<string, unknown>): Promise<Se
     watchP99Ms: Math.round(percentile(delays, 0.99) * 100) / 100,
   };
   return [
-    { name: `${name}: a commit`, ms: commits, against: FLOOR },
+    { name: `${name}: a commit`, ms: commits, against: floorOf(name) },
     { name: `${name}: a commit until a watch tells of it`, ms: delays, against: `${name}: a commit` },
     { name: `${name}: a list of ${KEYS} keys`, ms: lists, against: `embedded: a list of ${KEYS} keys` },
     ...takeOvers,
@@ -190,7 +191,7 @@ async function measureTakeOver({ name, open }: Place, store: StateStore): Promis
 
 const only = asked.only.split(',');
 const facts: Record<string, unknown> = { keys: KEYS, valueBytes: JSON.stringify(VALUE).length, atOnce: AT_ONCE };
-const series: Series[] = [floor()];
+const series: Series[] = [];
 for (const [name, make] of [
   ['embedded', embedded],
   ['etcd', () => etcd('etcd', 1)],
@@ -199,7 +200,7 @@ for (const [name, make] of [
   if (!only.includes(name)) continue;
   const place = await make();
   try {
-    series.push(...(await measure(place, facts)));
+    series.push(floor(name), ...(await measure(place, facts)));
   } finally {
     await place.remove();
   }

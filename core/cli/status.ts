@@ -13,8 +13,9 @@ export function status(program: Command, context: CliContext): void {
       const idle = Object.entries(found.maxIdlePerZone).map(
         ([zone, limit]) => `${zone === '*' ? 'each zone' : zone} ${limit < 0 ? 'all' : limit}`,
       );
+      const standing = found.leader === null ? '' : found.leads ? ', leads' : `, stands by (${found.leader} leads)`;
       const lines = [
-        `cerebro ${found.version} at ${client.url}, up since ${found.startedAt}, epoch ${found.epoch}`,
+        `cerebro ${found.version} at ${client.url}, up since ${found.startedAt}, epoch ${found.epoch}${standing}`,
         `${counted(found.jobs, 'job')}, ${counted(found.machines, 'machine')}, copies: ${copies.join(', ') || 'none'}`,
         `idle machines kept: ${idle.join(', ')}`,
         ...(found.attention.length === 0

@@ -42,7 +42,7 @@ export class DataFolder {
             `${this.path} is in use by a daemon already (pid ${holder.pid}${holder.url === '' ? '' : `, at ${holder.url}`})`,
           );
         }
-        rmSync(this.#file, { force: true });
+        this.#putAside();
         try {
           linkSync(mine, this.#file);
           noteFormat(this.path);
@@ -57,6 +57,25 @@ export class DataFolder {
     }
   }
 
+  /**
+   * Takes the file of a daemon that is gone out of the way. Between the look and this, another may have put its own there: it is
+   * looked at once more when nobody else can touch it, and put back.
+   */
+  #putAside(): void {
+    const aside = `${this.#file}.${process.pid}.old`;
+    try {
+      renameSync(this.#file, aside);
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return;
+      throw error;
+    }
+    try {
+      if (this.#holderIn(aside)) linkSync(aside, this.#file);
+    } finally {
+      rmSync(aside, { force: true });
+    }
+  }
+
   /** Says where the daemon is reached. */
   announce(mode: SitterFile['mode'], url: string): void {
     const file = `${this.#file}.new`;
@@ -66,10 +85,14 @@ export class DataFolder {
 
   /** The living daemon that has this folder. */
   holder(): SitterFile | undefined {
-    if (!existsSync(this.#file)) return undefined;
+    return this.#holderIn(this.#file);
+  }
+
+  #holderIn(path: string): SitterFile | undefined {
+    if (!existsSync(path)) return undefined;
     let file: SitterFile;
     try {
-      file = sitterFile.parse(JSON.parse(readFileSync(this.#file, 'utf8')));
+      file = sitterFile.parse(JSON.parse(readFileSync(path, 'utf8')));
     } catch {
       return undefined; // cut off while it was written: by nobody who lives
     }

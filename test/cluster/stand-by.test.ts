@@ -252,7 +252,10 @@ t.test('an order that cannot be passed on: whether it may have been done is said
   const nobody = `http://127.0.0.1:${await freePort()}`;
   await t.rejects(line.send(nobody, order), { code: 'unavailable', message: /does not answer .* nothing was done/ });
 
-  const door = new ClusterDoor((request) => request.socket.destroy());
+  const door = new ClusterDoor((request, response) => {
+    if (request.url === '/half') response.write('half of an answer');
+    request.socket.end();
+  });
   await new Promise<void>((resolve) => door.server.listen(0, '127.0.0.1', resolve));
   t.teardown(() => {
     door.closed();
@@ -264,4 +267,8 @@ t.test('an order that cannot be passed on: whether it may have been done is said
   await t.rejects(line.send(url, order), { code: 'unavailable', message: /no cluster sitter of this cluster/ });
   door.use(await issueCertificate(authority, { kind: 'cluster-door' }, Date.now(), HOUR));
   await t.rejects(line.send(url, order), { code: 'timeout', message: /may have been done or not/ });
+  await t.rejects(line.send(url, { ...order, path: '/half' }), {
+    code: 'timeout',
+    message: /may have been done or not/,
+  });
 });

@@ -8,6 +8,8 @@ import { Link } from './link.ts';
 import { SitterUnderTest } from './sitter-under-test.ts';
 
 const SIZE = 3;
+/** A process that was just ended may have been writing there. */
+const PATIENTLY = { recursive: true, force: true, maxRetries: 20, retryDelay: 100 };
 const memberName = (n: number): string => `member-${n}`;
 
 /** Three members of etcd, three cluster sitters and the machines of this host that these make, and the wires between them. */
@@ -93,17 +95,18 @@ export class Field {
 
   async close(): Promise<void> {
     const [first, ...others] = this.sitters;
+    // Before the machines are ended: each cluster sitter would start them again.
+    for (const sitter of others) await sitter.end('SIGTERM');
     await first?.up();
     await first?.program.down();
     await first?.end('SIGKILL');
-    for (const sitter of others) await sitter.end('SIGTERM');
     for (const sitter of this.sitters) {
       await sitter.close();
-      rmSync(sitter.program.folder, { recursive: true, force: true });
+      rmSync(sitter.program.folder, PATIENTLY);
     }
     for (const member of this.members) await member.remove();
     for (const link of this.#peerLinks) await link.close();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, PATIENTLY);
   }
 
   async #end(sitter: SitterUnderTest, signal: 'SIGKILL' | 'SIGTERM'): Promise<() => Promise<void>> {

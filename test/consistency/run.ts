@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { loadavg } from 'node:os';
+import { copyFileSync } from 'node:fs';
+import { loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { SeededRandom } from '../simulation/seeded-random.ts';
 import { type Fault, planFaults, sentenceOf } from './fault-plan.ts';
 import { Field } from './field.ts';
@@ -53,16 +55,16 @@ async function main(): Promise<string[]> {
           .map((load) => load.toFixed(1))
           .join(' ')}`,
     );
-    return [
-      ...problems,
-      ...brokenLaws({
-        writes: people.writes,
-        changes,
-        sightings: [...watch.sightings.values()],
-        heard: watch.heard(),
-        stale: watch.stale,
-      }),
-    ];
+    const broken = brokenLaws({
+      writes: people.writes,
+      changes,
+      sightings: [...watch.sightings.values()],
+      heard: watch.heard(),
+      stale: watch.stale,
+    });
+    for (const problem of [...problems, ...broken]) console.log(`BROKEN  ${problem}`);
+    if (problems.length > 0) keepLogs(field);
+    return [...problems, ...broken];
   } finally {
     await people.stop();
     await watch.stop();
@@ -127,7 +129,15 @@ async function comeToRest(field: Field, people: People): Promise<{ problems: str
   }
 }
 
+/** What the cluster sitters' own logs say, for whoever has to find out. */
+function keepLogs(field: Field): void {
+  for (const [n, { program }] of field.sitters.entries()) {
+    const file = join(tmpdir(), `cerebro-consistency-${seed}-sitter-${n}.log`);
+    copyFileSync(join(program.dataDir, 'cerebro.log'), file);
+    console.log(`the log of sitter ${n}: ${file}`);
+  }
+}
+
 const problems = await main();
-for (const problem of problems) console.log(`BROKEN  ${problem}`);
 console.log(problems.length === 0 ? 'all laws hold' : `${problems.length} laws are broken; seed ${seed}`);
 process.exitCode = problems.length === 0 ? 0 : 1;

@@ -101,10 +101,8 @@ export class EmbeddedCluster {
       this.output += String(chunk);
     });
     this.#child = child;
-    await eventually(() => {
-      if (child.exitCode !== null) throw new Error(`cerebro up ended with ${child.exitCode}: ${this.output}`);
-      return this.output.includes('Cerebro is up');
-    }, 'cerebro up answers');
+    await eventually(() => this.hasEnded || this.output.includes('Cerebro is up'), 'cerebro up answers');
+    if (this.hasEnded) throw new Error(`cerebro up ended with ${child.exitCode ?? child.signalCode}: ${this.output}`);
   }
 
   /** Sends a signal to the cluster sitter and waits for its end. */
@@ -113,7 +111,7 @@ export class EmbeddedCluster {
     if (!child) return null;
     const ended = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
     child.kill(signal);
-    const code = child.exitCode !== null ? child.exitCode : await ended;
+    const code = this.hasEnded ? child.exitCode : await ended;
     this.#child = null;
     return code;
   }

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../core/engine/package-root.ts';
@@ -26,9 +26,10 @@ t.test(
     const first = new EmbeddedCluster();
     const second = new EmbeddedCluster();
     t.teardown(async () => {
-      // Who leads stops what runs; the other one's machines are the same.
+      // Their machines are the same: they are ended when nobody is there to start them again.
+      for (const one of [first, second]) await one.end('SIGKILL');
       await first.remove();
-      await second.remove();
+      rmSync(second.folder, { recursive: true, force: true });
       await etcd.remove();
     });
     const use = (path: string, config = {}): object => ({ use: join(packageRoot, path), config });

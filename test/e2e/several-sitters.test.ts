@@ -36,12 +36,12 @@ async function several(
   const [first] = sitters;
   if (!first) throw new Error('there is none');
   t.teardown(async () => {
-    // The machines are the same for all: one of them ends these, the others just end.
-    await first.down();
+    // The machines are the same for all: the last one ends these, when no other is there to start them again.
     for (const sitter of sitters.slice(1)) {
       await sitter.end('SIGTERM');
       rmSync(sitter.folder, { recursive: true, force: true });
     }
+    await first.down();
     await first.remove();
     await etcd.remove();
   });
