@@ -63,7 +63,7 @@ async function* readRunLines(
   let bell: LogBell | null = null;
   try {
     for (const stream of streams) {
-      const open = await logs.log(run, stream)?.open();
+      const open = await logs.open(run, stream);
       // A run that is just being started has no files yet: whoever follows comes back for them.
       if (!open && follow && logs.newestRun <= run) return;
       if (open) readers.push(new LineReader(open, { run, stream, cursor }));

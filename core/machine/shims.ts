@@ -5,7 +5,7 @@ import type { ProcessId, ProcessTable } from '../contracts/process-table.ts';
 import { CerebroError } from '../errors.ts';
 import { Shim } from './shim.ts';
 import { ShimLauncher } from './shim-launcher.ts';
-import { LAUNCHER_SCRIPT, SHIM_SCRIPT } from './shim-script.ts';
+import { LAUNCHER_SCRIPT, SHIM_FILE, SHIM_SCRIPT } from './shim-script.ts';
 import { ShimWatch } from './shim-watch.ts';
 import { Turns } from './turns.ts';
 
@@ -100,7 +100,7 @@ export class Shims {
 
   get #scripts(): { launcher: string; shim: string } {
     const { folder } = this.#options;
-    return { launcher: join(folder, 'launcher.sh'), shim: join(folder, 'shim.sh') };
+    return { launcher: join(folder, 'launcher.sh'), shim: join(folder, SHIM_FILE) };
   }
 
   #fillSoon(): void {
