@@ -1,21 +1,21 @@
 /**
  * From nothing to running on many hosts at once: each is an sshd of its own on loopback, gets a machine sitter with its Node runtime and a
- * release, and runs a task from it. The floor is the same bytes brought by scp, to all hosts at once, and as many machine sitters started
- * from files that are there already. Then all of it once more with nothing to do.
+ * release, and runs a task from it. The floor is the same bytes brought by scp, to all hosts at once; beside it stands what the hosts do by
+ * themselves, which here is done by one: unpacking, and as many machine sitters that start at once. Then all of it once more with nothing to do.
  *
  * DEPLOY_HOSTS (20), DEPLOY_RUNS (3), DEPLOY_RELEASE_MB (10).
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { packageRoot } from '../core/engine/package-root.ts';
 import { SystemClock } from '../core/engine/system-clock.ts';
 import { HostKeyPins } from '../providers/remotes/host-key-pins.ts';
 import { SshConnections } from '../providers/remotes/ssh-connections.ts';
 import { sshAccess, sshTarget } from '../providers/remotes/ssh-target.ts';
-import { ReleaseRecipe } from '../recipes/builtin/release-recipe.ts';
+import { BuiltinRecipeLoader } from '../recipes/builtin/builtin-recipe-loader.ts';
 import { MachineSitterDeployment, type SitterTarget } from '../recipes/machine-sitter/machine-sitter-deployment.ts';
 import { SitterPackage } from '../recipes/machine-sitter/sitter-package.ts';
 import { freePort } from '../test/fakes/free-port.ts';
@@ -91,17 +91,14 @@ const result = await inFolder(async (folder) => {
   const onAll = (work: (target: Target) => Promise<unknown>): Promise<number> =>
     timed(() => Promise.all(targets.map(work)));
 
+  const loader = new BuiltinRecipeLoader();
   const release = async ({ remote, machineId, address }: Target): Promise<void> => {
     const { signal } = new AbortController();
     const machine = { id: machineId, zone: 'ssh-bench', address };
     const about = { version: '1.0', job: 'web', copy: 'web.1', machine };
-    await new ReleaseRecipe({
-      remote,
-      options: { release_dir: folder },
-      ...about,
-      logger: silentLogger,
-      signal,
-    }).runDeploy();
+    const options = { release_dir: folder };
+    const recipe = await loader.load('release', options);
+    await recipe?.({ remote, options, ...about, logger: silentLogger, signal }).runDeploy();
   };
   const start = async ({ machineId, port, sshd }: Target): Promise<void> => {
     const mark = join(sshd.home, 'runs');
@@ -123,6 +120,13 @@ const result = await inFolder(async (folder) => {
     mkdirSync(join(sshd.home, 'scp'), { recursive: true });
     await run('scp', ['-q', '-O', ...flags, ...files, `${sshd.user}@127.0.0.1:${sshd.home}/scp/`]);
   };
+  /** What a host does by itself with what was brought: all hosts are this one, so it is a part of the floor here. */
+  const unpack = async ({ sshd }: Target): Promise<void> => {
+    for (const [n, file] of files.entries()) {
+      mkdirSync(join(sshd.home, 'scp', String(n)));
+      await run('tar', ['-xzf', join(sshd.home, 'scp', basename(file)), '-C', join(sshd.home, 'scp', String(n))]);
+    }
+  };
   /** The machine sitters of before, from their files: what it costs that so many start at once on this host. */
   const startAgain = async (target: Target): Promise<void> => {
     const { pid } = JSON.parse(readFileSync(join(target.folder, 'data', 'sitter.json'), 'utf8')) as { pid: number };
@@ -139,6 +143,7 @@ const result = await inFolder(async (folder) => {
   };
 
   const floor: number[] = [];
+  const unpacked: number[] = [];
   const fromNothing: number[] = [];
   const starts: number[] = [];
   const again: number[] = [];
@@ -146,6 +151,7 @@ const result = await inFolder(async (folder) => {
   try {
     for (let i = 0; i < RUNS; i++) {
       floor.push(await onAll(scp));
+      unpacked.push(await onAll(unpack));
       await onAll(async ({ sshd }) => rmSync(join(sshd.home, 'scp'), { recursive: true }));
       fromNothing.push(
         await onAll(async (target) => {
@@ -167,11 +173,12 @@ const result = await inFolder(async (folder) => {
   } finally {
     await Promise.allSettled(targets.map((target) => deployment.wipe(target)));
   }
-  const both = starts.map((ms, i) => ms + (floor[i] ?? 0));
+  const both = starts.map((ms, i) => ms + (floor[i] ?? 0) + (unpacked[i] ?? 0));
   const FLOOR = 'scp of the same bytes, all at once (floor)';
-  const FLOORS = 'scp, and the starts of the machine sitters';
+  const FLOORS = 'scp, tar and the starts, one after the other';
   const series: Series[] = [
     { name: FLOOR, ms: floor },
+    { name: 'tar of what was brought, all at once', ms: unpacked },
     { name: 'machine sitters started again, all at once', ms: starts },
     { name: FLOORS, ms: both },
     { name: 'from nothing to running, all at once', ms: fromNothing, against: FLOOR },

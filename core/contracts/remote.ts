@@ -25,11 +25,13 @@ export interface PutOptions {
   owner?: string;
   /** true: written as root. */
   sudo?: boolean;
+  /** The local file's SHA-256 in hex, where the caller knows it: a file that goes to many machines is not read anew for each. */
+  sha256?: string;
   /** Bytes that have gone out, of how many; called often. Not called when nothing has to be sent. */
   onProgress?: (sent: number, total: number) => void;
 }
 
-export interface PutFolderOptions extends Omit<PutOptions, 'mode'> {
+export interface PutFolderOptions extends Omit<PutOptions, 'mode' | 'sha256'> {
   /** true: what the target has and the local folder has not is deleted. */
   prune?: boolean;
 }

@@ -4,7 +4,7 @@ import type { ClientChannel } from 'ssh2';
 import type { RunOptions } from '../../core/contracts/remote.ts';
 import { CerebroError } from '../../core/errors.ts';
 import { CommandOutput } from './command-output.ts';
-import { type SshConnection, where } from './ssh-connection.ts';
+import { type SshConnection, type StartedLine, where } from './ssh-connection.ts';
 
 export interface SshCommand {
   /** A script for /bin/sh, which may end with `exec`. It goes over standard input: no process list shows it, and no login shell reads it. */
@@ -37,9 +37,9 @@ export class RunningCommand {
   pid: number | null = null;
   readonly #channel: ClientChannel;
 
-  private constructor(channel: ClientChannel, command: SshCommand, mark: string, connection: SshConnection) {
-    this.#channel = channel;
-    this.done = this.#follow(channel, command, mark, connection);
+  private constructor(started: StartedLine, command: SshCommand, mark: string, connection: SshConnection) {
+    this.#channel = started.channel;
+    this.done = this.#follow(started, command, mark, connection);
   }
 
   static async start(connection: SshConnection, command: SshCommand): Promise<RunningCommand> {
@@ -48,8 +48,9 @@ export class RunningCommand {
     // Byte by byte, so that nothing of what follows is swallowed. These words mean the same to every login shell.
     const read = `/bin/sh -c 'eval "$(dd bs=1 count=${script.length} 2>/dev/null)"'`;
     const sudo = command.asRoot && connection.target.user !== 'root';
-    const channel = await connection.exec(`exec ${sudo ? 'sudo -n -- ' : ''}${read}`);
-    const running = new RunningCommand(channel, command, mark, connection);
+    const started = await connection.exec(`exec ${sudo ? 'sudo -n -- ' : ''}${read}`);
+    const { channel } = started;
+    const running = new RunningCommand(started, command, mark, connection);
     channel.write(script);
     const { input = '' } = command;
     if (typeof input === 'string' || Buffer.isBuffer(input)) channel.end(input);
@@ -62,7 +63,8 @@ export class RunningCommand {
     this.#channel.destroy();
   }
 
-  #follow(channel: ClientChannel, command: SshCommand, mark: string, connection: SshConnection): Promise<SshResult> {
+  #follow(started: StartedLine, command: SshCommand, mark: string, connection: SshConnection): Promise<SshResult> {
+    const { channel } = started;
     const stdout = new CommandOutput('stdout', command);
     const stderr = new CommandOutput('stderr', command);
     let before = Buffer.alloc(0);
@@ -78,15 +80,12 @@ export class RunningCommand {
       if (rest.length > 0) command.onBytes ? command.onBytes(rest) : stdout.take(rest);
     });
     channel.stderr.on('data', (chunk: Buffer) => stderr.take(chunk));
-    let ended: { code: number | null; signal: string | null } | null = null;
-    channel.on('exit', (code: number | null, signal?: string) => {
-      ended = { code: typeof code === 'number' ? code : null, signal: signal ?? null };
-    });
     channel.on('error', () => undefined); // a command need not read what it is given; how it ended is what counts
     return new Promise((resolve, reject) => {
       channel.once('close', () => {
         stdout.end();
         stderr.end();
+        const { ended } = started;
         if (ended) {
           const began = this.pid !== null;
           return resolve({ ...ended, began, stdout: began ? stdout.text : before.toString(), stderr: stderr.text });

@@ -21,6 +21,13 @@ const KEYS_AT_ONCE = 5;
 const KEEPALIVE_MS = 5000;
 const KEEPALIVES_MISSED = 3;
 
+/** A command line that was started. */
+export interface StartedLine {
+  channel: ClientChannel;
+  /** How it has ended; null: not yet. Noted from the first moment: its end can be in the same packet as its beginning. */
+  ended: { code: number | null; signal: string | null } | null;
+}
+
 /** One connection to one host, over its jump host where it has one. */
 export class SshConnection {
   readonly target: SshTarget;
@@ -69,7 +76,7 @@ export class SshConnection {
   }
 
   /** Starts a command line there. Waits for a free session; the caller has the deadline. Throws `unavailable`. */
-  async exec(line: string): Promise<ClientChannel> {
+  async exec(line: string): Promise<StartedLine> {
     while (this.#sessions >= MAX_SESSIONS && this.#alive) await new Promise<void>((go) => this.#waiting.push(go));
     if (!this.#alive) throw new CerebroError('unavailable', `the connection to ${where(this.target)} broke`);
     this.#sessions += 1;
@@ -78,23 +85,30 @@ export class SshConnection {
       this.#waiting.shift()?.();
     };
     for (let attempt = 1; ; attempt++) {
-      const channel = await this.#open(line);
-      if (!(channel instanceof Error)) {
-        channel.once('close', free);
-        return channel;
+      const started = await this.#open(line);
+      if (!(started instanceof Error)) {
+        started.channel.once('close', free);
+        return started;
       }
-      if (attempt >= OPEN_TRIES || !this.#alive || !/open failed/i.test(channel.message)) {
+      if (attempt >= OPEN_TRIES || !this.#alive || !/open failed/i.test(started.message)) {
         free();
-        throw new CerebroError('unavailable', `${where(this.target)} starts no command: ${channel.message}`);
+        throw new CerebroError('unavailable', `${where(this.target)} starts no command: ${started.message}`);
       }
       await new Promise<void>((resolve) => setTimeout(resolve, OPEN_AGAIN_MS));
     }
   }
 
-  #open(line: string): Promise<ClientChannel | Error> {
+  #open(line: string): Promise<StartedLine | Error> {
     return new Promise((resolve) => {
       try {
-        this.#client.exec(line, (error, channel) => resolve(error ?? channel));
+        this.#client.exec(line, (error, channel) => {
+          if (error) return resolve(error);
+          const started: StartedLine = { channel, ended: null };
+          channel.once('exit', (code: number | null, signal?: string) => {
+            started.ended = { code: typeof code === 'number' ? code : null, signal: signal ?? null };
+          });
+          resolve(started);
+        });
       } catch (error) {
         // ssh2 throws where the connection has ended just now.
         resolve(error instanceof Error ? error : new Error(messageOf(error)));

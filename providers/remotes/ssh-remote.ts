@@ -1,25 +1,26 @@
 import { randomUUID } from 'node:crypto';
 import { closeSync, createReadStream, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { PutFolderOptions, PutOptions, Remote, RunOptions, RunResult } from '../../core/contracts/remote.ts';
 import { CerebroError } from '../../core/errors.ts';
 import { lastWords } from './command-output.ts';
-import { counted } from './counted.ts';
 import { endCommand } from './end-command.ts';
-import { checkedOwner, ownerMatches, sha256Of, sha256OfFile } from './file-facts.ts';
+import { sha256Of, sha256OfFile } from './file-facts.ts';
 import { notBegun } from './not-begun.ts';
 import { shellExports, shellQuote, shellWords } from './shell-quote.ts';
 import { RunningCommand, type SshCommand, type SshResult } from './ssh-command.ts';
 import { where } from './ssh-connection.ts';
 import type { SshConnections } from './ssh-connections.ts';
+import { putFileOverSsh, sendFileOverSsh } from './ssh-file.ts';
 import { putFolderOverSsh } from './ssh-folder.ts';
 import type { SshTarget } from './ssh-target.ts';
 
 const DEFAULT_TIMEOUT_S = 600;
-/** A transfer that is slower than this is broken off. */
-const SLOWEST_BYTES_PER_S = 50_000;
+/** A text that is shorter is sent without a look at what is there: that would cost as much. */
+const SMALL_BYTES = 64 * 1024;
+/** Small pieces cost a large file a third more of our time. */
+const READ_BYTES = 1024 * 1024;
 const NO_PROGRAM = 'cerebro-no-such-program';
 
 export interface SshRemoteOptions {
@@ -57,6 +58,11 @@ export class SshRemote implements Remote {
     this.#env = options.env ?? {};
   }
 
+  /** Where it is, in errors. */
+  get place(): string {
+    return where(this.#target);
+  }
+
   run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
     return this.#run(argv, options, false);
   }
@@ -67,14 +73,15 @@ export class SshRemote implements Remote {
 
   async put(localPath: string, remotePath: string, options: PutOptions = {}): Promise<boolean> {
     const { mode, size } = await stat(localPath);
-    const hash = await sha256OfFile(localPath);
-    const source = { hash, size, open: () => createReadStream(localPath) };
-    return this.#put(source, remotePath, { mode: mode & 0o777, ...options });
+    const hash = options.sha256 ?? (await sha256OfFile(localPath));
+    const source = { hash, size, open: () => createReadStream(localPath, { highWaterMark: READ_BYTES }) };
+    return putFileOverSsh(this, source, remotePath, { mode: mode & 0o777, ...options });
   }
 
   async write(text: string, remotePath: string, options: PutOptions = {}): Promise<void> {
     const source = { hash: sha256Of(text), size: Buffer.byteLength(text), open: () => text };
-    await this.#put(source, remotePath, { mode: 0o644, ...options });
+    const put = source.size > SMALL_BYTES ? putFileOverSsh : sendFileOverSsh;
+    await put(this, source, remotePath, { mode: 0o644, ...options });
   }
 
   putFolder(localFolder: string, remoteFolder: string, options: PutFolderOptions = {}): Promise<number> {
@@ -130,50 +137,6 @@ export class SshRemote implements Remote {
       );
     if (code !== null && (code === 0 || allowFailure)) return { code, stdout, stderr };
     throw this.#failure(program, result);
-  }
-
-  async #put(
-    source: { hash: string; size: number; open(): string | Readable },
-    path: string,
-    options: PutOptions & { mode: number },
-  ): Promise<boolean> {
-    const owner = checkedOwner(options.owner);
-    const asRoot = options.sudo === true || owner !== undefined;
-    const mode = options.mode.toString(8);
-    const target = shellQuote(path);
-    const name = `put ${path}`;
-    const found = await this.script(
-      `if [ -d ${target} ]; then echo folder; elif [ -f ${target} ]; then sha256sum <${target}; stat -L -c '%a %U:%G %u:%g' -- ${target}; fi`,
-      { name, asRoot },
-    );
-    if (found.trim() === 'folder')
-      throw new CerebroError('invalid', `${path} on ${where(this.#target)} is a folder; a file cannot take its place`);
-    const [hash = '', , hasMode, ...owners] = found.trim().split(/\s+/);
-    const right = hasMode === mode && ownerMatches(owner, owners);
-    if (hash === source.hash && right) return false;
-    const dress = (file: string): string =>
-      `${owner === undefined ? '' : `chown -- ${owner} ${file}\n`}chmod ${mode} -- ${file}\n`;
-    if (hash === source.hash) {
-      await this.script(`set -e\n${dress(target)}`, { name, asRoot });
-      return true;
-    }
-    const part = shellQuote(`${path}.${randomUUID().slice(0, 8)}.part`);
-    const script = [
-      'set -e',
-      `mkdir -p -- ${shellQuote(posix.dirname(path))}`,
-      `drop() { rm -f -- ${part}; }`,
-      'trap drop EXIT',
-      // When the connection breaks, nobody hears our words: that must not end us before the half of it is taken away.
-      "trap '' PIPE HUP",
-      `(umask 077; cat >${part})`,
-      `[ "$(sha256sum <${part})" = "${source.hash}  -" ] || { echo 'what arrived is not what was sent; it was thrown away' >&2; exit 1; }`,
-      `${dress(part)}mv -f -- ${part} ${target}`,
-    ];
-    const content = source.open();
-    const input = typeof content === 'string' ? content : counted(content, source.size, options.onProgress);
-    const timeout = DEFAULT_TIMEOUT_S + source.size / SLOWEST_BYTES_PER_S;
-    await this.script(script.join('\n'), { name, asRoot, input, timeout });
-    return true;
   }
 
   #goToFolder(): string {

@@ -1,17 +1,22 @@
 import type { z } from 'zod';
 import type { RecipeFactory, RecipeLoader } from '../../core/contracts/recipe.ts';
 import { CerebroError } from '../../core/errors.ts';
+import { FileHashes } from './file-hashes.ts';
 import { ReleaseRecipe, releaseOptions } from './release-recipe.ts';
 import { ScriptRecipe, scriptOptions } from './script-recipe.ts';
-
-const BUILT_IN = {
-  script: { factory: (context) => new ScriptRecipe(context), options: scriptOptions },
-  release: { factory: (context) => new ReleaseRecipe(context), options: releaseOptions },
-} satisfies Record<string, { factory: RecipeFactory; options: z.ZodType }>;
 
 /** The recipes that come with Cerebro, by name. */
 export class BuiltinRecipeLoader implements RecipeLoader {
   readonly name = 'built-in';
+  readonly #recipes: ReadonlyMap<string, { factory: RecipeFactory; options: z.ZodType }>;
+
+  constructor() {
+    const hashes = new FileHashes();
+    this.#recipes = new Map<string, { factory: RecipeFactory; options: z.ZodType }>([
+      ['script', { factory: (context) => new ScriptRecipe(context), options: scriptOptions }],
+      ['release', { factory: (context) => new ReleaseRecipe(context, hashes), options: releaseOptions }],
+    ]);
+  }
 
   async start(): Promise<void> {
     await Promise.resolve();
@@ -22,8 +27,8 @@ export class BuiltinRecipeLoader implements RecipeLoader {
   }
 
   async load(recipe: string, options: Record<string, unknown>): Promise<RecipeFactory | undefined> {
-    if (!Object.hasOwn(BUILT_IN, recipe)) return undefined;
-    const found = BUILT_IN[recipe as keyof typeof BUILT_IN];
+    const found = this.#recipes.get(recipe);
+    if (found === undefined) return undefined;
     const result = found.options.safeParse(options);
     if (!result.success) {
       const problems = result.error.issues

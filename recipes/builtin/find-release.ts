@@ -1,8 +1,7 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { CerebroError, messageOf } from '../../core/errors.ts';
+import type { FileHashes } from './file-hashes.ts';
 
 const TARBALL = /\.(tar|tar\.gz|tgz|tar\.xz|txz|tar\.bz2|tbz2?|tar\.zst)$/;
 
@@ -23,6 +22,7 @@ export async function findRelease(
   folder: string,
   packageName: string | undefined,
   version: string | undefined,
+  hashes: FileHashes,
 ): Promise<Release> {
   const files = tarballsIn(folder).filter((file) => packageName === undefined || file.startsWith(packageName));
   const where = `release_dir ${folder}`;
@@ -33,7 +33,7 @@ export async function findRelease(
     );
   const file = version === undefined ? newest(folder, files) : named(files, version, where);
   const path = join(folder, file);
-  const sha256 = await sha256Of(path);
+  const sha256 = await hashes.of(path);
   checkSum(path, sha256);
   return { name: file.replace(TARBALL, ''), file, path, sha256, bytes: statSync(path).size };
 }
@@ -77,10 +77,4 @@ function checkSum(path: string, sha256: string): void {
       'invalid',
       `${path} is not what ${file} says: its sha256 is ${sha256}; it is damaged, or still being copied`,
     );
-}
-
-async function sha256Of(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash);
-  return hash.digest('hex');
 }

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
-import { DeploymentRecipe } from '../../core/contracts/recipe.ts';
+import { DeploymentRecipe, type RecipeContext } from '../../core/contracts/recipe.ts';
+import type { FileHashes } from './file-hashes.ts';
 import { findRelease, type Release } from './find-release.ts';
 
 const relative = (path: string): boolean => !path.split('/').includes('..') && !path.startsWith('-');
@@ -30,9 +31,16 @@ const COMPLETE = '.cerebro-complete';
  * again, so a roll-back is one rename. Nothing that runs from `current` sees half of a release.
  */
 export class ReleaseRecipe extends DeploymentRecipe {
+  readonly #hashes: FileHashes;
+
+  constructor(context: RecipeContext, hashes: FileHashes) {
+    super(context);
+    this.#hashes = hashes;
+  }
+
   async runDeploy(): Promise<void> {
     const options = releaseOptions.parse(this.options);
-    const release = await findRelease(options.release_dir, options.package, this.version);
+    const release = await findRelease(options.release_dir, options.package, this.version, this.#hashes);
     const target = options.target ?? `releases/${this.job.replaceAll('/', '_')}`;
     const folder = `${release.name}.${release.sha256.slice(0, 12)}`;
     const { there, current } = await this.#look(target, folder);
@@ -40,8 +48,8 @@ export class ReleaseRecipe extends DeploymentRecipe {
       this.logger.info({}, `${release.name} is the current release already`);
       return;
     }
-    if (!there) await this.#bring(release, target, folder, options);
-    await this.#switch(target, folder, options.keep);
+    const complete = there ? '' : await this.#bring(release, target, folder, options);
+    await this.#switch(target, folder, { keep: options.keep, complete });
     this.logger.info({}, `${release.name} is the current release`);
   }
 
@@ -51,18 +59,20 @@ export class ReleaseRecipe extends DeploymentRecipe {
     return { there: stdout.includes('there'), current: stdout.includes('current') };
   }
 
+  /** Sends and unpacks it. Returns what is to be done before the switch, for /bin/sh, with the target as "$1" and its folder as "$2". */
   async #bring(
     release: Release,
     target: string,
     folder: string,
     { strip, install, timeout }: z.infer<typeof releaseOptions>,
-  ): Promise<void> {
+  ): Promise<string> {
     const upload = posix.join(target, 'upload', `${release.sha256.slice(0, 12)}-${release.file}`);
     const sending = `${release.file} is sent, ${megabytes(release.bytes)}`;
     this.logger.info({}, sending);
     this.progress(sending, 0);
     await this.remote.put(release.path, upload, {
       mode: 0o644,
+      sha256: release.sha256,
       onProgress: (sent, total) => this.progress(sending, total === 0 ? 100 : (sent / total) * 100),
     });
     this.logger.info({}, `${release.file} is unpacked`);
@@ -90,12 +100,13 @@ export class ReleaseRecipe extends DeploymentRecipe {
         onLine: (stream, line) => this.logger.info({ stream }, line),
       });
     }
-    await this.#shell(`: >"$1/releases/$2/${COMPLETE}"; rm -f -- "$3"`, [target, folder, upload]);
+    return `: >"$1/releases/$2/${COMPLETE}"`;
   }
 
   /** One rename; then the oldest go, never the one that was current before. */
-  async #switch(target: string, folder: string, keep: number): Promise<void> {
+  async #switch(target: string, folder: string, { keep, complete }: { keep: number; complete: string }): Promise<void> {
     const script = `
+      ${complete}
       cd -- "$1"
       before=$(readlink current || :)
       touch -- "releases/$2"

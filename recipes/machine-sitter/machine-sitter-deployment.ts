@@ -8,6 +8,7 @@ import type { Packed, SitterPackage } from './sitter-package.ts';
 import { checkSpace, judgeTarget, type TargetFacts } from './target-facts.ts';
 import { type SitterTarget, TargetHands } from './target-hands.ts';
 import {
+  BROKEN_RUNTIME,
   END_PLAIN,
   KEEPER,
   REMOVE_SYSTEMD,
@@ -155,24 +156,25 @@ export class MachineSitterDeployment {
       facts.running ? 'the machine sitter is started again; its tasks run on' : 'the machine sitter is started',
     );
     // From here on nothing counts as deployed until it is: who comes after a crash in between does it again.
-    await hands.shell('rm -f "$1/deployed"', [folder]);
+    if (facts.deployed !== '') await hands.shell('rm -f "$1/deployed"', [folder]);
     await hands.write(settings, `${folder}/cerebro.yaml`, 0o600);
     if (!systemd) await hands.write(KEEPER, `${folder}/keep-sitter`, 0o755);
-    await hands.shell(SWITCH, [folder, program.name, runtime.name, String(hands.port)]);
-    await this.#checkRuntime(hands, folder, runtime);
+    await this.#switch(hands, [folder, program.name, runtime.name, String(hands.port)]);
     await hands.shell(systemd ? START_SYSTEMD : START_PLAIN, [folder]);
     await hands.write(deployed, `${folder}/deployed`, 0o644);
     return true;
   }
 
-  async #checkRuntime(hands: TargetHands, folder: string, runtime: Packed): Promise<void> {
-    const result = await hands.run([`${folder}/runtime/bin/node`, '--version'], '', SCRIPT_S, true);
-    if (result.code === 0) return;
-    const words = result.stderr.trim().split('\n').at(-1) ?? '';
-    throw new CerebroError(
-      'unsupported',
-      `the Node runtime ${runtime.name} does not run there: ${words || `code ${result.code}`}`,
-    );
+  async #switch(
+    hands: TargetHands,
+    args: [folder: string, program: string, runtime: string, port: string],
+  ): Promise<void> {
+    const { code, stderr } = await hands.run(['/bin/sh', '-s', '--', ...args], SWITCH, SCRIPT_S, true);
+    if (code === 0) return;
+    const words = stderr.trim().split('\n').at(-1) || `code ${code}`;
+    if (code === BROKEN_RUNTIME)
+      throw new CerebroError('unsupported', `the Node runtime ${args[2]} does not run there: ${words}`);
+    throw new CerebroError('invalid', `the program ${args[1]} could not be put in force there: ${words}`);
   }
 
   async #untilItAnswers(hands: TargetHands, folder: string, endpoint: string): Promise<void> {

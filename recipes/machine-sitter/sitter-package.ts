@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, realpathSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import { packedFiles } from './packed-files.ts';
 
@@ -29,6 +30,8 @@ export interface Packed {
   /** Bytes of the tarball, and of what comes out of it. */
   bytes: number;
   unpacked: number;
+  /** Of the tarball, in hex. */
+  sha256: string;
 }
 
 export interface SitterPackageOptions {
@@ -129,7 +132,9 @@ export class SitterPackage {
         await rm(stage, { recursive: true, force: true });
       }
     }
-    return { name, path, bytes: (await stat(path)).size, unpacked };
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(path), hash);
+    return { name, path, bytes: (await stat(path)).size, unpacked, sha256: hash.digest('hex') };
   }
 
   async #prune(): Promise<void> {

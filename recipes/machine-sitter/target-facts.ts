@@ -1,3 +1,4 @@
+import { createHash, X509Certificate } from 'node:crypto';
 import { CerebroError } from '../../core/errors.ts';
 import { bearsName, machineName, namedMachine } from '../../core/model/tls-identity.ts';
 import { ARCHITECTURES, type Packed } from './sitter-package.ts';
@@ -66,9 +67,28 @@ export function readFacts(text: string): TargetFacts {
     sitterPort: number('sitter_port'),
     ends: number('ends') ?? 0,
     listening: one('listening') === 'yes',
-    authority: values.get('authority')?.[0] ?? null,
-    names: one('names'),
+    authority:
+      one('authority') === ''
+        ? null
+        : createHash('sha256')
+            .update(unescaped(one('authority')))
+            .digest('hex'),
+    names: one('certificate') === '' ? '' : namesIn(unescaped(one('certificate'))),
   };
+}
+
+/** A PEM as it stands in a JSON string. */
+function unescaped(text: string): string {
+  return text.replaceAll('\\n', '\n');
+}
+
+/** What is no certificate names nobody. */
+function namesIn(certificate: string): string {
+  try {
+    return new X509Certificate(certificate).subjectAltName ?? '';
+  } catch {
+    return '';
+  }
 }
 
 export interface Wanted {

@@ -93,6 +93,7 @@ export class TargetHands {
     await this.target.remote.put(packed.path, tarball, {
       mode: 0o600,
       sudo: this.#asRoot,
+      sha256: packed.sha256,
       onProgress: (sent, total) => this.progress(step, total === 0 ? 100 : Math.floor((sent / total) * 100)),
     });
     this.progress(`${packed.name} is unpacked there`);

@@ -54,14 +54,10 @@ say sitter_port "$(cat "$folder/port" 2>/dev/null)"
 hex=$(printf '%04X' "$port")
 # A listener, or an outgoing connection that was given this very port: while it lasts nobody can listen there.
 grep -Eqs "^ *[0-9]+: [0-9A-F]+:$hex [0-9A-F]+:[0-9A-F]+ (0A|01|02) " /proc/net/tcp /proc/net/tcp6 && say listening yes
-if [ -x "$folder/runtime/bin/node" ] && [ -r "$folder/data/identity.json" ]; then
-  "$folder/runtime/bin/node" -e '
-    const { createHash, X509Certificate } = require("node:crypto");
-    const it = JSON.parse(require("node:fs").readFileSync(process.argv[1], "utf8"));
-    console.log("authority=" + createHash("sha256").update(it.authority).digest("hex"));
-    console.log("names=" + new X509Certificate(it.certificate).subjectAltName);
-  ' "$folder/data/identity.json" 2>/dev/null
-fi
+# What is public of it: the strings as they stand in the JSON, each on a line.
+for key in authority certificate; do
+  say "$key" "$(sed -n 's/.*"'$key'": *"\\([^"]*\\)".*/\\1/p' "$folder/data/identity.json" 2>/dev/null)"
+done
 exit 0
 `;
 
@@ -77,6 +73,9 @@ rm -f "$4"
 [ -d "$1/$2/$3" ] && rm -rf "$part" || mv "$part" "$1/$2/$3"
 `;
 
+/** The code of a switch to a Node that does not run there. */
+export const BROKEN_RUNTIME = 77;
+
 /** FOLDER PROGRAM RUNTIME PORT: puts them in force, and forgets all but the programs of now and before. */
 export const SWITCH = `
 set -eu
@@ -88,6 +87,7 @@ echo "$4" >port
 for path in programs/* runtimes/*; do
   case $path in "programs/$2" | "runtimes/$3" | "$before") ;; *) rm -rf "$path" ;; esac
 done
+runtime/bin/node --version >/dev/null || exit ${BROKEN_RUNTIME}
 `;
 
 /** FOLDER: starts the sitter under its keeper, or has the keeper start it again. */

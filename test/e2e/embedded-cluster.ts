@@ -78,6 +78,11 @@ export class EmbeddedCluster {
     return pid;
   }
 
+  /** Whether it ended, by itself or by a signal, since it was started. */
+  get hasEnded(): boolean {
+    return this.#child !== null && (this.#child.exitCode !== null || this.#child.signalCode !== null);
+  }
+
   async up(settings: Record<string, string> = {}): Promise<void> {
     if (this.port === 0) this.port = await freePort();
     this.output = '';

@@ -70,7 +70,7 @@ t.test('each thing that is in the way has its sentence', async (t) => {
 });
 
 t.test('space is needed for what is brought, packed and unpacked, and for nothing else', async (t) => {
-  const packed = { name: 'x', path: '/x', bytes: 40_000_000, unpacked: 100_000_000 };
+  const packed = { name: 'x', path: '/x', bytes: 40_000_000, unpacked: 100_000_000, sha256: 'a' };
   t.throws(() => checkSpace(facts({ free: 150_000_000 }), [packed]), {
     code: 'no_space',
     message: /under \/opt: 156 MB are needed, 150 MB are free/,
