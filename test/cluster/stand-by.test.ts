@@ -38,7 +38,7 @@ class OneOfSeveral {
     this.#port = port;
     this.#plugins = join(this.folder, 'plugins.json');
     const use = (path: string, config = {}): object => ({ use: join(packageRoot, path), config, modes: ['cluster'] });
-    const list = ['ui-dashboard', 'legacy-api'].map((name) => use(`plugins/${name}`));
+    const list = ['ui-dashboard', 'ui-settings', 'legacy-api'].map((name) => use(`plugins/${name}`));
     const store = use('plugins/store-etcd', { endpoints: [etcd.url], lease: 8 });
     writeFileSync(this.#plugins, JSON.stringify({ plugins: [store, use('providers/local'), ...list] }));
   }
@@ -175,6 +175,23 @@ t.test('who stands by takes orders for the one that leads', async (t) => {
     t.equal(problem.status, 400);
     t.equal(csrfOf(await problem.text()), csrf, 'a form that the leader made can be sent here');
     t.equal((await post('/settings/idle-limit', { _csrf: 'wrong', limit: '4', zone: '' })).status, 403);
+  });
+
+  await t.test('a token, as good and as narrow at either', async (t) => {
+    const json = { 'content-type': 'application/json' };
+    const made = await standBy.fetch('/api/v1/tokens', {
+      method: 'POST',
+      body: JSON.stringify({ name: 'screen', scope: 'read' }),
+      headers: json,
+    });
+    const { token } = (await made.json()) as { token: string };
+    for (const at of [leader, standBy]) {
+      const headers = { ...json, authorization: `Bearer ${token}` };
+      t.equal((await fetch(`${at.url}/api/v1/jobs`, { headers })).status, 200);
+      const refused = await fetch(`${at.url}/api/v1/jobs/one/restart`, { method: 'POST', body: '{}', headers });
+      t.equal(refused.status, 403, 'what it may not is refused, whoever passes it on');
+    }
+    t.equal((await standBy.fetch('/api/v1/tokens/screen', { method: 'DELETE' })).status, 200);
   });
 
   await t.test('nobody else gets by', async (t) => {
