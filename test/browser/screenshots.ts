@@ -28,9 +28,7 @@ try {
     ['dashboard-copy', `/copies/${copy.copy}`, { ...NARROW, colorScheme: 'dark' }, true],
     ['dashboard-logs', '/jobs/web/logs', { ...WIDE, colorScheme: 'dark' }, false],
     ['dashboard-machine', `/machines/${copy.machine}`, { ...WIDE, colorScheme: 'light' }, false],
-    ['dashboard-charts', '/jobs/web/charts', { ...WIDE, colorScheme: 'light' }, false],
     ['dashboard-settings', '/settings', { ...WIDE, colorScheme: 'light' }, true],
-    ['dashboard-plugins', '/settings/plugins', { ...WIDE, colorScheme: 'dark' }, false],
     ['dashboard-tokens', '/settings/tokens', { ...NARROW, colorScheme: 'light' }, true],
     ['dashboard-plan', `/machines/${copy.machine}/drain`, { ...WIDE, colorScheme: 'light' }, false],
   ];
