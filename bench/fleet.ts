@@ -32,11 +32,11 @@ const TASKS = 10;
 /** Empty machines for what has to go elsewhere: each takes the copies of one that dies. */
 const SPARE = DEATHS + 2;
 /** Seconds of silence after which a machine is lost. */
-const LOST_AFTER_S = 4;
+const LOST_AFTER_S = 10;
 const SETTINGS = {
   max_idle_per_zone: -1,
-  suspect_after: 1,
-  unreachable_after: 2,
+  suspect_after: 2,
+  unreachable_after: 5,
   lost_after: LOST_AFTER_S,
   startup_grace: 0,
   log_level: 'warn',
@@ -71,12 +71,16 @@ async function idleCores(pid: number | undefined): Promise<number> {
 
 class Fleet {
   readonly #child: ChildProcess;
+  #ended = false;
   readonly url: string;
 
   constructor(port: number, machinePort: number) {
     this.url = `http://127.0.0.1:${port}`;
     const program = ['--import', 'tsx', rootOf('bench/simulated-fleet/hosts.ts'), String(port), String(machinePort)];
     this.#child = spawn(process.execPath, program, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child.once('exit', (code, signal) => {
+      if (!this.#ended) console.error(`the process that hosts the fleet has ended by itself: ${signal ?? code}`);
+    });
   }
 
   async ready(): Promise<void> {
@@ -88,6 +92,7 @@ class Fleet {
   }
 
   end(): void {
+    this.#ended = true;
     this.#child.kill('SIGKILL');
   }
 }
@@ -224,8 +229,8 @@ async function bareStreams(
 /** Ends machines one after another, as a power cut would; resolves to how long each one's copies were away. */
 async function die(fleet: Fleet): Promise<number[]> {
   const taken: number[] = [];
-  const machines = await askFleet<Instance[]>(fleet.url, '/describe');
-  for (const { machineId } of machines.slice(0, DEATHS)) {
+  const loaded = await askFleet<string[]>(fleet.url, '/loaded');
+  for (const machineId of loaded.slice(0, DEATHS)) {
     const { at, tasks } = await askFleet<{ at: number; tasks: number }>(fleet.url, '/die', { machineId });
     const given = await until(
       'its copies run elsewhere',

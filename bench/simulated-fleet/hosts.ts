@@ -15,6 +15,8 @@ const fleet = new Map<string, Hosted>();
 /** When each task was first given, in ms since the epoch. */
 const given = new Map<string, number>();
 
+let made = 0;
+
 /** Every machine has an address of its own, all on one port: 127.9.0.1, 127.9.0.2 … */
 function addressOf(n: number): string {
   return `127.9.${n >> 8}.${n & 255}`;
@@ -24,7 +26,7 @@ async function create(order: MachineOrder): Promise<Instance> {
   const known = fleet.get(order.machineId);
   if (known) return known.instance;
   const { clusterId, machineId, zone, intent, identity } = order;
-  const address = addressOf(fleet.size + 1);
+  const address = addressOf(++made);
   const machine = new SimulatedMachine({ id: machineId, address, port: machinePort }, identity, (task) =>
     given.set(`${machineId}/${task}`, Date.now()),
   );
@@ -59,6 +61,8 @@ async function act(path: string, body: Record<string, unknown>): Promise<unknown
       return create(body as unknown as MachineOrder);
     case '/describe':
       return [...fleet.values()].map(({ instance }) => instance);
+    case '/loaded':
+      return [...fleet].filter(([, { machine }]) => machine.tasks > 0).map(([machineId]) => machineId);
     case '/destroy':
       fleet.get(id)?.machine.die();
       fleet.delete(id);
@@ -87,7 +91,7 @@ async function bodyOf(request: IncomingMessage): Promise<Record<string, unknown>
   return chunks.length === 0 ? {} : JSON.parse(Buffer.concat(chunks).toString('utf8'));
 }
 
-createServer((request, response) => {
+const control = createServer((request, response) => {
   bodyOf(request)
     .then((body) => act(request.url ?? '', body))
     .then(
@@ -97,6 +101,9 @@ createServer((request, response) => {
         response.end(JSON.stringify({ error: String(error) }));
       },
     );
-}).listen(Number(portText), '127.0.0.1', () => console.log('the fleet is there'));
+});
+// A connection that closes by itself would be reset under whoever is just about to use it again.
+control.keepAliveTimeout = 0;
+control.listen(Number(portText), '127.0.0.1', () => console.log('the fleet is there'));
 // Whoever started it is gone: so is the fleet.
 process.stdin.on('end', () => process.exit(0)).resume();

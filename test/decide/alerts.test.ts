@@ -3,6 +3,7 @@ import { type Condition, conditionsOf, stepAlerts } from '../../core/decide/aler
 import { planCluster } from '../../core/decide/plan-cluster.ts';
 import type { AlertRecord } from '../../core/model/alert.ts';
 import type { JobVersion } from '../../core/model/job.ts';
+import type { TaskStatus } from '../../core/model/task.ts';
 import { ClusterFixture, NOW } from './cluster-fixture.ts';
 
 function sentences(fixture: ClusterFixture, version?: Partial<JobVersion>): string[] {
@@ -39,6 +40,29 @@ t.test('what people should know of', async (t) => {
   t.match(sentences(web().copy('web.1', 'local-a-1', { lastError: 'no space on its disk', attempts: 3 })), [
     /^warn copy\/web\.1: web\.1: no space on its disk \(tried 3 times\)/,
   ]);
+});
+
+t.test('a copy that was ended for its memory is told of for ten minutes', async (t) => {
+  const ended = (secondsAgo: number): Partial<TaskStatus> => ({
+    lastEnd: {
+      run: 1,
+      reason: 'mem',
+      sentence: 'ended for its memory: 1312 of 1200 MB',
+      endedAt: new Date(NOW - secondsAgo * 1000).toISOString(),
+    } as TaskStatus['lastEnd'],
+  });
+  t.match(sentences(web().copy('web.1', 'local-a-1', {}, ended(60))), [
+    /^warn copy\/web\.1: web\.1 was ended for its memory: .*1312 of 1200 MB/,
+  ]);
+  t.same(sentences(web().copy('web.1', 'local-a-1', {}, ended(700))), []);
+});
+
+t.test('a roll-out that has failed and stands still, and a ceiling on what a zone may cost', async (t) => {
+  const failed = web().copy('web.1', 'local-a-1').rolling('web', 60, { failed: 'web.1 was not ready' });
+  t.match(sentences(failed), [/^error rollout\/web: version 1 of "web" has failed: web\.1 was not ready/]);
+  const fixture = new ClusterFixture().job('web', { 'local-a': 1 });
+  fixture.limits = { ...fixture.limits, maxSpend: () => -1 };
+  t.match(sentences(fixture), [/^error ceiling\/local-a: 1 copy waits.*\(spend_ceiling\)/]);
 });
 
 t.test('a brake that is on is told once, however many machines it holds', async (t) => {

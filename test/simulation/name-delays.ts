@@ -8,6 +8,8 @@ const BEGINNING_MS = 20_000;
 const STORE_TROUBLE_MS = 15_000;
 /** What failed is tried again within a minute; what came late or twice is found by the next check. */
 const RETRY_MS = 75_000;
+/** An answer that takes longer than the way there and back, and this (ms), is lost. */
+const SLOW_MS = 500;
 const SLOWER_MS = 500;
 
 /** What excuses names that are not yet as they should be: nobody who could change them, a store or a service in trouble, slow answers. */
@@ -30,9 +32,13 @@ export class NameDelays {
     const leader = processes.findLast((process) => process.leads && !process.frozen) ?? null;
     if (leader !== this.leader) this.#leaderSince = now;
     this.leader = leader;
-    for (const zone of zones)
-      if (zone.down || zone.lagMs > 0 || !this.#network.reachesProvider()) zone.troubledAt = now;
-    const pass = 5000 + 20 * faults.store.slowMs + 6 * faults.dns.slowMs;
+    for (const zone of zones) {
+      for (const call of zone.underWay) if (!call.by.alive) zone.underWay.delete(call);
+      const waits = [...zone.underWay].some(({ since }) => now - since > SLOW_MS + 2 * faults.dns.slowMs);
+      if (waits || zone.down || zone.lagMs > 0 || !this.#network.reachesProvider()) zone.troubledAt = now;
+    }
+    // Commits are made one after another: where each takes seconds, one waits for many.
+    const pass = 5000 + 60 * faults.store.slowMs + 6 * faults.dns.slowMs;
     this.passMs = Math.max(pass, this.passMs - SLOWER_MS);
   }
 

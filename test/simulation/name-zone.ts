@@ -2,6 +2,7 @@ import { foreignSets, isWithin, judgeSet, wantedSets } from '../../core/contract
 import type { DnsChange, DnsRecordSet } from '../../core/contracts/dns-provider.ts';
 import { markerName } from '../../core/decide/dns-names.ts';
 import { CerebroError } from '../../core/errors.ts';
+import type { SitterProcess } from './sitter-process.ts';
 import type { World } from './world.ts';
 
 /** One record set, and whether it was put there by us. */
@@ -27,6 +28,8 @@ export class NameZone {
   readonly refused = new Set<string>();
   /** When something last went wrong that the cluster sitter could not know at once. */
   troubledAt = Number.NEGATIVE_INFINITY;
+  /** The calls that are still waited for, and since when. */
+  readonly underWay = new Set<{ by: SitterProcess; since: number }>();
   readonly #world: World;
   readonly #states: { from: number; sets: Sets }[] = [{ from: 0, sets: new Map() }];
   /** When an address was last taken out of a name's answer, and for how long it may be remembered; by `NAME ADDRESS`. */

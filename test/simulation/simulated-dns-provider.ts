@@ -64,6 +64,8 @@ export class SimulatedDnsProvider implements DnsProvider {
       zone.troubledAt = this.#parts.world.clock.now();
     };
     let [arrived, over] = [false, false];
+    const call = { by: this.#process, since: this.#parts.world.clock.now() };
+    zone.underWay.add(call);
     try {
       return await this.#calls.make({
         what,
@@ -81,6 +83,7 @@ export class SimulatedDnsProvider implements DnsProvider {
       throw error;
     } finally {
       over = true;
+      zone.underWay.delete(call);
     }
   }
 }
