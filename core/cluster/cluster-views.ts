@@ -12,6 +12,7 @@ import type { CopyRecord } from '../model/copy.ts';
 import type { ClusterEvent } from '../model/event.ts';
 import type { JobRecord } from '../model/job.ts';
 import type { Complaint } from '../model/plan.ts';
+import type { HostVitals } from '../model/vitals.ts';
 import { copyTimeline, findEvents } from './find-events.ts';
 import { type MadeFrom, type MadeViews, makeViews } from './made-views.ts';
 
@@ -79,6 +80,10 @@ export class ClusterViews {
 
   machines(): MachineView[] {
     return [...this.#now().machines];
+  }
+
+  vitals(machine: string): HostVitals | null {
+    return this.#deps.contacts.get(machine)?.host ?? null;
   }
 
   events(query: EventQuery): ClusterEvent[] {

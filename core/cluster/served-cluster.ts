@@ -28,6 +28,7 @@ import type { MachineLogin } from '../model/machine-login.ts';
 import type { SettingOrigins, SettingView } from '../model/setting-view.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
+import type { HostVitals } from '../model/vitals.ts';
 import type { WorkCounts } from '../model/work-counts.ts';
 import type { Adoption } from './adoption.ts';
 import type { Alerts } from './alerts.ts';
@@ -126,6 +127,10 @@ export class ServedCluster implements ClusterApi {
       'not_found',
       `there is no machine "${id}"${didYouMean(id, this.#parts.records.machines.keys())}`,
     );
+  }
+
+  vitals(machine: string): HostVitals | null {
+    return this.#parts.views.vitals(machine);
   }
 
   copies(filter: { job?: string; machine?: string } = {}): CopyView[] {

@@ -16,6 +16,7 @@ import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
 import type { MachineLogin } from '../model/machine-login.ts';
 import type { SettingView } from '../model/setting-view.ts';
 import type { RunEnd } from '../model/task.ts';
+import type { HostVitals } from '../model/vitals.ts';
 import type { WorkCounts } from '../model/work-counts.ts';
 import type { TokenApi } from './token-api.ts';
 
@@ -60,6 +61,8 @@ export interface ClusterApi {
   job(name: string): JobView & { record: JobRecord };
   machines(): MachineView[];
   machine(id: string): MachineView;
+  /** How a machine was doing when it last said so; null: it has not. */
+  vitals(machine: string): HostVitals | null;
   copies(filter?: { job?: string; machine?: string }): CopyView[];
   copy(id: string): CopyView;
   postMortems(copy: string): Promise<RunEnd[]>;

@@ -94,7 +94,11 @@ async function machinePage(request: PageRequest, api: ClusterApi): Promise<PageA
     api.events({ machine: id, limit: TIMELINE }),
     pastOf({ machine: id }, request, api),
   ]);
-  return { template: 'machine.njk', title: id, data: { machine, copies, ...past, events: events.reverse() } };
+  return {
+    template: 'machine.njk',
+    title: id,
+    data: { machine, host: api.vitals(id), copies, ...past, events: events.reverse() },
+  };
 }
 
 /** Seconds; absent: as the settings say. */

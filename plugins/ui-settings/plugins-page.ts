@@ -7,6 +7,8 @@ export type PluginHealth = 'works' | 'failing' | 'silent' | 'unused' | 'running'
 /** A call that takes longer than this is worth a word: most take milliseconds, and those that buy a machine some seconds. */
 const LONG_MS = 30_000;
 
+const POINTS = ['machine-provider', 'dns-provider', 'notifier', 'recipe-loader'];
+
 export const pluginsPage: Page = {
   method: 'GET',
   path: '/settings/plugins',
@@ -16,8 +18,10 @@ export const pluginsPage: Page = {
       template: 'plugins.njk',
       title: 'Plugins',
       data: {
-        // Those that reach out are what goes wrong.
-        reaching: plugins.filter(({ calls }) => calls !== null),
+        // Those that reach out are what goes wrong, and those that sell machines are what is missed most.
+        reaching: plugins
+          .filter(({ calls }) => calls !== null)
+          .sort((a, b) => POINTS.indexOf(a.point) - POINTS.indexOf(b.point)),
         others: plugins.filter(({ calls }) => calls === null),
         live: true,
       },

@@ -9,8 +9,9 @@ import { LogWindow } from './log-window.js';
 const LONGEST_LINE = 20_000;
 /** What each copy shows of its past, unless a time or a run is named. */
 const TAIL = 500;
-/** The pasts of several copies come one after the other: so long they are waited for, to be put in the order of their times. */
+/** The pasts of several copies come one after the other: they are waited for, to be put in the order of their times. */
 const GATHER_MS = 400;
+const GATHER_AT_MOST_MS = 5000;
 /** More lines than these are not taken in at one time: the page draws in between. */
 const TAKEN_AT_ONCE = 3000;
 
@@ -34,6 +35,8 @@ class LogView {
   #scheduled = false;
   #gatherUntil = 0;
   #problems = new Map();
+  /** Those that have answered, or could not. */
+  #answered = new Set();
 
   constructor(root) {
     this.#root = root;
@@ -41,7 +44,7 @@ class LogView {
     this.#state = root.querySelector('.state');
     const sources = [...root.querySelectorAll('[data-source]')];
     this.#names = sources.length > 1;
-    if (this.#names) this.#gatherUntil = performance.now() + GATHER_MS;
+    if (this.#names) this.#gatherUntil = performance.now() + GATHER_AT_MOST_MS;
     this.#streams = sources.map(({ dataset }, index) => {
       const { source, name } = dataset;
       const address = /[?&](since|run)=/.test(source) ? source : `${source}&tail=${TAIL}`;
@@ -203,6 +206,11 @@ class LogView {
   }
 
   #tell(name, state, sentence) {
+    if (!this.#answered.has(name)) {
+      this.#answered.add(name);
+      const soon = performance.now() + GATHER_MS;
+      if (this.#answered.size === this.#streams.length) this.#gatherUntil = Math.min(this.#gatherUntil, soon);
+    }
     if (state === 'open') this.#problems.delete(name);
     else this.#problems.set(name, `${name}: ${sentence}${state === 'lost' ? '; trying again…' : ''}`);
     this.#say();

@@ -14,12 +14,12 @@ export async function editCases(t: Test, dashboard: DashboardInBrowser): Promise
     };
     const text = await open(one);
     await open(two);
-    // Neither restarts anything: what is tested is who wins.
+    // Neither restarts anything: what is tested is who wins. What nobody is writing at follows the change by itself.
+    const mine = text.replace('min_healthy: 1', 'min_healthy: 3');
+    await two.tab.fill('#text', mine);
     await one.tab.fill('#text', text.replace('min_healthy: 1', 'min_healthy: 2'));
     await one.tab.click('text="Apply"');
     await one.tab.waitForSelector('.notice:has-text("nothing restarts for it")');
-    const mine = text.replace('min_healthy: 1', 'min_healthy: 3');
-    await two.tab.fill('#text', mine);
     await two.tab.click('text="Apply"');
     t.match(await two.tab.textContent('#problems'), 'Somebody else changed this job after you opened the form');
     t.equal(await two.tab.inputValue('#text'), mine, 'what was typed is kept');

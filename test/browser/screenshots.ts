@@ -13,6 +13,13 @@ try {
   await dashboard.start();
   const [copy] = await dashboard.cluster.ready('web', 2);
   if (!copy) throw new Error('web runs');
+  for (const [name, scope] of [
+    ['deploy pipeline', 'operate'],
+    ['screen in the hall', 'read'],
+  ]) {
+    const made = await dashboard.cluster.cli(['token', 'create', String(name), '--scope', String(scope)]);
+    if (made.code !== 0) throw new Error(made.stderr);
+  }
   const shots: [string, string, BrowserContextOptions, boolean][] = [
     ['dashboard', '/', { ...WIDE, colorScheme: 'light' }, true],
     ['dashboard-dark', '/', { ...WIDE, colorScheme: 'dark' }, false],
@@ -21,6 +28,8 @@ try {
     ['dashboard-copy', `/copies/${copy.copy}`, { ...NARROW, colorScheme: 'dark' }, true],
     ['dashboard-logs', '/jobs/web/logs', { ...WIDE, colorScheme: 'dark' }, false],
     ['dashboard-machine', `/machines/${copy.machine}`, { ...WIDE, colorScheme: 'light' }, false],
+    ['dashboard-settings', '/settings', { ...WIDE, colorScheme: 'light' }, true],
+    ['dashboard-tokens', '/settings/tokens', { ...NARROW, colorScheme: 'light' }, true],
     ['dashboard-plan', `/machines/${copy.machine}/drain`, { ...WIDE, colorScheme: 'light' }, false],
   ];
   for (const [name, path, options, fullPage] of shots) {

@@ -177,6 +177,23 @@ t.test('who stands by takes orders for the one that leads', async (t) => {
     t.equal((await post('/settings/idle-limit', { _csrf: 'wrong', limit: '4', zone: '' })).status, 403);
   });
 
+  await t.test('a token, as good and as narrow at either', async (t) => {
+    const json = { 'content-type': 'application/json' };
+    const made = await standBy.fetch('/api/v1/tokens', {
+      method: 'POST',
+      body: JSON.stringify({ name: 'screen', scope: 'read' }),
+      headers: json,
+    });
+    const { token } = (await made.json()) as { token: string };
+    for (const at of [leader, standBy]) {
+      const headers = { ...json, authorization: `Bearer ${token}` };
+      t.equal((await fetch(`${at.url}/api/v1/jobs`, { headers })).status, 200);
+      const refused = await fetch(`${at.url}/api/v1/jobs/one/restart`, { method: 'POST', body: '{}', headers });
+      t.equal(refused.status, 403, 'what it may not is refused, whoever passes it on');
+    }
+    t.equal((await standBy.fetch('/api/v1/tokens/screen', { method: 'DELETE' })).status, 200);
+  });
+
   await t.test('nobody else gets by', async (t) => {
     const idle = (at: OneOfSeveral, headers: Record<string, string>): Promise<Response> =>
       fetch(`${at.url}/api/v1/settings/idle-limit`, {

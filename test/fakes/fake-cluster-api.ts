@@ -22,6 +22,7 @@ import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { SettingView } from '../../core/model/setting-view.ts';
 import { settings } from '../../core/model/settings.ts';
 import type { RunEnd, TaskStatus } from '../../core/model/task.ts';
+import type { HostVitals } from '../../core/model/vitals.ts';
 import type { WorkCounts } from '../../core/model/work-counts.ts';
 import { FakeTokens } from './fake-tokens.ts';
 import { PLAIN_JOB } from './plain-records.ts';
@@ -35,6 +36,7 @@ export class FakeClusterApi implements ClusterApi {
   machineViews: MachineView[] = [];
   copyViews: CopyView[] = [];
   timeline: ClusterEvent[] = [];
+  host: HostVitals | null = null;
   attention: string[] = [];
   alertViews: AlertView[] = [];
   ends: RunEnd[] = [];
@@ -98,6 +100,10 @@ export class FakeClusterApi implements ClusterApi {
       id,
       this.machineViews.find((machine) => machine.id === id),
     );
+  }
+
+  vitals(): HostVitals | null {
+    return this.host;
   }
 
   copies(filter: { job?: string; machine?: string } = {}): CopyView[] {

@@ -95,7 +95,8 @@ t.test('each page is there for who is signed in, and sends everybody else to the
     t.notMatch(text, /\sstyle=|<style|\son[a-z]+=/i, `${path} has nothing that the Content-Security-Policy drops`);
     t.notMatch(text, daemon.adminToken);
     const stranger = await fetch(daemon.url + path, { redirect: 'manual' });
-    t.equal(stranger.headers.get('location'), '/signin', `${path} without a session`);
+    const back = path === '/' ? '/signin' : `/signin?next=${encodeURIComponent(path)}`;
+    t.equal(stranger.headers.get('location'), back, `${path} without a session`);
   }
   t.equal((await get('/tasks/nobody')).status, 404);
   t.equal((await get('/tasks/ticker/log?run=99')).status, 404);

@@ -1,0 +1,52 @@
+import Koa from 'koa';
+import t from 'tap';
+import { HttpServer } from '../../core/http/http-server.ts';
+import { LiveStreams } from '../../core/http/live-streams.ts';
+import { eventually } from '../suites/eventually.ts';
+
+const PAGES = 21;
+
+t.test('every open page hears of each change, and a change while some are being told is told to all', async (t) => {
+  const ears = new Set<() => void>();
+  const streams = new LiveStreams((listener) => {
+    ears.add(listener);
+    return () => ears.delete(listener);
+  });
+  const change = (): void => {
+    for (const ear of ears) ear();
+  };
+  const app = new Koa();
+  // Readers that go away are what is tested.
+  app.silent = true;
+  app.use((ctx) => streams.open(ctx));
+  const server = new HttpServer(app);
+  const url = await server.listen('127.0.0.1', 0);
+  const abort = new AbortController();
+  t.teardown(async () => {
+    abort.abort();
+    streams.stop();
+    await server.close();
+  });
+  t.equal(ears.size, 0, 'nobody looks on, so nothing is listened to');
+  const heard: number[] = Array.from({ length: PAGES }, () => 0);
+  const listen = async (page: number): Promise<void> => {
+    const answer = await fetch(url, { signal: abort.signal });
+    const read = async (): Promise<void> => {
+      for await (const chunk of answer.body ?? [])
+        heard[page] =
+          (heard[page] ?? 0) +
+          (Buffer.from(chunk)
+            .toString()
+            .match(/event: change/g)?.length ?? 0);
+    };
+    read().catch(() => undefined); // ended by the teardown
+  };
+  await Promise.all(heard.map((_, page) => listen(page)));
+  t.equal(ears.size, 1, 'many pages are one listener');
+  change();
+  await eventually(() => heard.some((count) => count === 1), 'the first are told');
+  change();
+  await eventually(() => heard.every((count) => count === 2), 'all are told of both');
+  abort.abort();
+  await eventually(() => ears.size === 0, 'they are gone');
+});
