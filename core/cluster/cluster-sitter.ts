@@ -221,6 +221,7 @@ export class ClusterSitter {
       recipes: this.#recipes,
       providers: [...this.#providers.keys()],
       types: this.#types,
+      complaint: this.#complaint,
       dnsScope: settings.dns_scope,
       secrets: this.secrets,
     });
@@ -376,6 +377,7 @@ export class ClusterSitter {
         orphans: this.#observer.orphans,
         soldOut: this.#executor.soldOut,
         types: this.#types,
+        complaint: this.#complaint,
         settings: this.#deps.settings,
         startedAt: this.#pauses.awakeSince(now),
       },
@@ -385,6 +387,9 @@ export class ClusterSitter {
   }
 
   readonly #types = (zone: string): readonly MachineType[] => this.#providers.get(providerOf(zone))?.types(zone) ?? [];
+
+  readonly #complaint = (zone: string): string | null =>
+    this.#providers.get(providerOf(zone))?.complaint?.(zone) ?? null;
 
   #changed(): void {
     for (const listener of this.#listeners) listener();
