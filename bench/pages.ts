@@ -7,6 +7,7 @@ import { daemonApp } from '../core/http/daemon-app.ts';
 import { HttpServer } from '../core/http/http-server.ts';
 import { Pages } from '../core/http/pages.ts';
 import { UiDashboard } from '../plugins/ui-dashboard/ui-dashboard.ts';
+import { UiSettings } from '../plugins/ui-settings/ui-settings.ts';
 import type { FakeClusterApi } from '../test/fakes/fake-cluster-api.ts';
 import { largeCluster } from '../test/fakes/large-cluster.ts';
 import { silentLogger } from '../test/fakes/silent-logger.ts';
@@ -52,7 +53,14 @@ async function serve(api: FakeClusterApi): Promise<{ ask(path: string): Promise<
   const auth = new Auth({ token: TOKEN, sessionKey: randomBytes(32), name: 'bench' });
   const find = createRequire(import.meta.url).resolve;
   const assets = { 'htmx.min.js': { path: find('htmx.org/dist/htmx.min.js'), type: 'text/javascript' } };
-  const pages = new Pages({ plugins: [new UiDashboard()], api, auth, logger: silentLogger, templates, assets });
+  const pages = new Pages({
+    plugins: [new UiDashboard(), new UiSettings()],
+    api,
+    auth,
+    logger: silentLogger,
+    templates,
+    assets,
+  });
   const before = [pages.middleware()];
   const app = daemonApp({
     title: 'bench',

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Peer, writeScripts } from './peer.ts';
+import { type Peer, writeScript, writeScripts } from './peer.ts';
 import { endDaemon, FOLDER_MARK, pidOf, spawnDaemon } from './processes.ts';
 
 const PARENT = fileURLToPath(new URL('../bare-parent.js', import.meta.url));
@@ -20,6 +20,21 @@ export function bareParent(): Peer {
         logFolder: (task) => join(logs, task),
         stop: () => endDaemon(daemon, 'SIGTERM', folder),
       };
+    },
+  };
+}
+
+/** The floor of what sleeps: a shell that starts all commands and waits for them. */
+export function bareShell(): Peer {
+  return {
+    name: 'a bare shell (floor)',
+    program: null,
+    async start(folder, tasks) {
+      const { logs, scripts } = writeScripts(folder, tasks);
+      const starts = tasks.map(({ name }) => `'${join(scripts, name)}' &`);
+      writeScript(join(folder, 'all'), [...starts, 'wait', 'exec sleep 1000000']);
+      const daemon = pidOf(spawnDaemon('/bin/bash', [join(folder, 'all')], folder));
+      return { daemon, logFolder: (task) => join(logs, task), stop: () => endDaemon(daemon, 'SIGKILL', folder) };
     },
   };
 }

@@ -38,6 +38,7 @@ export function cerebro(name: string, options: Options = {}): Peer {
 function running(daemon: BenchDaemon, folder: string, logs: string, enforcer: string): Running {
   return {
     daemon: pidOf(daemon.child),
+    helper: join(daemon.dataDir, 'shim.sh'),
     remark: `Cerebro holds limits by its enforcer "${enforcer}" on this host`,
     logFolder: (task) => join(logs, task),
     async stop() {

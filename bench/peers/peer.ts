@@ -11,6 +11,8 @@ export interface PeerTask {
 export interface Running {
   /** The process that everything else of it comes from. */
   readonly daemon: number;
+  /** A file that those of its processes run which do not descend from the daemon. */
+  readonly helper?: string;
   /** What a reader of its figures should know of it on this host. */
   readonly remark?: string;
   /** The folder that the task's output ends up in. */

@@ -37,11 +37,16 @@ export function pidOf(child: ChildProcess): number {
   return child.pid;
 }
 
-/** All processes that come from this one, itself not among them. */
-export function descendants(pid: number): ProcessInfo[] {
+/** The processes that have this text in their command line. */
+export function running(text: string): number[] {
+  return table.pids().filter((pid) => readProc(`/proc/${pid}/cmdline`).includes(text));
+}
+
+/** All processes that come from one of these, they themselves not among them. */
+export function descendants(pids: readonly number[]): ProcessInfo[] {
   const all = table.scan();
   const found: ProcessInfo[] = [];
-  const parents = new Set([pid]);
+  const parents = new Set(pids);
   // A process may have a lower pid than its parent, so it is looked until nobody is added.
   for (let before = -1; before !== found.length; ) {
     before = found.length;

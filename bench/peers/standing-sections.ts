@@ -4,7 +4,7 @@ import { Marks } from '../marks.ts';
 import { cerebro } from './cerebro.ts';
 import { isInstalled, type Peer, type Running, withPeer } from './peer.ts';
 import { pm2 } from './pm2.ts';
-import { cpuTicks, descendants, pssKb } from './processes.ts';
+import { cpuTicks, descendants, pssKb, running } from './processes.ts';
 import { runit } from './runit.ts';
 import { s6 } from './s6.ts';
 import { median, NOT_INSTALLED, p95, type Row, type Section, withoutValues, withRatios } from './section.ts';
@@ -18,11 +18,15 @@ const READINGS = 5;
 const SLICES = 5;
 const TICKS_PER_SECOND = 100;
 
+/** A machine sitter alone, with its tasks held to limits and without. */
+export function sittersAlone(): Peer[] {
+  return [cerebro(BASE, { mem: LIMIT_MB }), cerebro('Cerebro, no limit')];
+}
+
 /** With and without what keeps their logs where that is a process of its own; with and without limits where there are any. */
 function candidates(): Peer[] {
   return [
-    cerebro(BASE, { mem: LIMIT_MB }),
-    cerebro('Cerebro, no limit'),
+    ...sittersAlone(),
     runit('runit, no logs'),
     runit('runit, each with svlogd', { logger: true }),
     s6('s6, no logs'),
@@ -56,9 +60,12 @@ interface Standing {
 }
 
 /** Memory and idle CPU are of the same tasks, which are started once for both. */
-export async function standingSections(folder: string, options: StandingOptions): Promise<Section[]> {
+export async function standingSections(
+  folder: string,
+  options: StandingOptions,
+  all: readonly Peer[] = candidates(),
+): Promise<Section[]> {
   const standing = new Map<Peer, Standing>();
-  const all = candidates();
   for (const [number, peer] of all.entries()) {
     if (isInstalled(peer)) standing.set(peer, await measure(peer, join(folder, `standing-${number}`), options));
   }
@@ -80,13 +87,13 @@ async function measure(peer: Peer, folder: string, options: StandingOptions): Pr
   const names = Array.from({ length: options.tasks }, (_, n) => `task-${n}`);
   const tasks = names.map((name) => ({ name, command: `${marks.markOf(name)}; exec sleep 1000000` }));
   try {
-    return await withPeer(peer, folder, tasks, async (running) => {
+    return await withPeer(peer, folder, tasks, async (peering) => {
       await marks.started(names, START_DEADLINE_MS);
       await pause(options.settleSeconds * 1000);
-      const beside = besideDaemon(running, marks);
-      const memory = options.memory ? { emptyKb, ...(await readMemory(running.daemon, beside)) } : null;
-      const cpu = options.idle ? await readCpu([running.daemon, ...beside], options.windowSeconds) : null;
-      return { remark: running.remark ?? null, memory, cpu };
+      const beside = besideDaemon(peering, marks);
+      const memory = options.memory ? { emptyKb, ...(await readMemory(peering.daemon, beside)) } : null;
+      const cpu = options.idle ? await readCpu([peering.daemon, ...beside], options.windowSeconds) : null;
+      return { remark: peering.remark ?? null, memory, cpu };
     });
   } finally {
     marks.close();
@@ -100,12 +107,12 @@ async function emptyDaemonKb(peer: Peer, folder: string): Promise<number> {
   });
 }
 
-/** Everything that comes from the daemon and is not a task: shims, supervisors of one service, loggers. */
-function besideDaemon({ daemon }: Running, marks: Marks): number[] {
+/** Everything that comes from the daemon and is not a task: launcher and shims, supervisors of one service, loggers. */
+function besideDaemon({ daemon, helper }: Running, marks: Marks): number[] {
   const tasks = new Set(marks.pids.values());
-  return descendants(daemon)
-    .map(({ pid }) => pid)
-    .filter((pid) => !tasks.has(pid));
+  const helpers = helper === undefined ? [] : running(helper);
+  const beside = new Set([...helpers, ...descendants([daemon, ...helpers]).map(({ pid }) => pid)]);
+  return [...beside].filter((pid) => !tasks.has(pid));
 }
 
 async function readMemory(daemon: number, beside: readonly number[]): Promise<Omit<Memory, 'emptyKb'>> {
@@ -173,7 +180,7 @@ function memorySection(rows: readonly Row[]): Section {
     ],
     rows: withRatios(rows, 'perTaskKb', BASE, 'ratio'),
     about: [
-      'beside the daemon: all its descendants but the tasks (shims and spare shims; runsv and s6-supervise; loggers), by the number of tasks',
+      'beside the daemon: all its processes but the tasks (launcher, shims and spare shims; runsv and s6-supervise; loggers), by the number of tasks',
       'both: that, and what the daemon has grown by since it had no task, by the number of tasks. supervisord and PM2 have nothing beside the daemon',
       'a page that n processes share counts as 1/n of one in each, so only figures of the same number of tasks compare',
       'the daemons of Cerebro, supervisord and PM2 keep the logs; runit and s6 keep some only with a logger for each service',

@@ -4,9 +4,8 @@ import type { Daemon } from '../engine/create-daemon.ts';
 import { checkFormat } from '../engine/data-format.ts';
 import { closeInherited } from '../engine/inherited-descriptors.ts';
 import { packageVersion } from '../engine/package-root.ts';
-import { readSettings } from '../engine/read-settings.ts';
+import { settingsWithOrigins } from '../engine/read-settings.ts';
 import { CerebroError } from '../errors.ts';
-import type { Settings } from '../model/settings.ts';
 import type { CliContext } from './context.ts';
 import { daemonize } from './daemonize.ts';
 
@@ -45,11 +44,12 @@ export async function runDaemon(
   closeInherited();
   // Loaded here, so that a command that only asks a cluster sitter something does not load a whole daemon.
   const { createDaemon } = await import('../engine/create-daemon.ts');
-  const settings = settingsOf(flags);
+  const { settings, origins } = settingsOf(flags);
   const stop = new AbortController();
   const daemon = await createDaemon({
     mode: options.mode,
     settings,
+    origins,
     pluginsFile: flags.plugins,
     logFile: options.logFile?.(settings.data_dir),
     portFallback: flags.portFallback ?? false,
@@ -77,8 +77,8 @@ export async function runDaemon(
   }
 }
 
-function settingsOf(flags: DaemonFlags): Settings {
-  return readSettings(flags.settings, {
+function settingsOf(flags: DaemonFlags): ReturnType<typeof settingsWithOrigins> {
+  return settingsWithOrigins(flags.settings, {
     ...(flags.dataDir !== undefined && { data_dir: flags.dataDir }),
     ...(flags.host !== undefined && { host: flags.host }),
     ...(flags.port !== undefined && { port: portOf(flags.port) }),
@@ -94,7 +94,7 @@ function settingsOf(flags: DaemonFlags): Settings {
 /** `--check`: finds out what would keep a daemon from starting, as far as that shows without starting anything. */
 async function checkDaemon(flags: DaemonFlags, mode: Mode, context: CliContext): Promise<void> {
   const { createDaemon } = await import('../engine/create-daemon.ts');
-  const settings = settingsOf(flags);
+  const { settings } = settingsOf(flags);
   checkFormat(resolve(settings.data_dir));
   await createDaemon({
     mode,

@@ -3,24 +3,30 @@ import { type DnsView, dnsView } from '../model/dns.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
 import { table } from './table.ts';
 
-/** `cerebro dns list|check`. */
+/** `cerebro dns list|check [NAME]`. */
 export function dns(program: Command, context: CliContext): void {
   const group = program.command('dns').description('the DNS names of copies');
   clusterCommand(group.command('list'))
-    .description('every name, what it answers, and how it stands')
-    .action(async (flags: ClusterFlags) => {
-      const view = await clientFor(flags).get('/api/v1/dns', dnsView);
+    .description('every name, what it answers, and how it stands; or those of a basename or a job')
+    .argument('[name]', 'a name, a basename or a job')
+    .action(async (about: string | undefined, flags: ClusterFlags) => {
+      const view = await clientFor(flags).get(`/api/v1/dns${query(about)}`, dnsView);
       if (flags.json) return printJson(context, view);
       context.out(listing(view));
     });
   clusterCommand(group.command('check'))
-    .description('look at every name and at your own CNAMEs; ends with 1 when something is not as it should be')
-    .action(async (flags: ClusterFlags) => {
-      const view = await clientFor(flags).sendJson('POST', '/api/v1/dns/check', dnsView, {});
+    .description('look at the names and at your own CNAMEs; ends with 1 when something is not as it should be')
+    .argument('[name]', 'a name, a basename or a job; absent: all')
+    .action(async (about: string | undefined, flags: ClusterFlags) => {
+      const view = await clientFor(flags).sendJson('POST', `/api/v1/dns/check${query(about)}`, dnsView, {});
       if (flags.json) printJson(context, view);
       else context.out([listing(view), aliases(view)].filter((part) => part !== '').join('\n\n'));
       if (view.attention.length > 0 || view.aliases.some(({ state }) => state !== 'there')) context.exitWith(1);
     });
+}
+
+function query(about: string | undefined): string {
+  return about === undefined ? '' : `?about=${encodeURIComponent(about)}`;
 }
 
 function listing(view: DnsView): string {

@@ -23,6 +23,7 @@ import { smallCommands } from './small-commands.ts';
 import { status } from './status.ts';
 import { task } from './task.ts';
 import { tasks } from './tasks.ts';
+import { token } from './token.ts';
 import { up } from './up.ts';
 import { updateJobCfg } from './update-job-cfg.ts';
 import { upgrade } from './upgrade.ts';
@@ -87,6 +88,7 @@ export function program(context: CliContext): Command {
   machineCommands(root, context);
   adopt(root, context);
   backup(root, context);
+  token(root, context);
   secret(root, context);
   smallCommands(root, context);
   // commander hands exitOverride and output to commands that are made after it, but not to those of a nested command.

@@ -1,8 +1,8 @@
-import type { z } from 'zod';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Change, Condition, Operation, StateStore, Watch } from '../contracts/state-store.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import { type AlertRecord, alertRecord } from '../model/alert.ts';
+import { type ApiTokenRecord, apiTokenRecord } from '../model/api-token.ts';
 import { checkStore, storeKeys } from '../model/backup.ts';
 import { type CopyRecord, copyRecord } from '../model/copy.ts';
 import { type DnsRecord, dnsRecord } from '../model/dns.ts';
@@ -11,6 +11,7 @@ import { type JobRecord, type JobVersion, jobRecord, jobVersion } from '../model
 import { type MachineRecord, machineRecord } from '../model/machine.ts';
 import { type SecretRecord, secretRecord } from '../model/secret.ts';
 import { type RuntimeSettings, runtimeSettings } from '../model/settings.ts';
+import { keep } from './keep-record.ts';
 import { keys } from './record-keys.ts';
 
 export { keys } from './record-keys.ts';
@@ -50,6 +51,7 @@ export class ClusterRecords {
   /** Instances with our tag that this store has never ordered: what their provider calls them, by machine id. */
   readonly strangers = new Map<string, string>();
   readonly secrets = new Map<string, SecretRecord>();
+  readonly tokens = new Map<string, ApiTokenRecord>();
   /** By NAME/TYPE. */
   readonly dns = new Map<string, DnsRecord>();
   runtime: RuntimeSettings = { maxIdlePerZone: {} };
@@ -217,9 +219,9 @@ export class ClusterRecords {
   }
 
   #forget(): void {
-    const { jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns, meta } = this;
-    for (const map of [jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, dns, meta])
-      map.clear();
+    const { jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, tokens, dns, meta } = this;
+    const all = [jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, tokens, dns, meta];
+    for (const map of all) map.clear();
     this.#byMachine.clear();
     this.#revisions.clear();
     this.runtime = { maxIdlePerZone: {} };
@@ -281,6 +283,9 @@ export class ClusterRecords {
       case 'alert':
         keep(this.alerts, rest, value, alertRecord, key);
         return;
+      case 'token':
+        keep(this.tokens, rest, value, apiTokenRecord, key);
+        return;
       case 'serial':
         this.serials.set(rest, Number(value ?? 1));
         return;
@@ -331,15 +336,4 @@ export class ClusterRecords {
     if (this.events.length > KEPT_EVENTS * 1.2) this.events = this.events.slice(-KEPT_EVENTS);
     this.#nextEvent = Math.max(this.#nextEvent, event.seq + 1);
   }
-}
-
-function keep<T>(map: Map<string, T>, id: string, value: unknown, schema: z.ZodType<T>, key: string): void {
-  if (value === null) {
-    map.delete(id);
-    return;
-  }
-  const result = schema.safeParse(value);
-  if (!result.success)
-    throw new CerebroError('internal', `the record ${key} in the store cannot be read: ${result.error.message}`);
-  map.set(id, result.data);
 }

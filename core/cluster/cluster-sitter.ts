@@ -11,10 +11,12 @@ import type { StateStore } from '../contracts/state-store.ts';
 import { planCluster } from '../decide/plan-cluster.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { MachineType } from '../model/plan.ts';
+import type { SettingOrigins } from '../model/setting-view.ts';
 import type { Settings } from '../model/settings.ts';
 import { providerOf } from '../model/zone.ts';
 import { Adoption } from './adoption.ts';
 import { Alerts } from './alerts.ts';
+import { ApiTokens } from './api-tokens.ts';
 import { type Authority, CertificateAuthority } from './certificate-authority.ts';
 import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterRecords } from './cluster-records.ts';
@@ -55,7 +57,10 @@ export interface ClusterSitterDeps {
   authority?: Authority;
   /** What secrets are sealed with; absent: there are none. */
   secretKey?: SecretKey;
-  plugins(): PluginView[];
+  /** `zones`: those in use. */
+  plugins(zones: readonly string[]): PluginView[];
+  /** Where the settings came from. */
+  origins?: SettingOrigins | undefined;
   setLogLevel(level: string): void;
   /** Where other cluster sitters of the same store reach this one; absent: there are none. */
   address?: (() => string) | undefined;
@@ -75,6 +80,7 @@ export class ClusterSitter {
   readonly api: ServedCluster;
   readonly adoption: Adoption;
   readonly secrets: Secrets;
+  readonly tokens: ApiTokens;
   readonly #deps: ClusterSitterDeps;
   readonly #records: ClusterRecords;
   readonly #client: MachineLink;
@@ -91,7 +97,8 @@ export class ClusterSitter {
   readonly #empty = new EmptyMachines();
   readonly #pauses: PauseWatch;
   readonly #providers: ReadonlyMap<string, MachineProvider>;
-  readonly #listeners = new Set<() => void>();
+  readonly #views: ClusterViews;
+  readonly #listeners = new Set<(what?: 'figures') => void>();
   readonly #leadership: Leadership;
   readonly peers: Peers;
   #observes = false;
@@ -119,6 +126,7 @@ export class ClusterSitter {
     });
     this.peers = new Peers({ records: this.#records, lead: this.#leadership, authority, address: deps.address, clock });
     const orders = { records: this.#records, clock, onOrder: () => this.#reconciler.poke() };
+    this.tokens = new ApiTokens({ records: this.#records, clock, logger });
     this.secrets = new Secrets({ ...orders, key: deps.secretKey ?? NO_SECRET_KEY });
     this.adoption = new Adoption({
       records: this.#records,
@@ -152,7 +160,7 @@ export class ClusterSitter {
       providers: deps.providers,
       logger,
       tell,
-      onChange: () => this.#changed(),
+      onChange: (what) => this.#changed(what),
     });
     this.#recipes = new RecipeRunner({
       loaders: deps.recipeLoaders,
@@ -175,7 +183,7 @@ export class ClusterSitter {
         this.#dns.poke();
         this.#changed();
       },
-      onVitals: () => this.#changed(),
+      onVitals: () => this.#changed('figures'),
       onLine: (machine, failure) => this.#progress.noteLine(machine, failure),
       leads: () => this.#leadership.leads(),
     });
@@ -240,17 +248,19 @@ export class ClusterSitter {
       complaints: () => [...this.#reconciler.complaints, ...this.#certificates.complaints],
       others: () => this.#dns.conditions(),
     });
+    this.#views = new ClusterViews({
+      records: this.#records,
+      contacts: this.#observer.contacts,
+      clock,
+      progress: this.#progress,
+      snapshot: () => this.#snapshot(clock.now()),
+      complaints: () => [...this.#reconciler.complaints, ...this.#certificates.complaints],
+    });
     this.api = new ServedCluster({
       ...deps,
       records: this.#records,
-      views: new ClusterViews({
-        records: this.#records,
-        contacts: this.#observer.contacts,
-        clock,
-        progress: this.#progress,
-        snapshot: () => this.#snapshot(clock.now()),
-        complaints: () => [...this.#reconciler.complaints, ...this.#certificates.complaints],
-      }),
+      views: this.#views,
+      tokens: this.tokens,
       client: this.#client,
       jobChanges: new JobChanges({
         records: this.#records,
@@ -391,7 +401,8 @@ export class ClusterSitter {
   readonly #complaint = (zone: string): string | null =>
     this.#providers.get(providerOf(zone))?.complaint?.(zone) ?? null;
 
-  #changed(): void {
-    for (const listener of this.#listeners) listener();
+  #changed(what?: 'figures'): void {
+    this.#views.changed(what);
+    for (const listener of this.#listeners) listener(what);
   }
 }

@@ -8,6 +8,7 @@ import { bearsName, CLUSTER_DOOR_NAME, RENEWAL_SHARE, type TlsIdentity } from '.
 const CONNECT_MS = 3000;
 /** For the whole of a request that is passed on; the command line waits for a minute. */
 const ANSWER_MS = 30_000;
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** What went wrong before a request was on its way: nothing can have been done. */
 const NOT_SENT = new Set([
   ...['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'],
@@ -25,8 +26,7 @@ export interface PassedOn {
 export interface Passed {
   status: number;
   headers: Record<string, string | string[] | undefined>;
-  /** The caller reads it to its end, or destroys it. */
-  body: Readable;
+  body: Buffer;
 }
 
 export interface LeaderLineDeps {
@@ -59,7 +59,8 @@ export class LeaderLine {
         signal: AbortSignal.timeout(ANSWER_MS),
         ...(body !== undefined && { body }),
       });
-      return { status: answer.statusCode, headers: answer.headers, body: answer.body };
+      // Whole, before anything of it is passed on: what breaks off in the middle is told in a sentence of ours.
+      return { status: answer.statusCode, headers: answer.headers, body: Buffer.from(await answer.body.arrayBuffer()) };
     } catch (error) {
       const reason = messageOf(error);
       if (NOT_SENT.has(systemCode(error) ?? ''))
@@ -89,13 +90,11 @@ export class LeaderLine {
     this.#renewAt = clock.now() + lifetimeMs * (1 - RENEWAL_SHARE);
     const made = this.#make();
     this.#agent = made;
-    made.then(
-      // What goes over it may come to its end first.
-      async () => (await before)?.close(),
-      () => {
-        if (this.#agent === made) this.#agent = null; // the store may answer the next time
-      },
-    );
+    made.catch(() => {
+      if (this.#agent === made) this.#agent = null; // the store may answer the next time
+    });
+    // What goes over the one before may come to its end first; one that was never made, or was destroyed, needs none.
+    before?.then((agent) => agent.close()).catch(() => undefined);
     return made;
   }
 
@@ -103,6 +102,7 @@ export class LeaderLine {
     const { authority, certificate, key } = await this.#deps.issue();
     return new Agent({
       connections: 8,
+      maxResponseSize: MAX_ANSWER_BYTES,
       keepAliveTimeout: 10_000,
       connect: {
         ca: authority,

@@ -15,6 +15,7 @@ export const keys = {
   /** An instance with our tag that this store has never ordered. */
   stranger: (machine: string): string => `stranger/${machine}`,
   secret: (name: string): string => `secret/${name}`,
+  token: (id: string): string => `token/${id}`,
   runtime: 'settings/runtime',
   cluster: 'meta/cluster',
   alert: (key: string): string => `alert/${key}`,

@@ -17,6 +17,7 @@ import type { Logger } from '../contracts/logger.ts';
 import type { MachineProvider } from '../contracts/machine-provider.ts';
 import type { StateStore } from '../contracts/state-store.ts';
 import { didYouMean } from '../decide/nearest-names.ts';
+import { settingViews } from '../decide/setting-views.ts';
 import { CerebroError } from '../errors.ts';
 import type { AlertView } from '../model/alert.ts';
 import type { DnsView } from '../model/dns.ts';
@@ -24,11 +25,13 @@ import type { ClusterEvent } from '../model/event.ts';
 import { type History, type HistorySpan, MACHINE_SUBJECT, TASK_PREFIX } from '../model/history.ts';
 import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
 import type { MachineLogin } from '../model/machine-login.ts';
+import type { SettingOrigins, SettingView } from '../model/setting-view.ts';
 import type { Settings } from '../model/settings.ts';
 import type { RunEnd } from '../model/task.ts';
 import type { WorkCounts } from '../model/work-counts.ts';
 import type { Adoption } from './adoption.ts';
 import type { Alerts } from './alerts.ts';
+import type { ApiTokens } from './api-tokens.ts';
 import type { ClusterRecords } from './cluster-records.ts';
 import type { ClusterViews } from './cluster-views.ts';
 import type { DnsPublisher } from './dns-publisher.ts';
@@ -42,6 +45,7 @@ import type { MachineOrders } from './machine-orders.ts';
 import type { Peers } from './peers.ts';
 import type { WorkCounter } from './work-counter.ts';
 import { backupLines, readStore } from './write-backup.ts';
+import { zonesInUse } from './zones-in-use.ts';
 
 export interface ServedParts {
   settings: Settings;
@@ -62,19 +66,25 @@ export interface ServedParts {
   version: string;
   clock: Clock;
   logger: Logger;
-  plugins(): PluginView[];
+  plugins(zones: readonly string[]): PluginView[];
+  tokens: ApiTokens;
+  origins?: SettingOrigins | undefined;
   setLogLevel(level: string): void;
   /** ms since the epoch. */
   startedAt(): number;
-  onChange(listener: () => void): () => void;
+  onChange(listener: (what?: 'figures') => void): () => void;
 }
 
 /** The cluster sitter as it is served: each call goes to the part that knows, or that is to act. */
 export class ServedCluster implements ClusterApi {
+  readonly tokens: ApiTokens;
   readonly #parts: ServedParts;
+  /** As it was set while this runs; null: as it began. */
+  #logLevel: string | null = null;
 
   constructor(parts: ServedParts) {
     this.#parts = parts;
+    this.tokens = parts.tokens;
   }
 
   // --- what is ---
@@ -102,7 +112,7 @@ export class ServedCluster implements ClusterApi {
 
   job(name: string): JobView & { record: JobRecord } {
     const record = this.#parts.jobOrders.record(name);
-    return { ...this.#parts.views.jobView(record), record };
+    return { ...this.#parts.views.job(name), record };
   }
 
   machines(): MachineView[] {
@@ -157,7 +167,12 @@ export class ServedCluster implements ClusterApi {
   }
 
   plugins(): PluginView[] {
-    return this.#parts.plugins();
+    return this.#parts.plugins(zonesInUse(this.#parts.records));
+  }
+
+  settings(): SettingView[] {
+    const changed = { idle: this.#parts.records.runtime.maxIdlePerZone, logLevel: this.#logLevel };
+    return settingViews(this.#parts.settings, this.#parts.origins, changed);
   }
 
   dns(): DnsView {
@@ -173,7 +188,7 @@ export class ServedCluster implements ClusterApi {
     return backupLines(head, entries);
   }
 
-  onChange(listener: () => void): () => void {
+  onChange(listener: (what?: 'figures') => void): () => void {
     return this.#parts.onChange(listener);
   }
 
@@ -261,8 +276,15 @@ export class ServedCluster implements ClusterApi {
   }
 
   setLogLevel(level: string, by: string): void {
+    const { records, logger } = this.#parts;
     this.#parts.setLogLevel(level);
-    this.#parts.logger.info({ level, by }, 'the log level was changed');
+    this.#logLevel = level;
+    logger.info({ level, by }, 'the log level was changed');
+    const event = { level: 'info', kind: 'log-level', message: `the log level is ${level}`, by } as const;
+    // Who stands by has a level of its own too, and no timeline to write to.
+    records
+      .transact(() => ({ write: [], events: [event] }))
+      .catch((error: unknown) => logger.info({ err: error }, 'the change of the log level is not on the timeline'));
   }
 
   /** The log of a task: by its copy, or by its job's name where that has one copy, or where `machine` leaves one. */

@@ -14,8 +14,10 @@ import type { ClusterEvent } from '../model/event.ts';
 import type { History, HistorySpan } from '../model/history.ts';
 import type { JobRecord, JobRun, JobVersion } from '../model/job.ts';
 import type { MachineLogin } from '../model/machine-login.ts';
+import type { SettingView } from '../model/setting-view.ts';
 import type { RunEnd } from '../model/task.ts';
 import type { WorkCounts } from '../model/work-counts.ts';
+import type { TokenApi } from './token-api.ts';
 
 export type {
   ApplyResult,
@@ -69,7 +71,11 @@ export interface ClusterApi {
   explain(about: string): Promise<Explanation>;
   /** The alerts that last, the newest first. */
   alerts(): AlertView[];
+  /** What is loaded, and how it does. */
   plugins(): PluginView[];
+  /** The settings in force, by name, each with where it came from. Secrets are not in them. */
+  settings(): SettingView[];
+  readonly tokens: TokenApi;
   /** Every name, as it was last known. */
   dns(): DnsView;
   /** Looks at every name, and whether people's own CNAMEs are there, before it answers. */
@@ -104,6 +110,6 @@ export interface ClusterApi {
   providerAction(machine: string, action: string, by: string): Promise<string>;
   setIdleLimit(limit: number, zone: string | null, by: string): Promise<void>;
   setLogLevel(level: string, by: string): void;
-  /** Called whenever anything that a page shows may have changed; returns how to stop. */
-  onChange(listener: () => void): () => void;
+  /** Called whenever anything that a page shows may have changed (`figures`: numbers only); returns how to stop. */
+  onChange(listener: (what?: 'figures') => void): () => void;
 }

@@ -1,3 +1,4 @@
+import type { TokenScope } from '../model/api-token.ts';
 import type { ClusterApi } from './cluster-api.ts';
 
 export interface PageRequest {
@@ -7,8 +8,9 @@ export interface PageRequest {
   query: URLSearchParams;
   /** The fields of a form, after its CSRF token was checked. */
   form: URLSearchParams;
-  /** Who is signed in. */
+  /** Who is signed in, and what he may do. */
   by: string;
+  scope: TokenScope;
 }
 
 export type PageAnswer =
@@ -29,6 +31,8 @@ export interface Page<Api = ClusterApi> {
    * `programs`: needs a bearer token or a session, and reads errors as JSON.
    */
   audience?: 'people' | 'programs';
+  /** What the caller's token has to allow; absent: `read` for GET, `operate` for POST. */
+  scope?: TokenScope;
   /** The entry in the navigation, if it has one. */
   nav?: { title: string; order: number };
   answer(request: PageRequest, api: Api): Promise<PageAnswer>;

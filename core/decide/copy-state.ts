@@ -34,6 +34,8 @@ export function copyCondition(
   if (copy.taskVersion !== copy.version) return beforeTask(copy, machine, progress, condition);
   if (!task)
     return condition(contact?.tasks ? 'starting' : 'unknown', `waiting for machine ${machine.id} to report it`);
+  if (task.version !== copy.version || task.generation !== copy.generation)
+    return condition('starting', `waiting for machine ${machine.id} to report it as it is to run now`);
   return fromTask(task, condition);
 }
 

@@ -5,6 +5,7 @@ import { SecretKeyFile } from '../cluster/secret-key.ts';
 import type { PluginServices } from '../define-plugin.ts';
 import { CerebroError } from '../errors.ts';
 import { adoptionRoutes } from '../http/adoption-routes.ts';
+import type { TokenHolders } from '../http/auth.ts';
 import { backupRoute } from '../http/backup-route.ts';
 import { ClusterDoor } from '../http/cluster-door.ts';
 import { clusterMetricsRoute } from '../http/cluster-metrics.ts';
@@ -18,12 +19,18 @@ import { HttpServer } from '../http/http-server.ts';
 import { clusterLogRoute } from '../http/log-route.ts';
 import { Pages } from '../http/pages.ts';
 import { secretRoutes } from '../http/secret-routes.ts';
+import { settingRoutes } from '../http/setting-routes.ts';
+import { tokenRoutes } from '../http/token-routes.ts';
 import { advertisedUrl } from './advertised-url.ts';
 import type { ClusterName, Cradle, Registrations } from './cradle.ts';
 import { JoinedPeers } from './joined-peers.ts';
 import { type PluginInstance, pluginsFor } from './load-plugins.ts';
 import { packageVersion } from './package-root.ts';
 import { pagesParts } from './pages-parts.ts';
+import { pluginViews } from './plugin-views.ts';
+
+/** How old the figures on a page of the dashboard may be, in milliseconds. */
+const KEEP_PAGES_MS = 1000;
 
 /** What only a cluster sitter has. */
 export const clusterRegistrations: Registrations<ClusterName> = {
@@ -44,7 +51,8 @@ export const clusterRegistrations: Registrations<ClusterName> = {
       recipeLoaders: pluginsFor(plugins, 'recipe-loader'),
       notifiers: pluginsFor(plugins, 'notifier'),
       secretKey: new SecretKeyFile(resolve(settings.secret_key_file ?? join(dataDir, 'secret.key'))),
-      plugins: () => plugins.map(({ id, point, use, state }) => ({ id, point, use, state })),
+      plugins: (zones) => pluginViews(plugins, zones),
+      origins: cradle.origins,
       setLogLevel: (level) => {
         pino.level = level;
       },
@@ -54,7 +62,11 @@ export const clusterRegistrations: Registrations<ClusterName> = {
     });
   }).singleton(),
   pages: asFunction(
-    (cradle: Cradle) => new Pages(pagesParts(cradle, pluginsFor(cradle.plugins, 'ui'), cradle.clusterSitter.api)),
+    (cradle: Cradle) =>
+      new Pages({
+        ...pagesParts(cradle, pluginsFor(cradle.plugins, 'ui'), cradle.clusterSitter.api),
+        keepMs: KEEP_PAGES_MS,
+      }),
   ).singleton(),
 };
 
@@ -75,6 +87,8 @@ export function clusterApp({ clusterSitter, auth, logger, pages, requestStop, re
       ...dnsRoutes(clusterSitter.api),
       ...adoptionRoutes(clusterSitter.adoption),
       ...secretRoutes(clusterSitter.secrets),
+      ...tokenRoutes(clusterSitter.tokens),
+      ...settingRoutes(clusterSitter.api),
       backupRoute(clusterSitter.api),
       clusterLogRoute(clusterSitter.api),
       ...historyRoutes(clusterSitter.api),
@@ -90,6 +104,14 @@ export function clusterApp({ clusterSitter, auth, logger, pages, requestStop, re
 export function clusterServer({ app, store, clusterDoor, settings }: Cradle): HttpServer {
   const bounds = connectionBounds(settings.max_connections);
   return new HttpServer(app, store.shared ? { bounds, door: clusterDoor } : { bounds });
+}
+
+/** Asked with each request, when the cluster sitter is there. */
+export function tokenHoldersOf(cradle: Cradle): TokenHolders {
+  return {
+    holderOf: (token) => cradle.clusterSitter.tokens.holderOf(token),
+    holder: (id) => cradle.clusterSitter.tokens.holder(id),
+  };
 }
 
 /** The cluster sitter is made of plugins itself: it is looked for when it is asked, and not while they are created. */

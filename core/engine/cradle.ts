@@ -19,6 +19,7 @@ import type { OwnIdentity } from '../machine/own-identity.ts';
 import type { ServedMachine } from '../machine/served-machine.ts';
 import type { TasksFile } from '../machine/tasks-file.ts';
 import type { Vitals } from '../machine/vitals.ts';
+import type { SettingOrigins } from '../model/setting-view.ts';
 import type { Settings } from '../model/settings.ts';
 import type { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { DataFolder } from './data-folder.ts';
@@ -28,6 +29,8 @@ import type { PluginInstance } from './load-plugins.ts';
 interface SharedParts {
   mode: Mode;
   settings: Settings;
+  /** Where they came from; undefined: nobody asks. */
+  origins: SettingOrigins | undefined;
   /** Absolute. */
   dataDir: string;
   dataFolder: DataFolder;

@@ -1,9 +1,12 @@
 import type { Mode } from '../define-plugin.ts';
+import type { SettingOrigins } from '../model/setting-view.ts';
 import type { Settings } from '../model/settings.ts';
 
 export interface DaemonOptions {
   mode: Mode;
   settings: Settings;
+  /** Where they came from; absent: nobody asks. */
+  origins?: SettingOrigins;
   /** Another list of plugins than the package's own. */
   pluginsFile: string | undefined;
   /** Where the daemon's own log goes: a file, or standard error. */

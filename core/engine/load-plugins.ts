@@ -13,6 +13,7 @@ import {
   type PluginServices,
 } from '../define-plugin.ts';
 import { CerebroError, messageOf } from '../errors.ts';
+import type { CallWatch } from './call-watch.ts';
 import { asItRuns, codeRoot, compiled } from './package-root.ts';
 
 const pluginsFile = z.strictObject({
@@ -190,6 +191,8 @@ export interface PluginInstance<P extends ExtensionPoint = ExtensionPoint> {
   use: string;
   instance: ExtensionPoints[P];
   state: PluginView['state'];
+  /** How the calls to it go, where that is noted. */
+  calls?: CallWatch;
 }
 
 /** Creates what the plugins define, giving each exactly the services that it names. */

@@ -5,7 +5,7 @@ import type { Logger } from '../contracts/logger.ts';
 import type { PluginServices } from '../define-plugin.ts';
 import { Auth } from '../http/auth.ts';
 import { ProcTable } from '../machine/proc-table.ts';
-import { clusterApp, clusterRegistrations, clusterServer, identitiesOf } from './cluster-parts.ts';
+import { clusterApp, clusterRegistrations, clusterServer, identitiesOf, tokenHoldersOf } from './cluster-parts.ts';
 import type { Cradle, Registrations, SharedName } from './cradle.ts';
 import { type DaemonOptions, DEFAULT_PORT } from './daemon.ts';
 import { DataFolder } from './data-folder.ts';
@@ -13,6 +13,7 @@ import { createPlugins, type LoadedPlugin } from './load-plugins.ts';
 import { machineApp, machineRegistrations, machineServer } from './machine-parts.ts';
 import { noIdentities } from './no-identities.ts';
 import { packageRoot, selfCommand } from './package-root.ts';
+import { watchPlugins } from './plugin-views.ts';
 import { SystemClock } from './system-clock.ts';
 
 /** Registers everything that a daemon is made from; nothing is made before it is asked for. */
@@ -22,6 +23,7 @@ export function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): A
   const shared: Registrations<SharedName> = {
     mode: asValue(options.mode),
     settings: asValue(options.settings),
+    origins: asValue(options.origins),
     dataDir: asValue(dataDir),
     requestStop: asValue(options.onStopRequested),
     readiness: asValue({ ready: false }),
@@ -42,11 +44,20 @@ export function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): A
     }).singleton(),
     logger: asFunction(({ pino }: Cradle): Logger => pino).singleton(),
     plugins: asFunction((cradle: Cradle) =>
-      createPlugins(loaded, (id) => pluginServices(cradle, options, id)),
+      watchPlugins(
+        createPlugins(loaded, (id) => pluginServices(cradle, options, id)),
+        cradle.clock,
+      ),
     ).singleton(),
-    auth: asFunction(({ dataFolder, mode, settings }: Cradle) => {
+    auth: asFunction((cradle: Cradle) => {
+      const { dataFolder, mode, settings } = cradle;
       const name = `${mode}_${settings.port || DEFAULT_PORT[mode]}`;
-      return new Auth({ token: dataFolder.adminToken(), sessionKey: dataFolder.sessionKey(), name });
+      return new Auth({
+        token: dataFolder.adminToken(),
+        sessionKey: dataFolder.sessionKey(),
+        name,
+        ...(mode === 'cluster' && { holders: tokenHoldersOf(cradle) }),
+      });
     }).singleton(),
     app: asFunction((cradle: Cradle) =>
       cradle.mode === 'machine' ? machineApp(cradle) : clusterApp(cradle),

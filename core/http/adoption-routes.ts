@@ -10,6 +10,7 @@ export function adoptionRoutes(adoption: Adoption): ApiRoute[] {
     apiRoute({
       method: 'post',
       path: '/api/v1/adopt',
+      scope: 'admin',
       summary: 'Take over machines that bear the tag of a cluster and that no record knows, with what runs on them',
       body: z.strictObject({
         /** Absent: those with this cluster's own tag. */
@@ -22,6 +23,7 @@ export function adoptionRoutes(adoption: Adoption): ApiRoute[] {
     apiRoute({
       method: 'post',
       path: '/api/v1/adopt/end',
+      scope: 'admin',
       summary: 'End tasks that were found on adopted machines and are copies of no job',
       body: z.strictObject({ tasks: z.array(taskName).min(1).max(1000) }),
       answer: z.object({ done: z.literal(true) }),

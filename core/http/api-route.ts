@@ -1,6 +1,7 @@
 import type Router from '@koa/router';
 import type { Context } from 'koa';
 import { z } from 'zod';
+import type { TokenScope } from '../model/api-token.ts';
 import type { Auth } from './auth.ts';
 import { errorBody, invalidInput } from './error-response.ts';
 
@@ -23,6 +24,8 @@ export interface ApiRoute {
   answer: z.ZodType;
   /** No token needed. */
   open: boolean;
+  /** What the token has to allow. */
+  scope: TokenScope;
   handle(input: ApiInput<never, never, never>, ctx: Context): unknown;
 }
 
@@ -35,6 +38,8 @@ interface RouteSpec<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodTyp
   body?: B;
   answer: z.ZodType;
   open?: boolean;
+  /** Absent: `read` for what is only looked at (GET), `operate` for the rest. */
+  scope?: TokenScope;
   /** Returns the answer, or sets `ctx.body` itself (streams) and returns undefined. */
   handle(input: ApiInput<z.infer<P>, z.infer<Q>, z.infer<B>>, ctx: Context): unknown;
 }
@@ -53,6 +58,7 @@ export function apiRoute<
     body: spec.body,
     answer: spec.answer,
     open: spec.open ?? false,
+    scope: spec.scope ?? (spec.method === 'get' ? 'read' : 'operate'),
     handle: spec.handle as ApiRoute['handle'],
   };
 }
@@ -60,7 +66,7 @@ export function apiRoute<
 export function mountRoutes(router: Router, routes: readonly ApiRoute[], auth: Auth): void {
   for (const route of routes) {
     router[route.method](route.path, async (ctx) => {
-      const by = route.open ? 'anyone' : auth.caller(ctx).by;
+      const by = route.open ? 'anyone' : auth.caller(ctx, route.scope).by;
       const input = {
         params: check('path', route.params, ctx.params),
         query: check('query', route.query, { ...ctx.query }),
@@ -87,6 +93,7 @@ export function openApi(title: string, version: string, routes: readonly ApiRout
     const path = route.path.replace(/:(\w+)/g, '{$1}');
     const operation = {
       summary: route.summary,
+      ...(!route.open && { 'x-scope': route.scope }),
       parameters: [...parameters('path', route.params), ...parameters('query', route.query)],
       ...(route.body && { requestBody: { required: true, content: contentOf(route.body, 'input') } }),
       responses: {

@@ -3,33 +3,55 @@ import { TLSSocket } from 'node:tls';
 import type { Context } from 'koa';
 import { CerebroError } from '../errors.ts';
 import type { Access } from '../model/access.ts';
-import { FORWARDED_BY_HEADER, FORWARDED_SESSION_HEADER } from '../model/forwarded-call.ts';
+import { type ApiTokenView, scopeCovers, type TokenScope, tokenScope, tokenScopeWords } from '../model/api-token.ts';
+import { FORWARDED_BY_HEADER, FORWARDED_SCOPE_HEADER, FORWARDED_SESSION_HEADER } from '../model/forwarded-call.ts';
 
 const SESSION_MS = 7 * 24 * 3600 * 1000;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
+/** A browser that is signed in. */
+export interface Session {
+  id: string;
+  /** For the timeline: who did it. */
+  by: string;
+  scope: TokenScope;
+}
+
 export interface Caller {
   /** For the timeline: who did it. */
   by: string;
+  scope: TokenScope;
   /** null for a caller with a bearer token, or with the cluster sitter's certificate. */
-  session: string | null;
+  session: Session | null;
 }
 
+/** The tokens that people have made. */
+export interface TokenHolders {
+  holderOf(token: string): ApiTokenView | null;
+  holder(id: string): ApiTokenView | null;
+}
+
+const NO_HOLDERS: TokenHolders = { holderOf: () => null, holder: () => null };
+const ADMIN: Omit<Session, 'id'> = { by: 'browser', scope: 'admin' };
+
 /**
- * Who may call. A bearer token (programs) or a session cookie made from it (browsers). A session is a signed text and needs no
- * memory here, so it outlives a restart; with it, everything but reading needs the CSRF token that goes with it.
+ * Who may call, and what. A bearer token (programs) or a session cookie made from it (browsers). A session is a signed text and
+ * needs no memory here, so it outlives a restart; it ends with the token that it was made from. With it, everything but reading
+ * needs the CSRF token that goes with it.
  */
 export class Auth {
   #tokenHash: Buffer;
   #key: Buffer;
   #cookie: string;
+  readonly #holders: TokenHolders;
   readonly #signInCode = randomBytes(18).toString('base64url');
 
   /** `name` tells the cookies of several daemons on one host name apart: cookies do not know ports. */
-  constructor(options: { token: string; sessionKey: Buffer; name: string }) {
+  constructor(options: { token: string; sessionKey: Buffer; name: string; holders?: TokenHolders }) {
     this.#tokenHash = sha256(options.token);
     this.#key = options.sessionKey;
     this.#cookie = `cerebro_${options.name}`;
+    this.#holders = options.holders ?? NO_HOLDERS;
   }
 
   /** Takes the callers of all cluster sitters that share `access`; a browser that is signed in at one of them is at each. */
@@ -49,27 +71,25 @@ export class Auth {
     return `/signin?code=${this.#signInCode}`;
   }
 
-  tokenIsRight(token: string): boolean {
-    return timingSafeEqual(sha256(token), this.#tokenHash);
-  }
-
   codeIsRight(code: string): boolean {
     return timingSafeEqual(sha256(code), sha256(this.#signInCode));
   }
 
-  /** Who calls. Throws `unauthorized`, or `forbidden` for a form without its CSRF token. */
-  caller(ctx: Context): Caller {
-    if (isClusterSitter(ctx))
-      return { by: ctx.get(FORWARDED_BY_HEADER) || 'cluster sitter', session: this.session(ctx) };
+  /** Who calls. Throws `unauthorized`, or `forbidden` for a form without its CSRF token and for what is beyond the caller's scope. */
+  caller(ctx: Context, needed: TokenScope): Caller {
+    const caller = this.who(ctx);
+    if (scopeCovers(caller.scope, needed)) return caller;
+    throw new CerebroError(
+      'forbidden',
+      `this needs a token of scope ${needed}; that of ${caller.by} is of scope ${caller.scope}: ${tokenScopeWords[caller.scope]}`,
+    );
+  }
+
+  /** The same, whatever the caller may do: for who passes it on to somebody who looks at that. */
+  who(ctx: Context): Caller {
+    if (isClusterSitter(ctx)) return { ...forwarded(ctx), session: this.session(ctx) };
     const header = ctx.get('authorization');
-    if (header !== '') {
-      const token = /^Bearer +(\S+)$/i.exec(header)?.[1];
-      if (token !== undefined && this.tokenIsRight(token)) return { by: 'token admin', session: null };
-      throw new CerebroError(
-        'unauthorized',
-        'the token is not right; the right one is in the file admin.token of the data folder',
-      );
-    }
+    if (header !== '') return this.#bearer(header);
     const session = this.session(ctx);
     if (session === null) {
       throw new CerebroError(
@@ -83,13 +103,24 @@ export class Auth {
         'the form has no valid CSRF token; load the page again and send it once more',
       );
     }
-    return { by: 'browser', session };
+    return { by: session.by, scope: session.scope, session };
+  }
+
+  #bearer(header: string): Caller {
+    const token = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? '';
+    if (this.#isAdmin(token)) return { by: 'token admin', scope: 'admin', session: null };
+    const holder = this.#holders.holderOf(token);
+    if (holder) return { by: `token ${holder.name}`, scope: holder.scope, session: null };
+    throw new CerebroError(
+      'unauthorized',
+      'the token is not right, or was revoked; one that always is stands in the file admin.token of the data folder',
+    );
   }
 
   /** Whether the caller has shown who he is; for what has to be decided before the body, with a form's CSRF token in it, is read. */
   knows(ctx: Context): boolean {
     try {
-      this.caller(ctx);
+      this.who(ctx);
       return true;
     } catch (error) {
       return error instanceof CerebroError && error.code === 'forbidden';
@@ -97,17 +128,31 @@ export class Auth {
   }
 
   /** The session of a browser, if it has a valid one. */
-  session(ctx: Context): string | null {
-    if (isClusterSitter(ctx)) return ctx.get(FORWARDED_SESSION_HEADER) || null;
-    const [id, expires, signature] = (ctx.cookies.get(this.#cookie) ?? '').split('.');
-    if (!id || !expires || !signature) return null;
-    if (!equal(signature, this.#sign(`session:${id}.${expires}`))) return null;
-    return Number(expires) > Date.now() ? id : null;
+  session(ctx: Context): Session | null {
+    if (isClusterSitter(ctx)) {
+      const id = ctx.get(FORWARDED_SESSION_HEADER);
+      return id === '' ? null : { id, ...forwarded(ctx) };
+    }
+    const [id, holder, expires, signature] = (ctx.cookies.get(this.#cookie) ?? '').split('.');
+    if (!id || holder === undefined || !expires || !signature) return null;
+    if (!equal(signature, this.#sign(`session:${id}.${holder}.${expires}`))) return null;
+    if (Number(expires) <= Date.now()) return null;
+    if (holder === '') return { id, ...ADMIN };
+    const found = this.#holders.holder(holder);
+    return found && { id, by: `${found.name} (browser)`, scope: found.scope };
   }
 
-  /** Signs the browser in. */
-  begin(ctx: Context): void {
-    const text = `${randomBytes(18).toString('base64url')}.${Date.now() + SESSION_MS}`;
+  /** Signs a browser in by a token; false: it is none of ours. */
+  beginByToken(ctx: Context, token: string): boolean {
+    const holder = this.#holders.holderOf(token);
+    if (!holder && !this.#isAdmin(token)) return false;
+    this.begin(ctx, holder?.id);
+    return true;
+  }
+
+  /** Signs a browser in; `holder`: with no more than this token may. */
+  begin(ctx: Context, holder = ''): void {
+    const text = `${randomBytes(18).toString('base64url')}.${holder}.${Date.now() + SESSION_MS}`;
     ctx.cookies.set(this.#cookie, `${text}.${this.#sign(`session:${text}`)}`, {
       httpOnly: true,
       sameSite: 'strict',
@@ -120,11 +165,15 @@ export class Auth {
     ctx.cookies.set(this.#cookie, null);
   }
 
-  csrfToken(session: string): string {
-    return this.#sign(`csrf:${session}`);
+  csrfToken(session: Session): string {
+    return this.#sign(`csrf:${session.id}`);
   }
 
-  #csrfIsRight(ctx: Context, session: string): boolean {
+  #isAdmin(token: string): boolean {
+    return timingSafeEqual(sha256(token), this.#tokenHash);
+  }
+
+  #csrfIsRight(ctx: Context, session: Session): boolean {
     const body: unknown = ctx.request.body;
     const field = typeof body === 'object' && body !== null && '_csrf' in body ? body._csrf : undefined;
     const given = ctx.get('x-csrf-token') || field;
@@ -139,6 +188,15 @@ export class Auth {
 /** Only doors for cluster sitters ask for certificates, and they let in no others. */
 function isClusterSitter(ctx: Context): boolean {
   return ctx.socket instanceof TLSSocket && ctx.socket.authorized;
+}
+
+/** Who asked a cluster sitter for what it passes on; or else the cluster sitter itself. */
+function forwarded(ctx: Context): { by: string; scope: TokenScope } {
+  const scope = ctx.get(FORWARDED_SCOPE_HEADER);
+  return {
+    by: ctx.get(FORWARDED_BY_HEADER) || 'cluster sitter',
+    scope: scope === '' ? 'admin' : tokenScope.parse(scope),
+  };
 }
 
 function sha256(text: string): Buffer {

@@ -13,6 +13,7 @@ export function backupRoute(source: BackupSource): ApiRoute {
     method: 'get',
     path: '/api/v1/backup',
     summary: 'A backup of the whole store, as lines of JSON; it holds secrets. docs/backup.md says what is in it',
+    scope: 'admin',
     answer: z.string(),
     handle: async (_input, ctx) => {
       const lines = await source.backup();

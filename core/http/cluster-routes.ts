@@ -76,6 +76,7 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
     apiRoute({
       method: 'post',
       path: '/api/v1/plan',
+      scope: 'read',
       summary:
         'What would be done: with this job file (or none), were these machines lost or drained. Nothing is changed',
       query: z.strictObject({
@@ -179,6 +180,7 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
     apiRoute({
       method: 'put',
       path: '/api/v1/settings/idle-limit',
+      scope: 'admin',
       summary: 'How many idle machines each zone (or one) keeps; -1 ends none',
       body: z.strictObject({ limit: z.number().int().min(-1), zone: zoneName.nullable().default(null) }),
       answer: done,
@@ -190,6 +192,7 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
     apiRoute({
       method: 'put',
       path: '/api/v1/settings/log-level',
+      scope: 'admin',
       summary: "How much the daemon's own log says, until the next start",
       body: z.strictObject({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error']) }),
       answer: done,
@@ -201,6 +204,7 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
     apiRoute({
       method: 'post',
       path: '/api/v1/down',
+      scope: 'admin',
       summary: 'Stop every task and machine of this host, then this daemon; the next start takes it all up again',
       body: z.strictObject({ confirm: z.literal('down') }).or(z.object({})),
       answer: done,

@@ -2,7 +2,12 @@ import type { Readable } from 'node:stream';
 import type { Context, Middleware } from 'koa';
 import type { Peers } from '../cluster/peers.ts';
 import { CerebroError } from '../errors.ts';
-import { FORWARDED_BY_HEADER, FORWARDED_SESSION_HEADER, REVISION_HEADER } from '../model/forwarded-call.ts';
+import {
+  FORWARDED_BY_HEADER,
+  FORWARDED_SCOPE_HEADER,
+  FORWARDED_SESSION_HEADER,
+  REVISION_HEADER,
+} from '../model/forwarded-call.ts';
 import type { Auth, Caller } from './auth.ts';
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -37,7 +42,7 @@ export function forwardToLeader({ auth, peers }: ForwardParts): Middleware {
       return;
     }
     if (READS.has(ctx.method) || OWN_AFFAIRS.has(ctx.path) || peers.leads()) return next();
-    const caller = auth.caller(ctx);
+    const caller = auth.who(ctx);
     const url = peers.leaderUrl;
     if (url === null)
       throw new CerebroError(
@@ -59,9 +64,9 @@ export function forwardToLeader({ auth, peers }: ForwardParts): Middleware {
   };
 }
 
-function headersFor(ctx: Context, { by, session }: Caller): Record<string, string> {
-  const headers: Record<string, string> = { [FORWARDED_BY_HEADER]: by };
-  if (session !== null) headers[FORWARDED_SESSION_HEADER] = session;
+function headersFor(ctx: Context, { by, scope, session }: Caller): Record<string, string> {
+  const headers: Record<string, string> = { [FORWARDED_BY_HEADER]: by, [FORWARDED_SCOPE_HEADER]: scope };
+  if (session !== null) headers[FORWARDED_SESSION_HEADER] = session.id;
   for (const name of SENT) {
     const value = ctx.get(name);
     if (value !== '') headers[name] = value;

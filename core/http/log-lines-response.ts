@@ -70,8 +70,8 @@ function orBeat<T>(next: Promise<T>): Promise<T | 'beat'> {
   });
 }
 
-function asEvent({ run, stream, bytes, cursor }: LogLine): string {
-  const data = JSON.stringify({ run, stream, line: bytes.toString('utf8') });
+function asEvent({ run, stream, bytes, cursor, at }: LogLine): string {
+  const data = JSON.stringify({ run, stream, line: bytes.toString('utf8'), ...(at !== null && { at }) });
   return `id: ${run}:${cursor.stdout},${cursor.stderr}\ndata: ${data}\n\n`;
 }
 

@@ -50,10 +50,12 @@ async function sendLines(ctx: Context, logs: TaskLogs, query: TaskLogQuery, live
   const pattern = query.grep === undefined ? null : linePattern(query.grep);
   const streams: StreamName[] = query.stream === 'both' ? ['stdout', 'stderr'] : [query.stream];
   const begin = await beginning(ctx, logs, query, streams);
+  // What cannot be read is told now, while there is an answer to tell it with.
+  for (const stream of streams) await (await logs.log(begin.run, stream)?.open())?.close();
   const signal = abortOnClose(ctx);
   const follow = live || query.follow;
   const through = query.run === undefined && query.since !== undefined ? logs.newestRun : begin.run;
-  const options = { run: begin.run, streams, from: begin.from, through, follow, partial: !follow, signal };
+  const options = { run: begin.run, streams, from: begin.from, through, follow, partial: !follow, timed: live, signal };
   const lines = wantedLines(logs, options, { pattern, tail: begin.resumed ? undefined : query.tail });
   ctx.set('Cache-Control', 'no-store');
   ctx.set('Cerebro-Log-Run', String(begin.run));

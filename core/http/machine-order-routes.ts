@@ -51,6 +51,7 @@ export function machineOrderRoutes(api: ClusterApi): ApiRoute[] {
     apiRoute({
       method: 'get',
       path: '/api/v1/login/:id',
+      scope: 'operate',
       summary: 'How to get onto a machine, named by its id, by a copy, or by a job that runs on one machine',
       params: byId,
       answer: machineLogin,

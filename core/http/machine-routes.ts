@@ -47,7 +47,11 @@ export function machineRoutes(
     suspend: () => void;
   },
 ): ApiRoute[] {
-  const command = (ctx: Context): void => sitter.checkEpoch(epochOf(ctx));
+  const command = (ctx: Context): number | null => {
+    const epoch = epochOf(ctx);
+    sitter.checkEpoch(epoch);
+    return epoch;
+  };
   return [
     apiRoute({
       method: 'get',

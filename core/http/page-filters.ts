@@ -11,6 +11,7 @@ export const pageFilters: Record<string, (value: never, ...rest: never[]) => str
   took: (from: string, until: string) => span((Date.parse(until) - Date.parse(from)) / 1000),
   /** "14:05:09" of an ISO time, in UTC. */
   clock: (value: string) => value.slice(11, 19),
+  iso: (ms: number) => new Date(ms).toISOString(),
   mb: (bytes: number) => String(Math.round(bytes / MB)),
   fixed: (value: number, digits: number) => value.toFixed(digits),
   percent: (part: number, whole: number) => (whole > 0 ? String(Math.min(100, Math.round((part / whole) * 100))) : '0'),

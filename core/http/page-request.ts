@@ -1,8 +1,9 @@
 import type { Context } from 'koa';
 import type { PageRequest } from '../contracts/ui.ts';
+import type { TokenScope } from '../model/api-token.ts';
 
 /** What a page is told of a request. */
-export function requestOf(ctx: Context, by: string): PageRequest {
+export function requestOf(ctx: Context, by: string, scope: TokenScope): PageRequest {
   return {
     method: ctx.method === 'POST' ? 'POST' : 'GET',
     path: ctx.path,
@@ -10,6 +11,7 @@ export function requestOf(ctx: Context, by: string): PageRequest {
     query: new URLSearchParams(ctx.querystring),
     form: formOf(ctx),
     by,
+    scope,
   };
 }
 

@@ -1,28 +1,27 @@
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { Readable } from 'node:stream';
+import { randomBytes } from 'node:crypto';
 import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import nunjucks from 'nunjucks';
 import type { Logger } from '../contracts/logger.ts';
-import type { Page, UiPlugin } from '../contracts/ui.ts';
-import type { Auth } from './auth.ts';
+import type { Page, PageAnswer, UiPlugin } from '../contracts/ui.ts';
+import { scopeCovers, type TokenScope } from '../model/api-token.ts';
+import type { Auth, Caller, Session } from './auth.ts';
 import { chartOf } from './chart.ts';
 import { type ErrorAnswer, errorAnswer } from './error-response.ts';
+import { KeptPages } from './kept-pages.ts';
+import { LiveStreams } from './live-streams.ts';
+import { type AssetFiles, PageAssets } from './page-assets.ts';
 import { pageFilters } from './page-filters.ts';
-import { formOf, requestOf } from './page-request.ts';
-
-/** Pages are told of changes at most this often. */
-const LIVE_MS = 300;
-/** A comment that keeps proxies from closing a quiet stream. */
-const LIVE_BEAT_MS = 15_000;
+import { requestOf } from './page-request.ts';
+import { SignIn } from './sign-in.ts';
 
 const CONTENT_SECURITY_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /** All that is asked of what pages are made from: that it says when it changed. */
 export interface PagedApi {
-  onChange(listener: () => void): () => void;
+  /** `figures`: nothing happened, only numbers (cpu, memory) are others now. */
+  onChange(listener: (what?: 'figures') => void): () => void;
 }
 
 export interface PagesParts<Api extends PagedApi> {
@@ -32,18 +31,24 @@ export interface PagesParts<Api extends PagedApi> {
   logger: Logger;
   /** The folder of the built-in templates. */
   templates: string;
-  /** URL name -> file: scripts and styles, read once. */
-  assets: Readonly<Record<string, { path: string; type: string }>>;
+  /** Scripts and styles. */
+  assets: AssetFiles;
+  /** For how long a page that was made is shown to others who ask for it, while nothing happens. Absent: it is made anew each time. */
+  keepMs?: number;
 }
 
 /** The pages of a daemon, a cluster sitter's or a machine sitter's: signs browsers in, renders the pages of the `ui` plugins, and tells open pages that something changed. */
 export class Pages<Api extends PagedApi> {
   readonly #parts: PagesParts<Api>;
   readonly #nunjucks: nunjucks.Environment;
-  readonly #assets = new Map<string, { body: Buffer; type: string; etag: string }>();
+  readonly #assets: PageAssets;
   readonly #router = new Router();
-  readonly #live = new Set<Readable>();
-  #liveTimer: NodeJS.Timeout | null = null;
+  readonly #live: LiveStreams;
+  readonly #signIn: SignIn;
+  readonly #kept: KeptPages<PageAnswer | { html: string; status: number }>;
+  readonly #nav: { title: string; order: number; path: string }[];
+  /** Stands in a kept page where each reader's own CSRF token goes; nobody can guess it and put it elsewhere. */
+  readonly #csrfPlace = randomBytes(18).toString('base64url');
   #offChange: (() => void) | null = null;
 
   constructor(parts: PagesParts<Api>) {
@@ -52,24 +57,28 @@ export class Pages<Api extends PagedApi> {
     this.#nunjucks = new nunjucks.Environment(new nunjucks.FileSystemLoader(folders), { autoescape: true });
     for (const [name, filter] of Object.entries(pageFilters)) this.#nunjucks.addFilter(name, filter);
     this.#nunjucks.addGlobal('chartOf', chartOf);
+    this.#assets = new PageAssets(parts.assets);
+    this.#live = new LiveStreams((listener) => parts.api.onChange(listener));
+    this.#kept = new KeptPages(parts.keepMs ?? 0);
+    this.#signIn = new SignIn({ auth: parts.auth, render: (...args) => this.#render(...args) });
+    this.#nav = parts.plugins
+      .flatMap((plugin) => plugin.pages.flatMap((page) => (page.nav ? [{ ...page.nav, path: page.path }] : [])))
+      .sort((a, b) => a.order - b.order);
     this.#routes();
   }
 
   async start(): Promise<void> {
-    for (const [name, { path, type }] of Object.entries(this.#parts.assets)) {
-      const body = readFileSync(path);
-      this.#assets.set(name, {
-        body,
-        type,
-        etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`,
+    this.#assets.load();
+    if (this.#parts.keepMs)
+      this.#offChange = this.#parts.api.onChange((what) => {
+        if (what !== 'figures') this.#kept.forget();
       });
-    }
   }
 
   async stop(): Promise<void> {
-    this.#stopListening();
-    for (const stream of this.#live) stream.destroy();
-    this.#live.clear();
+    this.#offChange?.();
+    this.#offChange = null;
+    this.#live.stop();
   }
 
   middleware(): Middleware {
@@ -78,24 +87,21 @@ export class Pages<Api extends PagedApi> {
   }
 
   /** An error of a path that is no page (a log, a misspelt address), for a browser: as a page, or by way of the sign-in. */
-  errorPage(ctx: Context, { status, body }: ErrorAnswer): boolean {
+  errorPage(ctx: Context, answer: ErrorAnswer): boolean {
     if (ctx.get('authorization') !== '' || ctx.accepts('json', 'html') !== 'html') return false;
-    if (status === 401 && ctx.method === 'GET') ctx.redirect('/signin');
-    else this.#render(ctx, 'error.njk', { title: 'That did not work', status, message: body.error.message }, status);
+    if (answer.status === 401 && ctx.method === 'GET') this.#signIn.redirect(ctx);
+    else this.#showError(ctx, answer);
     return true;
   }
 
   #routes(): void {
     const router = this.#router;
-    router.get('/assets/:name', (ctx) => this.#asset(ctx));
-    router.get('/signin', (ctx) => this.#signIn(ctx, String(ctx.query.code ?? '')));
-    router.post('/signin', (ctx) => this.#signInByToken(ctx));
-    router.post('/signout', (ctx) => {
-      this.#parts.auth.caller(ctx);
-      this.#parts.auth.end(ctx);
-      ctx.redirect('/signin');
+    router.get('/assets/:name', (ctx) => this.#assets.answer(ctx));
+    this.#signIn.mount(router);
+    router.get('/live', (ctx) => {
+      this.#parts.auth.caller(ctx, 'read');
+      this.#live.open(ctx);
     });
-    router.get('/live', (ctx) => this.#openLive(ctx));
     for (const plugin of this.#parts.plugins) {
       for (const page of plugin.pages)
         router[page.method === 'GET' ? 'get' : 'post'](page.path, (ctx) => this.#answer(ctx, page));
@@ -103,150 +109,98 @@ export class Pages<Api extends PagedApi> {
   }
 
   async #answer(ctx: Context, page: Page<Api>): Promise<void> {
-    const { auth, api, logger } = this.#parts;
+    const { auth, logger } = this.#parts;
     if (page.audience === 'programs') return this.#answerProgram(ctx, page);
-    if (page.method === 'GET' && auth.session(ctx) === null && ctx.get('authorization') === '') {
-      ctx.redirect('/signin');
+    if (auth.session(ctx) === null && ctx.get('authorization') === '') {
+      if (page.method === 'GET') this.#signIn.redirect(ctx);
+      else this.#signIn.refuseForm(ctx);
       return;
     }
     try {
-      const caller = auth.caller(ctx);
-      const answer = await page.answer(requestOf(ctx, caller.by), api);
-      if ('redirect' in answer) {
-        const notice =
-          answer.notice === undefined
-            ? ''
-            : `${answer.redirect.includes('?') ? '&' : '?'}notice=${encodeURIComponent(answer.notice)}`;
-        ctx.redirect(`${answer.redirect}${notice}`);
-        ctx.status = 303;
-      } else if ('json' in answer) {
-        ctx.status = answer.status ?? 200;
-        ctx.body = answer.json;
-      } else {
-        this.#render(ctx, answer.template, { title: answer.title, ...answer.data }, answer.status ?? 200);
-      }
+      const caller = auth.caller(ctx, scopeOf(page));
+      if (page.method === 'POST') this.#send(ctx, await this.#ask(ctx, page, caller), caller.session);
+      else await this.#look(ctx, page, caller);
     } catch (error) {
-      const { status, body } = errorAnswer(error, logger);
-      this.#render(ctx, 'error.njk', { title: 'That did not work', status, message: body.error.message }, status);
+      this.#showError(ctx, errorAnswer(error, logger));
     }
   }
 
+  /** A page that is only looked at. It is made once for all who ask for it at about the same time and may see the same. */
+  async #look(ctx: Context, page: Page<Api>, caller: Caller): Promise<void> {
+    const made = await this.#kept.page(`${caller.session !== null} ${caller.by}\n${ctx.url}`, async () => {
+      const answer = await this.#ask(ctx, page, caller);
+      if (!('template' in answer)) return answer;
+      const { template, title, data, status = 200 } = answer;
+      return { html: this.#html(ctx, template, { title, ...data }, caller.session), status };
+    });
+    if ('html' in made) this.#sendHtml(ctx, made.html, made.status, caller.session);
+    else this.#send(ctx, made, caller.session);
+  }
+
+  async #ask(ctx: Context, page: Page<Api>, { by, scope }: Caller): Promise<PageAnswer> {
+    return page.answer(requestOf(ctx, by, scope), this.#parts.api);
+  }
+
   async #answerProgram(ctx: Context, page: Page<Api>): Promise<void> {
-    const { by } = this.#parts.auth.caller(ctx);
-    const answer = await page.answer(requestOf(ctx, by), this.#parts.api);
+    const caller = this.#parts.auth.caller(ctx, scopeOf(page));
+    const answer = await this.#ask(ctx, page, caller);
+    if ('template' in answer) throw new Error(`the page ${page.path} is for programs and must answer with json`);
+    this.#send(ctx, answer, caller.session);
+  }
+
+  #send(ctx: Context, answer: PageAnswer, session: Session | null): void {
     if ('redirect' in answer) {
-      ctx.redirect(answer.redirect);
-      return;
+      const { redirect, notice } = answer;
+      const more =
+        notice === undefined ? '' : `${redirect.includes('?') ? '&' : '?'}notice=${encodeURIComponent(notice)}`;
+      ctx.redirect(`${redirect}${more}`);
+      ctx.status = 303;
+    } else if ('json' in answer) {
+      ctx.status = answer.status ?? 200;
+      ctx.body = answer.json;
+    } else {
+      const html = this.#html(ctx, answer.template, { title: answer.title, ...answer.data }, session);
+      this.#sendHtml(ctx, html, answer.status ?? 200, session);
     }
-    if (!('json' in answer)) throw new Error(`the page ${page.path} is for programs and must answer with json`);
-    ctx.status = answer.status ?? 200;
-    ctx.body = answer.json;
+  }
+
+  #showError(ctx: Context, { status, body }: ErrorAnswer): void {
+    this.#render(ctx, 'error.njk', { title: 'That did not work', status, message: body.error.message }, status);
   }
 
   #render(ctx: Context, template: string, data: Record<string, unknown>, status: number): void {
     const session = this.#parts.auth.session(ctx);
-    const nav = this.#parts.plugins
-      .flatMap((plugin) => plugin.pages.flatMap((page) => (page.nav ? [{ ...page.nav, path: page.path }] : [])))
-      .sort((a, b) => a.order - b.order);
+    this.#sendHtml(ctx, this.#html(ctx, template, data, session), status, session);
+  }
+
+  #html(ctx: Context, template: string, data: Record<string, unknown>, session: Session | null): string {
+    const may = (scope: TokenScope): boolean => session !== null && scopeCovers(session.scope, scope);
+    return this.#nunjucks.render(template, {
+      ...data,
+      nav: this.#nav,
+      path: ctx.path,
+      url: ctx.url,
+      notice: typeof ctx.query.notice === 'string' ? ctx.query.notice : null,
+      signedIn: session !== null,
+      who: session,
+      may: { operate: may('operate'), admin: may('admin') },
+      csrf: session === null ? '' : this.#csrfPlace,
+      now: Date.now(),
+    });
+  }
+
+  #sendHtml(ctx: Context, html: string, status: number, session: Session | null): void {
     ctx.set('Content-Security-Policy', CONTENT_SECURITY_POLICY);
     ctx.set('Referrer-Policy', 'no-referrer');
     ctx.set('X-Frame-Options', 'DENY');
     ctx.set('Cache-Control', 'no-store');
     ctx.status = status;
     ctx.type = 'html';
-    ctx.body = this.#nunjucks.render(template, {
-      ...data,
-      nav,
-      path: ctx.path,
-      url: ctx.url,
-      notice: typeof ctx.query.notice === 'string' ? ctx.query.notice : null,
-      signedIn: session !== null,
-      csrf: session === null ? '' : this.#parts.auth.csrfToken(session),
-      now: Date.now(),
-    });
+    ctx.body = session === null ? html : html.replaceAll(this.#csrfPlace, this.#parts.auth.csrfToken(session));
   }
+}
 
-  #asset(ctx: Context): void {
-    const asset = this.#assets.get(String(ctx.params.name));
-    if (!asset) {
-      ctx.status = 404;
-      ctx.body = 'there is no such asset\n';
-      return;
-    }
-    ctx.set('ETag', asset.etag);
-    ctx.set('Cache-Control', 'no-cache');
-    ctx.type = asset.type;
-    if (ctx.get('if-none-match') === asset.etag) ctx.status = 304;
-    else ctx.body = asset.body;
-  }
-
-  #signIn(ctx: Context, code: string): void {
-    const { auth } = this.#parts;
-    if (code !== '' && auth.codeIsRight(code)) {
-      auth.begin(ctx);
-      ctx.redirect('/');
-      return;
-    }
-    if (code === '' && auth.session(ctx) !== null) {
-      ctx.redirect('/');
-      return;
-    }
-    const message =
-      code === ''
-        ? null
-        : 'This link is of an earlier start of Cerebro. Take the newest one, or sign in with the token.';
-    this.#render(ctx, 'signin.njk', { title: 'Sign in', message }, code === '' ? 200 : 401);
-  }
-
-  #signInByToken(ctx: Context): void {
-    const { auth } = this.#parts;
-    if (auth.tokenIsRight(formOf(ctx).get('token')?.trim() ?? '')) {
-      auth.begin(ctx);
-      ctx.redirect('/');
-      ctx.status = 303;
-      return;
-    }
-    this.#render(
-      ctx,
-      'signin.njk',
-      { title: 'Sign in', message: 'That is not the token. It is in the file admin.token of the data folder.' },
-      401,
-    );
-  }
-
-  #openLive(ctx: Context): void {
-    this.#parts.auth.caller(ctx);
-    const stream = new Readable({ read: () => undefined });
-    const beat = setInterval(() => stream.push(':\n\n'), LIVE_BEAT_MS);
-    stream.push('retry: 1000\n\n');
-    this.#live.add(stream);
-    // Changes are listened to only while somebody looks on: to tell of them costs a busy machine something.
-    this.#offChange ??= this.#parts.api.onChange(() => this.#ring());
-    const end = (): void => {
-      clearInterval(beat);
-      this.#live.delete(stream);
-      if (this.#live.size === 0) this.#stopListening();
-    };
-    stream.once('close', end);
-    ctx.res.once('close', () => stream.destroy());
-    ctx.type = 'text/event-stream';
-    ctx.set('Cache-Control', 'no-store');
-    ctx.body = stream;
-    ctx.flushHeaders();
-  }
-
-  #stopListening(): void {
-    this.#offChange?.();
-    this.#offChange = null;
-    if (this.#liveTimer) clearTimeout(this.#liveTimer);
-    this.#liveTimer = null;
-  }
-
-  #ring(): void {
-    if (this.#live.size === 0 || this.#liveTimer) return;
-    this.#liveTimer = setTimeout(() => {
-      this.#liveTimer = null;
-      for (const stream of this.#live) stream.push('event: change\ndata: {}\n\n');
-    }, LIVE_MS);
-  }
+/** To look is for everybody who may come in; to act, or to see what is secret, needs what the page says. */
+function scopeOf(page: Pick<Page, 'method' | 'scope'>): TokenScope {
+  return page.scope ?? (page.method === 'GET' ? 'read' : 'operate');
 }

@@ -18,6 +18,7 @@ export function secretRoutes(secrets: Secrets): ApiRoute[] {
     apiRoute({
       method: 'put',
       path: '/api/v1/secrets/:name',
+      scope: 'admin',
       summary: 'Set a secret. Jobs that are given it have a new version, where it was another before',
       params: byName,
       body: z.strictObject({ value: secretValue }),
@@ -27,6 +28,7 @@ export function secretRoutes(secrets: Secrets): ApiRoute[] {
     apiRoute({
       method: 'delete',
       path: '/api/v1/secrets/:name',
+      scope: 'admin',
       summary: 'Remove a secret that no job is given',
       params: byName,
       answer: z.object({ done: z.literal(true) }),

@@ -1,11 +1,13 @@
-import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import type { ProcessTable } from '../contracts/process-table.ts';
 import { CerebroError } from '../errors.ts';
+import { SHIM_FILE } from './shim-script.ts';
 import { TaskFiles, taskFolderName } from './task-files.ts';
 
 /** The variable by which every process of a run can be told from all others. */
 const RUN_MARKER = 'CEREBRO_RUN';
+const COPY_NAME = 'CEREBRO_COPY';
 const ROUNDS = 10;
 
 /** Tasks whose files cannot be read: they are reported and left alone, and the others run. Removing one ends what still runs of it. */
@@ -46,12 +48,20 @@ export class DamagedTasks {
   async remove(id: string): Promise<void> {
     const folder = this.#folder(id);
     const files = new TaskFiles(folder);
-    for (const run of existsSync(folder) ? files.runs() : []) {
-      const marker = files.run(run)?.marker;
-      if (marker !== undefined) this.#end(marker);
-    }
+    const markers = new Set(files.runs().flatMap((run) => files.run(run)?.marker ?? []));
+    for (const marker of this.#markersUnderShims(id)) markers.add(marker);
+    for (const marker of markers) this.#end(marker);
     await files.remove();
     this.#sentences.delete(folder);
+  }
+
+  /** Where the record of a run is damaged, too: its process is a child of a shim of ours, and knows the name of its task. */
+  #markersUnderShims(id: string): string[] {
+    const script = join(dirname(this.#tasksFolder), SHIM_FILE);
+    return this.#processes.scan().flatMap(({ pid, ppid }) => {
+      if (this.#processes.environment(pid, COPY_NAME) !== id || !commandLine(ppid).includes(script)) return [];
+      return this.#processes.environment(pid, RUN_MARKER) ?? [];
+    });
   }
 
   /** Looks again after each round: what it killed may have had children while we looked. */
@@ -72,5 +82,13 @@ export class DamagedTasks {
 
   #folder(id: string): string {
     return join(this.#tasksFolder, basename(taskFolderName(id)));
+  }
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return []; // it has just ended
   }
 }

@@ -26,14 +26,25 @@ export class EventLog {
   }
 
   load(): void {
-    if (!existsSync(this.#path)) return;
-    for (const line of readFileSync(this.#path, 'utf8').split('\n')) {
+    for (const line of this.#lines()) {
       const event = parse(line);
       // A line that was written again after a full disk had torn the first try is there twice.
       if (event && event.seq > (this.#events.at(-1)?.seq ?? 0)) this.#events.push(event);
     }
     this.#events = this.#events.slice(-KEPT);
     this.#next = (this.#events.at(-1)?.seq ?? 0) + 1;
+  }
+
+  /** Something that cannot be read is put aside, so that new events can be kept. */
+  #lines(): string[] {
+    if (!existsSync(this.#path)) return [];
+    try {
+      return readFileSync(this.#path, 'utf8').split('\n');
+    } catch (error) {
+      this.#logger.error({ file: this.#path, err: error }, 'the events so far cannot be read, and were put aside');
+      renameSync(this.#path, `${this.#path}.damaged-${this.#clock.now()}`);
+      return [];
+    }
   }
 
   add(event: NewEvent): void {

@@ -23,10 +23,18 @@ export class HeardEpoch {
 
   load(): void {
     if (!existsSync(this.#path)) return;
-    const text = readFileSync(this.#path, 'utf8').trim();
+    const text = this.#text();
     if (/^\d{1,15}$/.test(text)) this.#epoch = Number(text);
     else
       this.#logger.error({ file: this.#path }, 'the file of the epoch cannot be read; the next command says it anew');
+  }
+
+  #text(): string {
+    try {
+      return readFileSync(this.#path, 'utf8').trim();
+    } catch {
+      return ''; // as good as damaged, which the caller says
+    }
   }
 
   /**

@@ -17,6 +17,8 @@ export interface LogLine {
   bytes: Buffer;
   /** Where to go on after this line, in both streams. */
   cursor: LogCursor;
+  /** By when it was written, ms since the epoch, to a tenth of a second where that was noted; null: not known. */
+  at: number | null;
 }
 
 export interface LineOptions {
@@ -29,6 +31,8 @@ export interface LineOptions {
   follow: boolean;
   /** Whether a last line without an end is given too. */
   partial: boolean;
+  /** Whether times are wanted; the lines of both streams have them anyway, since they are merged by them. */
+  timed?: boolean;
   signal: AbortSignal;
 }
 
@@ -52,14 +56,14 @@ async function* readRunLines(
   logs: TaskLogs,
   run: number,
   from: LogCursor,
-  { streams, follow, partial, signal }: LineOptions,
+  { streams, follow, partial, timed, signal }: LineOptions,
 ): AsyncGenerator<LogLine[]> {
   const readers: LineReader[] = [];
   const cursor = { ...from };
   let bell: LogBell | null = null;
   try {
     for (const stream of streams) {
-      const open = await logs.log(run, stream)?.open();
+      const open = await logs.open(run, stream);
       // A run that is just being started has no files yet: whoever follows comes back for them.
       if (!open && follow && logs.newestRun <= run) return;
       if (open) readers.push(new LineReader(open, { run, stream, cursor }));
@@ -69,15 +73,17 @@ async function* readRunLines(
       logs.source('stdout'),
       follow && logs.newestRun <= run,
     );
-    const marks = streams.length > 1 ? logs.times(run) : [];
+    const marks = streams.length > 1 || timed ? logs.times(run) : [];
     for (const mark of marks) {
-      for (const reader of readers) yield* reader.upTo(mark[reader.stream], signal);
+      for (const reader of readers) yield* reader.upTo(mark[reader.stream], mark.at, signal);
       if (signal.aborted) return;
     }
     for (;;) {
       const over = logs.newestRun > run;
       const ends = readers.map((reader) => reader.end());
-      for (const [i, reader] of readers.entries()) yield* reader.upTo(ends[i] ?? 0, signal);
+      // Nobody has noted the time of these yet: they are read as they are written, or the run is over.
+      const at = follow && !over ? Date.now() : null;
+      for (const [i, reader] of readers.entries()) yield* reader.upTo(ends[i] ?? 0, at, signal);
       if (signal.aborted || logs.gone) return;
       if (!follow || over) break;
       if (readers.every((reader, i) => reader.end() === ends[i])) await bell.wait(signal);
@@ -99,6 +105,7 @@ class LineReader {
   readonly #cursor: LogCursor;
   #position: number;
   #partial: Buffer = Buffer.alloc(0);
+  #at: number | null = null;
 
   constructor(open: OpenLog, { run, stream, cursor }: { run: number; stream: StreamName; cursor: LogCursor }) {
     this.#open = open;
@@ -116,8 +123,9 @@ class LineReader {
     return this.#open.log.end() ?? this.#position;
   }
 
-  /** The lines that end before `limit`. */
-  async *upTo(limit: number, signal: AbortSignal): AsyncGenerator<LogLine[]> {
+  /** The lines that end before `limit`, all of which was written by `at`. */
+  async *upTo(limit: number, at: number | null, signal: AbortSignal): AsyncGenerator<LogLine[]> {
+    this.#at = at;
     while (this.#position < limit && !signal.aborted) {
       if (this.#position < this.#open.log.start) {
         // Overtaken by the end of what is kept: the rest of a line that was begun is gone.
@@ -162,7 +170,7 @@ class LineReader {
 
   #line(bytes: Buffer, length: number): LogLine {
     this.#cursor[this.stream] += length;
-    return { run: this.#run, stream: this.stream, bytes, cursor: { ...this.#cursor } };
+    return { run: this.#run, stream: this.stream, bytes, cursor: { ...this.#cursor }, at: this.#at };
   }
 }
 

@@ -240,13 +240,7 @@ export class MachineSitter {
       const file = files.load();
       this.#sitters.set(file.definition.id, this.#newSitter(file.definition, file));
     } catch (error) {
-      this.#damaged.add(folder, shortly(messageOf(error)));
-      this.#deps.logger.error({ folder, err: error }, 'the files of a task cannot be read; the task is left alone');
-      this.#addEvent({
-        level: 'error',
-        kind: 'task-damaged',
-        message: `the files of a task in ${folder} cannot be read: ${shortly(messageOf(error))}`,
-      });
+      this.#leaveAlone(folder, error);
     }
   }
 
@@ -254,14 +248,19 @@ export class MachineSitter {
     try {
       await sitter.recover();
     } catch (error) {
-      this.#deps.logger.error({ task: sitter.id, err: error }, 'a task could not be taken up again');
-      this.#addEvent({
-        level: 'error',
-        kind: 'task-damaged',
-        message: `${sitter.id} could not be taken up again: ${messageOf(error)}`,
-        copy: sitter.id,
-      });
+      this.#sitters.delete(sitter.id);
+      await sitter.stop();
+      this.#leaveAlone(this.#files(sitter.id).folder, error);
     }
+  }
+
+  /** A task that is not known well enough to be supervised: whatever runs of it runs on, until somebody removes it. */
+  #leaveAlone(folder: string, error: unknown): void {
+    const sentence = shortly(messageOf(error));
+    this.#damaged.add(folder, sentence);
+    this.#deps.logger.error({ folder, err: error }, 'the files of a task cannot be read; the task is left alone');
+    const message = `the files of a task in ${folder} cannot be read: ${sentence}`;
+    this.#addEvent({ level: 'error', kind: 'task-damaged', message });
   }
 
   #newSitter(definition: TaskDefinition, state: ConstructorParameters<typeof TaskSitter>[2]): TaskSitter {

@@ -97,7 +97,9 @@ export class PostMortems {
     try {
       for (const stream of ['stderr', 'stdout'] as const) {
         const place = files.logPlace(end.run, stream);
-        if (place && end.lastLines.length === 0) end.lastLines = await lastLines(logKeeper.log(place), LAST_LINES);
+        if (!place || end.lastLines.length > 0) continue;
+        // A log that cannot be read does not take the rest of the post-mortem with it.
+        end.lastLines = await lastLines(logKeeper.log(place), LAST_LINES).catch(() => []);
       }
       files.endRun(end);
       this.#unwritten = this.#unwritten.filter((one) => one !== end);

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { z } from 'zod';
-import { systemCode } from '../errors.ts';
+import { CerebroError, messageOf, systemCode } from '../errors.ts';
 import type { LogMethod } from '../model/task.ts';
 import { blockSize, copyTruncate, cutHead } from './log-cut.ts';
 
@@ -49,23 +49,28 @@ export class RunLog {
     return this.#position.lost;
   }
 
-  /** Where the next byte will be; undefined where there is no file. */
+  /** Where the next byte will be; undefined where there is no file, or something else in its place. */
   end(): number | undefined {
     try {
-      return statSync(this.path).size + this.#position.shift;
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw error;
+      const stat = statSync(this.path);
+      return stat.isFile() ? stat.size + this.#position.shift : undefined;
+    } catch {
+      return undefined; // whoever opens it is told what is the matter
     }
   }
 
+  /** undefined: there is no file. Throws `not_found` for one that is there and cannot be read. */
   async open(): Promise<OpenLog | undefined> {
     try {
-      return new OpenLog(await open(this.path, 'r'), this);
+      // Where a pipe was put in its place, this does not wait for somebody to write into it.
+      const handle = await open(this.path, constants.O_RDONLY | constants.O_NONBLOCK);
+      if ((await handle.stat()).isFile()) return new OpenLog(handle, this);
+      await handle.close();
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return undefined;
-      throw error;
+      throw new CerebroError('not_found', `the log ${this.path} cannot be read: ${messageOf(error)}`);
     }
+    throw new CerebroError('not_found', `the log ${this.path} cannot be read: it is no file`);
   }
 
   /** Takes `bytes` off the head. One at a time; readers wait, the task does not. */

@@ -117,6 +117,10 @@ export class ShimLauncher {
     });
   }
 
+  get hasWorked(): boolean {
+    return this.#ready === true;
+  }
+
   /** Whether there is nothing to hear of it any more. */
   get done(): boolean {
     return this.failed && this.#known.size === 0;

@@ -52,6 +52,9 @@ status=$?
 echo "end $2 $status" >&3
 `;
 
+/** Its name in the data folder, by which shims are known in the list of processes. */
+export const SHIM_FILE = 'shim.sh';
+
 /** What the task's side does first: it says its /proc/self/stat. The pid stays the same through every exec. */
 export const HELLO = 'read -r stat </proc/self/stat; echo "born $2 $stat" >&3\n';
 

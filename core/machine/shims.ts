@@ -4,8 +4,8 @@ import type { Clock, Timer } from '../contracts/clock.ts';
 import type { ProcessId, ProcessTable } from '../contracts/process-table.ts';
 import { CerebroError } from '../errors.ts';
 import { Shim } from './shim.ts';
-import { ShimLauncher } from './shim-launcher.ts';
-import { LAUNCHER_SCRIPT, SHIM_SCRIPT } from './shim-script.ts';
+import { type LaunchedShim, ShimLauncher } from './shim-launcher.ts';
+import { LAUNCHER_SCRIPT, SHIM_FILE, SHIM_SCRIPT } from './shim-script.ts';
 import { ShimWatch } from './shim-watch.ts';
 import { Turns } from './turns.ts';
 
@@ -100,7 +100,7 @@ export class Shims {
 
   get #scripts(): { launcher: string; shim: string } {
     const { folder } = this.#options;
-    return { launcher: join(folder, 'launcher.sh'), shim: join(folder, 'shim.sh') };
+    return { launcher: join(folder, 'launcher.sh'), shim: join(folder, SHIM_FILE) };
   }
 
   #fillSoon(): void {
@@ -118,12 +118,23 @@ export class Shims {
 
   async #launch(): Promise<Shim> {
     const { processes } = this.#options;
-    const launched = await this.#launcher().launch();
+    const launched = await this.#launched();
     const leader = processes.parse(launched.stat);
     const self = leader && processes.read(leader.ppid);
     if (leader && self) return new Shim(launched, { self: idOf(self), leader: idOf(leader) }, processes, this.oomScore);
     launched.lost();
     throw new CerebroError('unavailable', 'the shim of a task ended before it began');
+  }
+
+  async #launched(): Promise<LaunchedShim> {
+    const launcher = this.#launcher();
+    try {
+      return await launcher.launch();
+    } catch (error) {
+      // One that has worked and was killed is replaced; what never worked will not now.
+      if (this.#stopped || !launcher.failed || !launcher.hasWorked) throw error;
+      return this.#launcher().launch();
+    }
   }
 
   #launcher(): ShimLauncher {

@@ -1,60 +1,17 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { TaskLife } from '../decide/task-life.ts';
 import { CerebroError, messageOf, systemCode } from '../errors.ts';
-import { endReason, type RunEnd, runEnd, taskDefinition, taskPhase } from '../model/task.ts';
+import { type RunEnd, runEnd } from '../model/task.ts';
 import { NO_STATUS } from './exit-file.ts';
 import type { LogPlace } from './log-keeper.ts';
-
-const taskLife: z.ZodType<TaskLife> = z.object({
-  phase: taskPhase,
-  reason: z.string(),
-  since: z.number(),
-  wanted: z.enum(['run', 'stop']),
-  run: z.number().int(),
-  startedAt: z.number().nullable(),
-  restarts: z.number().int(),
-  streak: z.number().int(),
-  totalRestarts: z.number().int(),
-  nextStartAt: z.number().nullable(),
-  suspended: z.boolean(),
-  ending: z.object({ reason: endReason, sentence: z.string() }).nullable(),
-});
+import { type RunRecord, runRecord, type TaskFile, taskFile } from './task-records.ts';
 
 /** How the folders of removed tasks begin; those of tasks never begin with a dot. */
 const REMOVED = '.removed-';
-
-const processId = z.object({ pid: z.number().int(), startTime: z.number() });
-
-const runRecord = z.object({
-  run: z.number().int(),
-  marker: z.string(),
-  bootId: z.string(),
-  startedAt: z.number(),
-  /** The same in seconds since boot, which no clock that is set can move. */
-  startedUptime: z.number(),
-  stdout: z.string(),
-  stderr: z.string(),
-  /** Who built its walls, and what finds them again. */
-  enforcer: z.string(),
-  handle: z.string().nullable(),
-  shim: processId,
-  leader: processId,
-});
-/** What is known of a run when it starts; where its logs are is fixed here, whatever the configuration says later. */
-export type RunRecord = z.infer<typeof runRecord>;
-
-const taskFile = z.object({
-  definition: taskDefinition,
-  revision: z.number().int(),
-  life: taskLife,
-  /** Ends whose post-mortems are still being written: an end must not be on disk without its exit code. */
-  ends: z.array(runEnd).default([]),
-});
-export type TaskFile = z.infer<typeof taskFile>;
 
 /**
  * The files of one task:
@@ -125,6 +82,20 @@ export class TaskFiles {
     return readJson(join(this.runFolder(run), 'run.json'), runRecord);
   }
 
+  /**
+   * What the run was started with in which a daemon ended; undefined for one that never came to life. Throws `invalid` where
+   * that is not known any more: something of it may run, and must not get a twin.
+   */
+  interruptedRun(run: number, phase: TaskLife['phase']): RunRecord | undefined {
+    const record = this.run(run);
+    if (record) return record;
+    const path = join(this.runFolder(run), 'run.json');
+    const missing = codeOfStat(path) === 'ENOENT';
+    if (missing && phase !== 'running') return undefined;
+    const problem = missing ? 'is gone' : 'cannot be read';
+    throw new CerebroError('invalid', `${path} ${problem}, so what runs of this task cannot be found again`);
+  }
+
   /** Where a stream of a run is; undefined for one that is the daemon's own, or a run that is not kept. */
   logPlace(run: number, stream: 'stdout' | 'stderr'): LogPlace | undefined {
     const path = this.run(run)?.[stream];
@@ -149,9 +120,7 @@ export class TaskFiles {
 
   /** The numbers of the runs that are kept, oldest first. */
   runs(): number[] {
-    const folder = join(this.folder, 'runs');
-    if (!existsSync(folder)) return [];
-    return readdirSync(folder)
+    return namesIn(join(this.folder, 'runs'))
       .map(Number)
       .filter((n) => Number.isInteger(n) && n > 0)
       .sort((a, b) => a - b);
@@ -215,6 +184,25 @@ export function taskFolderName(id: string): string {
 function writeWhole(path: string, text: string, mode = 0o640): void {
   writeFileSync(`${path}.new`, text, { mode });
   renameSync(`${path}.new`, path);
+}
+
+/** What is wrong with a path; undefined: something is there. */
+function codeOfStat(path: string): string | undefined {
+  try {
+    statSync(path);
+    return undefined;
+  } catch (error) {
+    return systemCode(error);
+  }
+}
+
+/** None where there is no folder, or something else in its place. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return []; // as good as none: what would have been in it is not there
+  }
 }
 
 /** undefined: not there, or damaged: a post-mortem that cannot be read is as good as none. */

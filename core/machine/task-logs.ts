@@ -3,7 +3,7 @@ import { CerebroError } from '../errors.ts';
 import type { LogSource } from './log-file.ts';
 import type { LogKeeper } from './log-keeper.ts';
 import { readTimes, type TimeMark } from './log-times.ts';
-import type { RunLog } from './run-log.ts';
+import type { OpenLog, RunLog } from './run-log.ts';
 import type { TaskFiles } from './task-files.ts';
 import type { TaskSitter } from './task-sitter.ts';
 
@@ -49,6 +49,13 @@ export class TaskLogs {
   log(run: number, stream: 'stdout' | 'stderr'): RunLog | undefined {
     const place = this.#files.logPlace(run, stream);
     return place && this.#keeper.log(place);
+  }
+
+  /** A stream among others; undefined where there is none that can be read: who asks for that one alone is told why. */
+  async open(run: number, stream: 'stdout' | 'stderr'): Promise<OpenLog | undefined> {
+    return this.log(run, stream)
+      ?.open()
+      .catch(() => undefined);
   }
 
   source(stream: 'stdout' | 'stderr'): LogSource {

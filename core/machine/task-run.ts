@@ -14,7 +14,8 @@ import { readExitFile } from './exit-file.ts';
 import { isThere, type Shim } from './shim.ts';
 import { OWN_STREAM, type ShimOrder } from './shim-script.ts';
 import type { Shims } from './shims.ts';
-import { type RunRecord, type TaskFiles, taskFolderName } from './task-files.ts';
+import { type TaskFiles, taskFolderName } from './task-files.ts';
+import type { RunRecord } from './task-records.ts';
 import { taskEnvironment, taskUser } from './task-user.ts';
 
 /** How long a tree may take to die of SIGKILL before we say so: a process in an uninterruptible wait does not. */

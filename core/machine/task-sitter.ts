@@ -449,7 +449,7 @@ export class TaskSitter {
 
   /** Takes up what an earlier daemon left. */
   async #recoverRun(number: number): Promise<void> {
-    const record = this.#deps.files.run(number);
+    const record = this.#deps.files.interruptedRun(number, this.#life.phase);
     if (!record) {
       // Not the task's fault: it has never run.
       this.dispatch({

@@ -147,7 +147,28 @@ export const clusterStatus = z.object({
 });
 export type ClusterStatus = z.infer<typeof clusterStatus>;
 
-export const pluginView = z.object({ id: z.string(), point: z.string(), use: z.string(), state: z.string() });
+/** How the calls to a plugin went since this daemon began. */
+export const callHealth = z.object({
+  done: z.number(),
+  failed: z.number(),
+  lastDone: z.object({ call: z.string(), at: z.string() }).nullable(),
+  /** The last that failed, also where later ones went well. */
+  lastFailed: z.object({ call: z.string(), at: z.string(), message: z.string() }).nullable(),
+  /** The one that has waited longest for its answer. */
+  waiting: z.object({ call: z.string(), since: z.string() }).nullable(),
+});
+export type CallHealth = z.infer<typeof callHealth>;
+
+export const pluginView = z.object({
+  id: z.string(),
+  point: z.string(),
+  use: z.string(),
+  state: z.string(),
+  /** Of plugins that reach out (machines, DNS, recipes, notices); null: this one does not. */
+  calls: callHealth.nullable(),
+  /** What keeps it from its work, in its own words. */
+  says: z.array(z.string()),
+});
 export type PluginView = z.infer<typeof pluginView>;
 
 export const explanation = z.object({

@@ -22,16 +22,24 @@ export class LegacyApi implements UiPlugin {
       await api.removeJob(job, request.by);
       return { job };
     }),
-    command('/update_idle_limit', async (request, api) => {
-      const { limit, zone } = decode(request, idleLimit, A_LIMIT);
-      await api.setIdleLimit(limit, zone, request.by);
-      return { limit, zone };
-    }),
-    command('/update_logging_level', async (request, api) => {
-      const level = decode(request, logLevel, A_LEVEL);
-      api.setLogLevel(level, request.by);
-      return { level };
-    }),
+    command(
+      '/update_idle_limit',
+      async (request, api) => {
+        const { limit, zone } = decode(request, idleLimit, A_LIMIT);
+        await api.setIdleLimit(limit, zone, request.by);
+        return { limit, zone };
+      },
+      'admin',
+    ),
+    command(
+      '/update_logging_level',
+      async (request, api) => {
+        const level = decode(request, logLevel, A_LEVEL);
+        api.setLogLevel(level, request.by);
+        return { level };
+      },
+      'admin',
+    ),
     { method: 'GET', path: '/overview', audience: 'programs', answer: overview },
   ];
 
@@ -44,11 +52,16 @@ export class LegacyApi implements UiPlugin {
   }
 }
 
-function command(path: string, run: (request: PageRequest, api: ClusterApi) => Promise<Record<string, unknown>>): Page {
+function command(
+  path: string,
+  run: (request: PageRequest, api: ClusterApi) => Promise<Record<string, unknown>>,
+  scope: Page['scope'] = 'operate',
+): Page {
   return {
     method: 'POST',
     path,
     audience: 'programs',
+    scope,
     answer: async (request, api) => ({ json: { status: 'ok', ...(await run(request, api)) } }),
   };
 }

@@ -13,7 +13,6 @@ import { machinePages } from './machine-pages.ts';
 import { newJobPages } from './new-job-pages.ts';
 import { overviewPage } from './overview-page.ts';
 import { searchPage } from './search-page.ts';
-import { settingsPages } from './settings-pages.ts';
 import { versionPages } from './version-pages.ts';
 
 /** The dashboard: what runs where and why, and the forms that change it. It keeps nothing; each page is made when it is asked for. */
@@ -36,7 +35,6 @@ export class UiDashboard implements UiPlugin {
     ...logPages,
     alertsPage,
     eventsPage,
-    ...settingsPages,
     searchPage,
   ];
 

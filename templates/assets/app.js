@@ -85,7 +85,9 @@ async function load() {
     signal: AbortSignal.timeout(LOAD_MS),
   });
   if (response.redirected && new URL(response.url).pathname === '/signin') {
-    location.assign('/signin');
+    // Where it leads back to is this page as it is loaded.
+    const { pathname, search } = new URL(response.url);
+    location.assign(pathname + search);
     return;
   }
   // A page is swapped in whatever its status: that a copy is gone is news too. A daemon that starts answers in JSON.

@@ -73,6 +73,7 @@ export class DashboardInBrowser {
   /** A window of a browser that is signed in, and what went wrong in it. */
   async window(
     options: BrowserContextOptions = {},
+    token: string = this.cluster.token,
   ): Promise<{ context: BrowserContext; tab: Page; complaints: string[] }> {
     if (!this.#browser) throw new Error('the browser was not started');
     const context = await this.#browser.newContext(options);
@@ -84,7 +85,7 @@ export class DashboardInBrowser {
       if (/Content.Security.Policy/i.test(message.text())) complaints.push(message.text());
     });
     await tab.goto(`${this.cluster.url}/signin`);
-    await tab.fill('input[name=token]', this.cluster.token);
+    await tab.fill('input[name=token]', token);
     await tab.click('main button');
     await tab.waitForURL(`${this.cluster.url}/`);
     return { context, tab, complaints };

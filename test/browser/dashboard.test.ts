@@ -1,6 +1,9 @@
 import t from 'tap';
 import { eventually } from '../suites/eventually.ts';
 import { barriers, DashboardInBrowser, SCRIPT_JOB } from './dashboard-in-browser.ts';
+import { editCases } from './edit-cases.ts';
+import { logCases } from './log-cases.ts';
+import { settingsCases } from './settings-cases.ts';
 
 t.test('the dashboard of a real cluster in a real browser', async (t) => {
   if (DashboardInBrowser.missing(t)) return;
@@ -32,6 +35,11 @@ t.test('the dashboard of a real cluster in a real browser', async (t) => {
     '/dns',
     '/events',
     '/settings',
+    '/settings/plugins',
+    '/settings/tokens',
+    `/copies/${first.copy}/logs`,
+    `/machines/${machine.id}/replace`,
+    '/jobs/web/scale?zone=local-a&count=3',
     '/search?q=web',
   ];
 
@@ -120,72 +128,9 @@ t.test('the dashboard of a real cluster in a real browser', async (t) => {
     await context.close();
   });
 
-  await t.test('a live log: lines of several copies, colours, filter, pause', async (t) => {
-    const { context, tab, complaints } = await dashboard.window();
-    await tab.goto(`${cluster.url}/jobs/web/logs`);
-    const rows = (): Promise<number> => tab.locator('.row').count();
-    await tab.waitForSelector('.row .a-green >> text=served');
-    await tab.waitForSelector('.row.stderr >> text=slow');
-    const names = await tab.evaluate(
-      '[...new Set([...document.querySelectorAll(".row .name")].map((e) => e.className))].length',
-    );
-    t.equal(names, 2, 'two copies, told apart');
-    t.equal(await tab.locator('.row i').count(), 0, 'what a task writes is never markup');
-    await tab.fill('[data-do=filter]', 'slow');
-    const shown = '[...document.querySelectorAll(".row:not([hidden])")].map((e) => e.textContent)';
-    const fitting = async (): Promise<boolean> =>
-      ((await tab.evaluate(shown)) as string[]).every((text) => text.includes('slow'));
-    await eventually(fitting, 'only lines that fit are shown');
-    await tab.fill('[data-do=filter]', '');
-    await tab.click('[data-do=pause]');
-    await tab.waitForSelector('.state:text-matches("Paused; [1-9][0-9]* new lines? wait")');
-    const held = await rows();
-    await tab.click('[data-do=pause]');
-    await eventually(async () => (await rows()) > held, 'it goes on');
-    const odd = [
-      '<img src=x onerror=alert(1)>',
-      '\\x1b[1;38;5;196mred\\x1b[0m \\x1b[38;2;0;0;255mblue\\x1b[39m plain \\x1b[48;5;1mno background',
-      '\\x1b]8;;javascript:alert(1)\\x07link\\x1b]8;;\\x07 \\x1b]0;title',
-      'cut \\x1b[31',
-      'a\\u202eb\\u2066c\\x00d',
-      'progress\\r100%',
-    ];
-    const drawn =
-      await tab.evaluate(`import('/assets/ansi.js').then(({ ansiNodes }) => [${odd.map((line) => `'${line}'`)}].map((line) => {
-      const row = document.createElement('p');
-      row.append(...ansiNodes(line));
-      return row.innerHTML;
-    }))`);
-    t.strictSame(drawn, [
-      '&lt;img src=x onerror=alert(1)&gt;',
-      '<span class="a-red a-bold">red</span> <span class="a-blue">blue</span> plain no background',
-      'link ',
-      'cut [31',
-      'abcd',
-      'progress100%',
-    ]);
-    t.strictSame(complaints, []);
-    await context.close();
-  });
-
-  await t.test('a long log is read to its end, and the page keeps the newest lines of it', async (t) => {
-    const flood = `task_configuration: {name: flood, command: 'seq 30000; exec sleep 1000', cpu: .1, mem: 64}
-deployment_layout: {local-a: {count: 1}}`;
-    t.equal((await cluster.apply(flood)).status, 200);
-    await cluster.ready('flood', 1);
-    const { context, tab } = await dashboard.window();
-    await tab.goto(`${cluster.url}/jobs/flood/logs?since=1h`);
-    const last =
-      '[...document.querySelectorAll(".loglines .block:last-child .row:last-child")].map((e) => e.textContent)[0]';
-    await eventually(async () => (await tab.evaluate(last)) === '30000', 'the last line is there');
-    const kept = await tab.locator('.row').count();
-    t.ok(kept >= 19_000 && kept <= 20_200, `${kept} lines are kept`);
-    t.match(await tab.textContent('.state'), 'the newest 20000 are kept');
-    const bottom =
-      '(({ scrollTop, scrollHeight, clientHeight }) => scrollHeight - scrollTop - clientHeight)(document.querySelector(".loglines"))';
-    await eventually(async () => Number(await tab.evaluate(bottom)) < 40, 'the end is in view');
-    await context.close();
-  });
+  await t.test('logs', (t) => logCases(t, dashboard));
+  await t.test('settings, plugins and tokens', (t) => settingsCases(t, dashboard));
+  await t.test('a job that two people change at once', (t) => editCases(t, dashboard));
 
   await t.test('a cordon by hand, a run, and a stop that is asked first', async (t) => {
     const { context, tab } = await dashboard.window();

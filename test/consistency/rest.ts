@@ -25,6 +25,10 @@ export async function unrest(
   wanted: readonly Wanted[],
   run: string,
 ): Promise<string[]> {
+  const dead = sitters.flatMap(({ lastWords }, n) =>
+    lastWords === null ? [] : `sitter ${n} ended by itself: ${lastWords}`,
+  );
+  if (dead.length > 0) return dead;
   const found: string[] = [];
   const leaders = await Promise.all(
     sitters.map(async (sitter) => (await sitter.get<{ leads: boolean }>('/api/v1/status')).leads),

@@ -71,8 +71,9 @@ export class SitterUnderTest {
     await this.#life;
   }
 
-  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    process.kill(this.program.pid, signal);
+  /** What it said last, where it ended although nobody asked for that; null: it did not. */
+  get lastWords(): string | null {
+    return this.#wanted && this.program.hasEnded ? this.program.output.slice(-2000) : null;
   }
 
   /** Asks it; rejects without an answer in time. */

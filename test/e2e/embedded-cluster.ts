@@ -40,6 +40,8 @@ export interface EventRow {
   kind: string;
   level: string;
   message: string;
+  by?: string;
+  job?: string;
   copy?: string;
   machine?: string;
 }
@@ -74,6 +76,11 @@ export class EmbeddedCluster {
     const pid = this.#child?.pid;
     if (pid === undefined) throw new Error('the cluster sitter was not started');
     return pid;
+  }
+
+  /** Whether it ended, by itself or by a signal, since it was started. */
+  get hasEnded(): boolean {
+    return this.#child !== null && (this.#child.exitCode !== null || this.#child.signalCode !== null);
   }
 
   async up(settings: Record<string, string> = {}): Promise<void> {

@@ -128,6 +128,12 @@ t.test('names, the whole way: whoever lives by them never finds nobody', async (
     const check = await cluster.cli(['dns', 'check']);
     t.equal(check.code, 1, check.stderr);
     t.match(check.stdout, /web\.test +missing +there is no CNAME; make it a CNAME to local-a\.web\.test/);
+    const one = await cluster.cli(['dns', 'check', `0.${POOL}`]);
+    t.equal(one.code, 0, 'this name is as it should be');
+    t.notMatch(one.stdout, /missing|pool/);
+    const none = await cluster.cli(['dns', 'check', '7.local-a.web.test']);
+    t.equal(none.code, 1);
+    t.match(none.stderr, /there is no DNS name, basename or job "7\.local-a\.web\.test"; did you mean/);
   });
 
   await t.test('until here nobody was ever told nothing', async (t) => {

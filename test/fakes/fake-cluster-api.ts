@@ -11,6 +11,7 @@ import type {
   PluginView,
   RollOutAction,
 } from '../../core/contracts/cluster-api.ts';
+import { settingViews } from '../../core/decide/setting-views.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { AlertView } from '../../core/model/alert.ts';
 import type { DnsView } from '../../core/model/dns.ts';
@@ -18,8 +19,11 @@ import type { ClusterEvent } from '../../core/model/event.ts';
 import type { History, HistorySpan } from '../../core/model/history.ts';
 import { type JobRecord, type JobRun, type JobVersion, jobSpec } from '../../core/model/job.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
+import type { SettingView } from '../../core/model/setting-view.ts';
+import { settings } from '../../core/model/settings.ts';
 import type { RunEnd, TaskStatus } from '../../core/model/task.ts';
 import type { WorkCounts } from '../../core/model/work-counts.ts';
+import { FakeTokens } from './fake-tokens.ts';
 import { PLAIN_JOB } from './plain-records.ts';
 
 const AT = '2026-01-02T03:04:05.000Z';
@@ -45,6 +49,10 @@ export class FakeClusterApi implements ClusterApi {
   readonly planned: { text: string; drained: string[] }[] = [];
   planError: CerebroError | null = null;
   versionList: JobVersion[] | null = null;
+  pluginViews: PluginView[] = [
+    { id: 'ui-dashboard', point: 'ui', use: './plugins/ui-dashboard', state: 'running', calls: null, says: [] },
+  ];
+  readonly tokens = new FakeTokens(this.calls);
   readonly #listeners = new Set<() => void>();
 
   /** Tells whoever listens that something changed. */
@@ -140,7 +148,15 @@ export class FakeClusterApi implements ClusterApi {
   }
 
   plugins(): PluginView[] {
-    return [{ id: 'ui-dashboard', point: 'ui', use: './plugins/ui-dashboard', state: 'running' }];
+    return this.pluginViews;
+  }
+
+  settings(): SettingView[] {
+    return settingViews(settings.parse({ log_level: 'debug' }), {
+      file: 'cerebro.yaml',
+      inFile: ['log_level'],
+      inFlags: [],
+    });
   }
 
   dns(): DnsView {

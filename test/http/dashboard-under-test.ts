@@ -7,6 +7,7 @@ import { daemonApp } from '../../core/http/daemon-app.ts';
 import { HttpServer } from '../../core/http/http-server.ts';
 import { Pages } from '../../core/http/pages.ts';
 import { UiDashboard } from '../../plugins/ui-dashboard/ui-dashboard.ts';
+import { UiSettings } from '../../plugins/ui-settings/ui-settings.ts';
 import type { FakeClusterApi } from '../fakes/fake-cluster-api.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 
@@ -49,7 +50,7 @@ export class Browser {
 export async function dashboard(t: Test, api: FakeClusterApi): Promise<{ base: string; browser: Browser }> {
   const auth = new Auth({ token: TOKEN, sessionKey: randomBytes(32), name: 'test' });
   const pages = new Pages({
-    plugins: [new UiDashboard()],
+    plugins: [new UiDashboard(), new UiSettings()],
     api,
     auth,
     logger: silentLogger,

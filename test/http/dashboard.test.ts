@@ -30,6 +30,8 @@ const PAGES = [
   '/search',
   '/search?q=hello',
   '/settings',
+  '/settings/plugins',
+  '/settings/tokens',
 ];
 
 t.test('every page is there for who is signed in, and sends everybody else to the sign-in page', async (t) => {
@@ -40,7 +42,8 @@ t.test('every page is there for who is signed in, and sends everybody else to th
     t.match(await answer.text(), /<main id="main".*<\/main>/s, `${path} has its content`);
     const stranger = await fetch(base + path, { redirect: 'manual' });
     t.equal(stranger.status, 302, `${path} without a session`);
-    t.equal(stranger.headers.get('location'), '/signin');
+    const back = path === '/' ? '/signin' : `/signin?next=${encodeURIComponent(path)}`;
+    t.equal(stranger.headers.get('location'), back, 'and leads back to where one wanted to go');
   }
   const signin = await fetch(`${base}/signin`);
   t.match(await signin.text(), /<form method="post" action="\/signin">.*name="token"/s);

@@ -6,7 +6,7 @@ import { daemonApp } from '../../core/http/daemon-app.ts';
 import { dnsRoutes } from '../../core/http/dns-routes.ts';
 import { HttpServer } from '../../core/http/http-server.ts';
 import { Pages } from '../../core/http/pages.ts';
-import type { DnsAliasView, DnsNameView } from '../../core/model/dns.ts';
+import type { DnsAliasView, DnsNameView, DnsView } from '../../core/model/dns.ts';
 import { UiDashboard } from '../../plugins/ui-dashboard/ui-dashboard.ts';
 import { UiDns } from '../../plugins/ui-dns/ui-dns.ts';
 import { type FakeClusterApi, smallCluster } from '../fakes/fake-cluster-api.ts';
@@ -165,4 +165,11 @@ t.test('the API gives the same, to those with the token', async (t) => {
   t.same(api.calls, ['check dns']);
   t.equal((await fetch(`${base}/api/v1/dns`)).status, 401);
   t.equal((await fetch(`${base}/api/v1/dns/check`, { method: 'POST', body: '{}' })).status, 401);
+  const of = async (about: string): Promise<Response> => fetch(`${base}/api/v1/dns?about=${about}`, { headers });
+  const one = (await (await of('0.local-a.web.test')).json()) as DnsView;
+  t.same(
+    one.names.map(({ name }) => name),
+    ['0.local-a.web.test'],
+  );
+  t.equal((await of('nothing.test')).status, 404);
 });

@@ -1,7 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { type TaskFile, TaskFiles } from '../../core/machine/task-files.ts';
+import { TaskFiles } from '../../core/machine/task-files.ts';
+import type { TaskFile } from '../../core/machine/task-records.ts';
 import { eventually } from '../suites/eventually.ts';
 import { definition, MachineUnderTest } from './machine-under-test.ts';
 

@@ -1,6 +1,6 @@
 import { type Cloud, type CloudInstance, isForeign, ZONES } from './cloud.ts';
-import { JOBS } from './job-files.ts';
-import { type NameZones, SUFFIXES } from './name-zones.ts';
+import { NameMishaps } from './name-mishaps.ts';
+import type { NameZones } from './name-zones.ts';
 import type { Network } from './network.ts';
 import type { SeededRandom } from './seeded-random.ts';
 import type { SitterProcess } from './sitter-process.ts';
@@ -31,10 +31,12 @@ export class Chaos {
   readonly #parts: ChaosParts;
   readonly #random: SeededRandom;
   readonly #mishaps: Mishap[];
+  readonly #names: NameMishaps;
 
   constructor(parts: ChaosParts) {
     this.#parts = parts;
     this.#random = parts.world.random.fork('chaos');
+    this.#names = new NameMishaps(parts);
     this.#mishaps = MISHAPS.filter(() => this.#random.chance(0.4));
   }
 
@@ -72,13 +74,7 @@ export class Chaos {
     cloud.stuck = 0;
     cloud.capacity.clear();
     network.healAll();
-    for (const zone of this.#parts.zones.all) {
-      // Some stay away for good: tasks must do without.
-      zone.down = this.#random.chance(0.04);
-      if (zone.down) world.tell(`${zone.name} is down, and stays so`);
-      zone.lagMs = 0;
-      zone.refused.clear();
-    }
+    this.#names.end();
     for (const { state, machine } of cloud.instances) {
       if (state === 'running')
         world.after(this.#random.between(100, 15_000), () => machine.comeUp('its machine is back'));
@@ -171,37 +167,12 @@ export class Chaos {
     this.#parts.current()?.crashAtCall({ calls: this.#random.int(1, 3), when, of: 'dns' });
   }
 
-  /** The zone is away, refuses names, or shows what was. */
   troubleZone(): void {
-    const { world, zones, names } = this.#parts;
-    const zone = this.#random.pick(zones.all);
-    const how = this.#random.pick(['away', 'refuses', 'lags'] as const);
-    world.tell(`${zone.name}: ${how}`);
-    if (how === 'away') zone.down = true;
-    else if (how === 'lags') zone.lagMs = this.#random.between(1000, 20_000);
-    else for (const name of names()) if (this.#random.chance(0.3)) zone.refused.add(name);
-    world.after(this.#random.between(2000, 60_000), () => {
-      if (world.calm) return;
-      zone.down = false;
-      zone.lagMs = 0;
-      zone.refused.clear();
-    });
+    this.#names.troubleZone();
   }
 
-  /** Somebody else writes into the zone: at a name that is free, or over one of ours. */
   interfere(): void {
-    const { zones, names } = this.#parts;
-    const name = this.#random.chance(0.5)
-      ? someName(this.#random)
-      : this.#random.pick([...names(), someName(this.#random)]);
-    const zone = zones.of(name);
-    if (!zone) return;
-    const isOurs = zone.sets.get(`${name}/A`)?.ours ?? zone.sets.get(`_cerebro.${name}/TXT`)?.ours ?? false;
-    const values = isOurs && this.#random.chance(0.3) ? [] : [`192.0.2.${this.#random.int(1, 9)}`];
-    if (isOurs) zone.troubledAt = this.#parts.world.clock.now();
-    if (!isOurs && this.#random.chance(0.3))
-      zone.interfere({ name: `_cerebro.${name}`, type: 'TXT', ttl: 300, values: ['heritage=cerebro,cluster=another'] });
-    zone.interfere({ name, type: 'A', ttl: 300, values });
+    this.#names.interfere();
   }
 
   storm(): void {
@@ -252,9 +223,3 @@ const MISHAPS: readonly Mishap[] = [
   Chaos.prototype.troubleZone,
   Chaos.prototype.interfere,
 ];
-
-/** A name that some job may come to want. */
-function someName(random: SeededRandom): string {
-  const pool = `${random.pick(['sim-1', 'sim-2'])}.${random.pick(JOBS)}.${random.pick(SUFFIXES)}`;
-  return random.chance(0.5) ? pool : `${random.int(0, 3)}.${pool}`;
-}

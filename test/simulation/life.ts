@@ -42,7 +42,7 @@ export async function live(seed: number, breakage: Breakage = {}): Promise<Life>
   const ledger = new Ledger(world);
   const laws = new EffectLaws(world, ledger);
   const zones = new NameZones(world);
-  const nameLaws = new NameLaws({ world, ledger, truth: cloud, zones });
+  const nameLaws = new NameLaws({ world, ledger, truth: cloud, zones, network });
   const recordLaws = new RecordLaws({ world, ledger, truth: cloud }, nameLaws);
   world.onLeashedStart = (job) => {
     const running = cloud.running(job).map(({ definition }) => definition.id);

@@ -1,4 +1,5 @@
 import type { NameZone } from './name-zone.ts';
+import type { Network } from './network.ts';
 import type { SitterProcess } from './sitter-process.ts';
 import type { World } from './world.ts';
 
@@ -15,10 +16,12 @@ export class NameDelays {
   passMs = 0;
   leader: SitterProcess | null = null;
   readonly #world: World;
+  readonly #network: Network;
   #leaderSince = 0;
 
-  constructor(world: World) {
+  constructor(world: World, network: Network) {
     this.#world = world;
+    this.#network = network;
   }
 
   look(zones: readonly NameZone[]): void {
@@ -27,7 +30,8 @@ export class NameDelays {
     const leader = processes.findLast((process) => process.leads && !process.frozen) ?? null;
     if (leader !== this.leader) this.#leaderSince = now;
     this.leader = leader;
-    for (const zone of zones) if (zone.down || zone.lagMs > 0) zone.troubledAt = now;
+    for (const zone of zones)
+      if (zone.down || zone.lagMs > 0 || !this.#network.reachesProvider()) zone.troubledAt = now;
     const pass = 5000 + 20 * faults.store.slowMs + 6 * faults.dns.slowMs;
     this.passMs = Math.max(pass, this.passMs - SLOWER_MS);
   }

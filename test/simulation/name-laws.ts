@@ -10,6 +10,7 @@ import { NameDelays } from './name-delays.ts';
 import { NameTruth } from './name-truth.ts';
 import type { NameZone, ZoneSet } from './name-zone.ts';
 import type { NameZones } from './name-zones.ts';
+import type { Network } from './network.ts';
 import type { Law } from './record-laws.ts';
 import type { SitterProcess } from './sitter-process.ts';
 import type { World } from './world.ts';
@@ -23,6 +24,7 @@ interface Parts {
   ledger: Ledger;
   truth: Cloud;
   zones: NameZones;
+  network: Network;
 }
 
 /** What must hold for names: with each commit, with each call, and all the time. */
@@ -36,7 +38,7 @@ export class NameLaws implements Law {
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#names = new NameTruth(parts.ledger, parts.truth, parts.world.settings);
-    this.#delays = new NameDelays(parts.world);
+    this.#delays = new NameDelays(parts.world, parts.network);
   }
 
   /** Looks at the answers every second, for as long as the world lasts. */
@@ -133,22 +135,22 @@ export class NameLaws implements Law {
     if (copy.wanted === 'stop')
       for (const { name, copy: owner } of ledger.dns.values())
         if (owner === copy.id && zone.mayLead(name, address)) led.push(name);
-    const beside = this.#ready(this.#names.members(pool).filter(({ id }) => id !== copy.id));
-    const others = beside.filter((other) => this.#names.machine(other)?.address !== address);
-    const isOurs = zone.sets.get(`${pool}/A`)?.ours !== false;
-    if (
-      isOurs &&
-      others.length > 0 &&
-      others.length === beside.length &&
-      !job.spec.singleton &&
-      zone.mayLead(pool, address)
-    )
-      led.push(pool);
+    if (this.#leavesPool(copy, pool, address, zone)) led.push(pool);
     if (led.length > 0)
       world.violate(
         'a copy has left its names before it is ended',
         `${by.name} ends ${copy.id}, and ${led.join(', ')} may lead there`,
       );
+  }
+
+  /** A pool leads to it that could do without: others answer, at other addresses. */
+  #leavesPool(copy: CopyRecord, pool: string, address: string, zone: NameZone): boolean {
+    const others = this.#names.members(pool).filter(({ id }) => id !== copy.id);
+    const isAtSame = (other: CopyRecord): boolean => this.#names.machine(other)?.address === address;
+    if (others.some((other) => isAtSame(other) && this.#names.serves(other))) return false;
+    const isOurs = zone.sets.get(`${pool}/A`)?.ours !== false;
+    const isSingle = this.#parts.ledger.jobs.get(copy.job)?.spec.singleton ?? false;
+    return isOurs && !isSingle && this.#ready(others).length > 0 && zone.mayLead(pool, address);
   }
 
   // --- all the time ---
@@ -193,7 +195,8 @@ export class NameLaws implements Law {
     const members = this.#names.members(record.name);
     const ready = this.#ready(members);
     // The last answer stays, so that there is one.
-    if (ready.length === 0) return wanted ? null : 'nobody wants it any more';
+    if (ready.length === 0)
+      return wanted || members.some((copy) => this.#goesOn(copy)) ? null : 'nobody wants it any more';
     if (gone) return 'its machine is gone';
     const there = members.filter((copy) => copy.machine === machine.id);
     if (there.some((copy) => this.#names.serves(copy))) return null;
@@ -204,6 +207,10 @@ export class NameLaws implements Law {
     )
       return null;
     return 'no copy of it serves there';
+  }
+
+  #goesOn(copy: CopyRecord): boolean {
+    return copy.wanted === 'run' && !this.#parts.ledger.isLeft(copy);
   }
 
   /** Those that serve, of which the cluster sitter must know it. */

@@ -1,5 +1,6 @@
 import { foreignSets, isWithin, judgeSet, wantedSets } from '../../core/contracts/dns-batch.ts';
 import type { DnsChange, DnsRecordSet } from '../../core/contracts/dns-provider.ts';
+import { markerName } from '../../core/decide/dns-names.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { World } from './world.ts';
 
@@ -81,13 +82,18 @@ export class NameZone {
     );
   }
 
+  /** Whether a name is ours: we put its addresses, or the mark that says so. */
+  isOurs(name: string): boolean {
+    return this.sets.get(`${name}/A`)?.ours ?? this.sets.get(`${markerName(name)}/TXT`)?.ours ?? false;
+  }
+
   /** What somebody else does there, with whatever right; a set without values is removed. */
   interfere(set: DnsRecordSet): void {
-    const known = this.sets.get(`${set.name}/${set.type}`);
-    // Who changes a set of ours makes it no more theirs.
-    this.#change([{ ...set, ours: known?.ours ?? false }]);
+    // Who writes over what is ours makes it no more theirs.
+    const ours = this.isOurs(set.name);
+    this.#change([{ ...set, ours }]);
     const what = set.values.length === 0 ? 'removes it' : `puts ${set.values.join(', ')}`;
-    this.#world.tell(`somebody ${what} at ${set.name}/${set.type}${known?.ours ? ', which is ours' : ''}`);
+    this.#world.tell(`somebody ${what} at ${set.name}/${set.type}${ours ? ', which is ours' : ''}`);
   }
 
   #change(changed: readonly ZoneSet[]): ZoneSet[] {

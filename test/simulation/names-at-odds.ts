@@ -14,12 +14,14 @@ interface Parts {
   zones: NameZones;
 }
 
-/** Names that are not yet as they should be, in truth: one sentence each. Of zones that are away nothing is asked. */
+/**
+ * Names that are not yet as they should be, in truth: one sentence each. While one service is away nothing is asked: what it holds is
+ * not known, so no other is given new names.
+ */
 export function namesAtOdds(parts: Parts): string[] {
+  if (parts.zones.all.some(({ down }) => down)) return [];
   const names = new NameTruth(parts.ledger, parts.cloud, parts.world.settings);
-  const found: string[] = [];
-  for (const zone of parts.zones.all) if (!zone.down) found.push(...zoneAtOdds(zone, names, parts));
-  return found;
+  return parts.zones.all.flatMap((zone) => zoneAtOdds(zone, names, parts));
 }
 
 function zoneAtOdds(zone: NameZone, names: NameTruth, { world, ledger, zones }: Parts): string[] {

@@ -1,12 +1,21 @@
 import { parseArgs } from 'node:util';
 import { type Life, live } from './life.ts';
+import { liveMany } from './lives.ts';
 
-/** `npm run simulate -- --seed N`: one life, with its timeline. `-- --seeds N [--from M]`: many, until one fails. */
+/** It is enough then. */
+const MOST_FAILED = 20;
+
+/** `npm run simulate -- --seed N`: one life, with its timeline. `-- --seeds N [--from M] [--threads T]`: many. */
 async function main(): Promise<number> {
   const { values } = parseArgs({
-    options: { seed: { type: 'string' }, seeds: { type: 'string' }, from: { type: 'string' } },
+    options: {
+      seed: { type: 'string' },
+      seeds: { type: 'string' },
+      from: { type: 'string' },
+      threads: { type: 'string' },
+    },
   });
-  const whole = (name: 'seed' | 'seeds' | 'from', fallback: number): number => {
+  const whole = (name: 'seed' | 'seeds' | 'from' | 'threads', fallback: number): number => {
     const text = values[name];
     if (text === undefined) return fallback;
     if (!/^\d{1,12}$/.test(text)) throw new Error(`--${name} takes a whole number, not "${text}"`);
@@ -18,23 +27,24 @@ async function main(): Promise<number> {
     console.log(verdict(life));
     return life.violation ? 1 : 0;
   }
-  const [count, from] = [whole('seeds', 300), whole('from', 1)];
+  const [count, from, threads] = [whole('seeds', 300), whole('from', 1), whole('threads', 1)];
   const began = performance.now();
-  const failed: Life[] = [];
-  let longest = 0;
-  for (let seed = from; seed < from + count; seed++) {
-    const life = await live(seed);
+  const tasks = Array.from({ length: count }, (_, n) => ({ seed: from + n, tries: 1 }));
+  let [lived, failed, longest] = [0, 0, 0];
+  await liveMany(tasks, threads, ({ life }) => {
+    lived += 1;
     longest = Math.max(longest, life.restAfter);
-    if (!life.violation) continue;
-    failed.push({ ...life, timeline: [] });
-    console.log(verdict(life));
-    if (failed.length >= 20) break;
-  }
+    if (life.violation) {
+      failed += 1;
+      console.log(verdict(life));
+    }
+    return failed < MOST_FAILED;
+  });
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.log(
-    `${count} lives from seed ${from} in ${seconds} s; ${failed.length} failed; at rest within ${longest.toFixed(0)} s`,
+    `${lived} lives from seed ${from} in ${seconds} s; ${failed} failed; at rest within ${longest.toFixed(0)} s`,
   );
-  return failed.length > 0 ? 1 : 0;
+  return failed > 0 ? 1 : 0;
 }
 
 function verdict({ seed, violation, seconds, restAfter, commits }: Life): string {

@@ -11,9 +11,8 @@ export class SimulatedTask {
   definition: TaskDefinition;
   phase: TaskPhase = 'stopped';
   health: 'starting' | 'healthy' | 'unhealthy' | null = null;
-  /** When its present run began, and when it last began to run another version than before (0: never). */
+  /** When its present run began. */
   startedAt = 0;
-  updatedAt = 0;
   /** When its phase or its health last changed. */
   changedAt = 0;
   /** What it last ran well as. */
@@ -30,6 +29,8 @@ export class SimulatedTask {
   #inARow = 0;
   /** The definition that the present run began with. */
   #running: TaskDefinition | null = null;
+  /** When it began to run, and as what. */
+  readonly #began: { at: number; version: number }[] = [];
   /** What is to come when it has stopped; a restart comes with its machine when that goes down meanwhile. */
   #atRest: { next(): void; restarts: boolean }[] = [];
   #isDown = false;
@@ -54,10 +55,15 @@ export class SimulatedTask {
     return this.phase === 'running' && this.#running === this.definition && (this.health ?? 'healthy') === 'healthy';
   }
 
+  /** The version that it ran, or had run last, at a time; undefined: it had not begun. */
+  versionAt(time: number): number | undefined {
+    return this.#began.findLast(({ at }) => at <= time)?.version;
+  }
+
   start(why: string): void {
     if (this.runs || this.#isDown) return;
     this.#run += 1;
-    if (this.#running && this.#running.version !== this.definition.version) this.updatedAt = this.#world.clock.now();
+    this.#began.push({ at: this.#world.clock.now(), version: this.definition.version });
     this.#running = this.definition;
     this.startedAt = this.#world.clock.now();
     this.#become('starting', why);

@@ -129,9 +129,10 @@ function linkAtOdds(
   }
   for (const copy of job.spec.link_restart === 'none' ? [] : copies) {
     const startedAt = cloud.task(copy)?.startedAt ?? 0;
-    const older = leaders.find(
-      (other) => other.machine === copy.machine && (cloud.task(other)?.updatedAt ?? 0) > startedAt,
-    );
+    const older = leaders.find((other) => {
+      const before = other.machine === copy.machine ? cloud.task(other)?.versionAt(startedAt) : undefined;
+      return before !== undefined && before !== other.version;
+    });
     if (older) found.push(`${copy.id} was not started anew since ${older.id} was updated beside it`);
   }
   return found;

@@ -21,6 +21,7 @@ export const settingsPages: readonly Page[] = [
   {
     method: 'POST',
     path: '/settings/idle-limit',
+    scope: 'admin',
     answer: async ({ form, by }, api) => {
       const limit = form.get('limit')?.trim() ?? '';
       const zone = form.get('zone')?.trim() ?? '';
@@ -33,6 +34,7 @@ export const settingsPages: readonly Page[] = [
   {
     method: 'POST',
     path: '/settings/log-level',
+    scope: 'admin',
     answer: async ({ form, by }, api) => {
       const level = LEVELS.find((one) => one === form.get('level'));
       if (!level) throw new CerebroError('invalid', `level: expected one of ${LEVELS.join(', ')}`);
@@ -44,6 +46,7 @@ export const settingsPages: readonly Page[] = [
 
 async function settingsPage(api: ClusterApi, form: IdleForm, status: number): Promise<PageAnswer> {
   const cluster = api.status();
+  const settings = api.settings();
   return {
     template: 'settings.njk',
     title: 'Settings',
@@ -55,11 +58,19 @@ async function settingsPage(api: ClusterApi, form: IdleForm, status: number): Pr
         .sort((a, b) => a.zone.localeCompare(b.zone)),
       zones: zonesOf(api),
       levels: LEVELS,
-      plugins: api.plugins(),
+      level: levelNow(settings.find(({ key }) => key === 'log_level')?.value),
+      // What somebody has set is what one comes to look for; the rest is as it always is.
+      given: settings.filter(({ origin }) => origin !== 'default'),
+      untouched: settings.filter(({ origin }) => origin === 'default'),
       form,
       live: form.problem === null,
     },
   };
+}
+
+/** The value is JSON, as it would stand in the settings file. */
+function levelNow(json: string | null | undefined): string {
+  return LEVELS.find((level) => JSON.stringify(level) === json) ?? 'info';
 }
 
 /** The zones that jobs or machines are in. */
