@@ -38,7 +38,7 @@ class OneOfSeveral {
     this.#port = port;
     this.#plugins = join(this.folder, 'plugins.json');
     const use = (path: string, config = {}): object => ({ use: join(packageRoot, path), config, modes: ['cluster'] });
-    const list = ['ui-dashboard', 'legacy-api'].map((name) => use(`plugins/${name}`));
+    const list = ['ui-dashboard', 'ui-settings', 'legacy-api'].map((name) => use(`plugins/${name}`));
     const store = use('plugins/store-etcd', { endpoints: [etcd.url], lease: 8 });
     writeFileSync(this.#plugins, JSON.stringify({ plugins: [store, use('providers/local'), ...list] }));
   }

@@ -122,7 +122,7 @@ zzzzzz: 1
     /^jobs\.yaml:3: task_configuration\.comand: unknown key; did you mean "command"\? Known here: name, command, cpu, /,
   );
   t.match(said('task_configuration.backoff.firts'), /did you mean "first"\? Known here: first, then, factor, max/);
-  t.match(said('deployment_layout.local-a.cout'), /did you mean "count".*Known here: cpu, mem, count$/);
+  t.match(said('deployment_layout.local-a.cout'), /did you mean "count".*Known here: cpu, mem, count, fallback$/);
   t.match(said('linkd_job'), /did you mean "linked_job"\?/);
   t.match(said('zzzzzz'), /^jobs\.yaml:12: zzzzzz: unknown key\. Known here: task_configuration, deployment_layout, /);
 });

@@ -98,7 +98,7 @@ t.test('the log of a copy, with everything that a machine can do, by way of the 
     await client.close();
     await api.remove();
   });
-  await api.put('web', { command: 'echo one; sleep 0.5; echo two >&2; sleep 0.5; echo three; exec sleep 1000' });
+  await api.put('web', { command: 'echo one; sleep 1.5; echo two >&2; sleep 1.5; echo three; exec sleep 1000' });
   await eventually(async () => (await api.text('/logs/web')).includes('three'), 'it has written');
   const machine = { id: 'm', endpoint: api.daemon.url.replace('http:', 'https:') } as MachineRecord;
   const url = await listening(t, [
