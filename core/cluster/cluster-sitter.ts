@@ -160,7 +160,7 @@ export class ClusterSitter {
       providers: deps.providers,
       logger,
       tell,
-      onChange: () => this.#changed(),
+      onChange: (what) => this.#changed(what),
     });
     this.#recipes = new RecipeRunner({
       loaders: deps.recipeLoaders,
@@ -229,6 +229,7 @@ export class ClusterSitter {
       recipes: this.#recipes,
       providers: [...this.#providers.keys()],
       types: this.#types,
+      complaint: this.#complaint,
       dnsScope: settings.dns_scope,
       secrets: this.secrets,
     });
@@ -386,6 +387,7 @@ export class ClusterSitter {
         orphans: this.#observer.orphans,
         soldOut: this.#executor.soldOut,
         types: this.#types,
+        complaint: this.#complaint,
         settings: this.#deps.settings,
         startedAt: this.#pauses.awakeSince(now),
       },
@@ -395,6 +397,9 @@ export class ClusterSitter {
   }
 
   readonly #types = (zone: string): readonly MachineType[] => this.#providers.get(providerOf(zone))?.types(zone) ?? [];
+
+  readonly #complaint = (zone: string): string | null =>
+    this.#providers.get(providerOf(zone))?.complaint?.(zone) ?? null;
 
   #changed(what?: 'figures'): void {
     this.#views.changed(what);

@@ -19,6 +19,8 @@ export interface IntakeDeps {
   recipes: RecipeRunner;
   providers: readonly string[];
   types(zone: string): readonly MachineType[];
+  /** Why nothing is to be had in a zone, as its provider says it. */
+  complaint?(zone: string): string | null;
   dnsScope: DnsScope;
   secrets: Pick<Secrets, 'missing' | 'newest'>;
 }
@@ -130,8 +132,8 @@ export class Intake {
 
   /** What these jobs ask for that this cluster cannot do. */
   #check(specs: readonly JobSpec[]): string[] {
-    const { records, providers, types, dnsScope, secrets } = this.#deps;
-    const problems = checkJobs(specs, { jobs: records.jobs, providers, types });
+    const { records, providers, types, complaint, dnsScope, secrets } = this.#deps;
+    const problems = checkJobs(specs, { jobs: records.jobs, providers, types, ...(complaint && { complaint }) });
     const missing = specs.flatMap((spec) => secrets.missing(spec));
     return [...problems, ...missing, ...checkDnsNames(specs, records.jobs, dnsScope)];
   }

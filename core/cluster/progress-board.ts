@@ -16,8 +16,8 @@ export interface ProgressBoardDeps {
   providers: readonly Pick<MachineProvider, 'onProgress'>[];
   logger: Logger;
   tell(events: NewEvent[]): Promise<void>;
-  /** There is something else to be shown. */
-  onChange(): void;
+  /** There is something else to be shown; `figures`: only another percent. */
+  onChange(what?: 'figures'): void;
 }
 
 interface Entry {
@@ -66,10 +66,11 @@ export class ProgressBoard {
 
   /** null: its recipe is over. */
   noteCopy(id: string, progress: Progress | null): void {
-    if (isSame(this.copy(id), progress)) return;
+    const before = this.copy(id);
+    if (isSame(before, progress)) return;
     if (progress === null) this.#copies.delete(id);
     else this.#copies.set(id, progress);
-    this.#deps.onChange();
+    this.#deps.onChange(changeOf(before, progress));
   }
 
   /** null: the machine sitter is heard. */
@@ -91,7 +92,7 @@ export class ProgressBoard {
     if (step !== null && step !== before?.step)
       this.#tell({ level: 'info', kind: 'machine-step', message: `${id}: ${step}`, machine: id });
     if (failure !== null && failure.sentence !== before?.failure?.sentence) this.#tellFailure(id, entry, failure);
-    this.#deps.onChange();
+    this.#deps.onChange(changeOf(before, progress));
   }
 
   /** Once for each sentence: tries that fail for the same reason are counted on the page. */
@@ -125,6 +126,11 @@ export class ProgressBoard {
 
 function isAtWork(progress: Progress | null): progress is Progress {
   return progress !== null && (progress.step !== null || progress.failure !== null);
+}
+
+function changeOf(before: Progress | null, after: Progress | null): 'figures' | undefined {
+  const sameWork = before !== null && before.step === after?.step && before.failure?.at === after.failure?.at;
+  return sameWork ? 'figures' : undefined;
 }
 
 function isSame(a: Progress | null, b: Progress | null): boolean {

@@ -27,6 +27,7 @@ export interface SnapshotParts {
   orphans: ReadonlyMap<string, Orphan>;
   soldOut: ReadonlyMap<string, number>;
   types(zone: string): readonly MachineType[];
+  complaint(zone: string): string | null;
   settings: Settings;
   startedAt: number;
 }
@@ -47,6 +48,7 @@ export function snapshotOf(parts: SnapshotParts, now: number): ClusterSnapshot {
     strangers: records.strangers,
     soldOut: parts.soldOut,
     types: parts.types,
+    complaint: parts.complaint,
     machineSerial: (zone) => records.serials.get(zone) ?? 1,
     limits: {
       maxIdle: (zone) =>

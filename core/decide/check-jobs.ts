@@ -9,6 +9,8 @@ export interface JobCheckContext {
   /** The names of the providers that are loaded. */
   providers: readonly string[];
   types(zone: string): readonly MachineType[];
+  /** Why nothing is to be had in a zone, as its provider says it; null: it has nothing to say. */
+  complaint?(zone: string): string | null;
 }
 
 /** What a valid document may still ask for that this cluster cannot do; one sentence each, none: it can. */
@@ -36,6 +38,8 @@ export function checkJobs(specs: readonly JobSpec[], context: JobCheckContext): 
 function checkZone(spec: JobSpec, zone: string, context: JobCheckContext): string | null {
   const types = context.types(zone);
   if (types.length === 0) {
+    const complaint = context.complaint?.(zone) ?? null;
+    if (complaint !== null) return `nothing is to be had in this zone: ${complaint}`;
     const served = context.providers.map((provider) => `${provider}-…`).join(', ') || 'none';
     return context.providers.includes(providerOf(zone))
       ? `the provider "${providerOf(zone)}" does not serve this zone`

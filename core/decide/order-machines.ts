@@ -90,6 +90,12 @@ function tellOfSoldOut(work: WorkingState, item: Pending, soldOut: string): void
 function tellOfKind(work: WorkingState, zone: string, item: Pending): boolean {
   const { job } = item;
   const all = work.snapshot.types(zone);
+  if (all.length === 0) {
+    const why = work.snapshot.complaint?.(zone) ?? 'no provider sells any there';
+    const sentence = `a copy of "${job.name}" waits for a machine in ${zone}, where none is to be had: ${why}`;
+    work.complain({ job: job.name, zone }, sentence);
+    return true;
+  }
   if (all.some((type) => suits(type.name, type.labels ?? {}, job))) return false;
   const { instance_types, machine } = job.spec.place;
   const wanted = [...instance_types, ...Object.entries(machine).map((pair) => pair.join('='))];

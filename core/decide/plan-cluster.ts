@@ -1,5 +1,6 @@
 import type { CopyRecord } from '../model/copy.ts';
 import type { JobRecord } from '../model/job.ts';
+import { isOnItsWay } from '../model/machine.ts';
 import type { ClusterSnapshot, Plan } from '../model/plan.ts';
 import type { TaskConfiguration } from '../model/task-configuration.ts';
 import { fillJob } from './fill-jobs.ts';
@@ -67,6 +68,10 @@ function seatCopies(work: WorkingState): void {
       withoutSeat(work, copy);
       continue;
     }
+    if (copy.wanted === 'stop' && neverBegan(work, copy)) {
+      work.actions.push({ kind: 'forget-copy', copy: copy.id, reason: `${copy.reason}, before it was begun` });
+      continue;
+    }
     if (isOver(work.snapshot, copy)) {
       // It stays for its logs' sake, takes no room and keeps no machine, until its job's next run has ended.
       if (copy.wanted === 'run' && isOutdated(work, copy)) work.stopCopy(copy, 'a later run has ended too');
@@ -82,6 +87,12 @@ function seatCopies(work: WorkingState): void {
       work.remember(copy);
     }
   }
+}
+
+/** Its machine was never there to be given it: nothing of it can run, and nobody could be told to end it. */
+function neverBegan({ snapshot }: WorkingState, copy: CopyRecord): boolean {
+  const machine = snapshot.machines.get(copy.machine);
+  return machine !== undefined && isOnItsWay(machine) && copy.taskVersion === null && copy.recipeVersion === null;
 }
 
 function occupy(seat: Seat, { cpu = 1, mem = 128 }: Pick<TaskConfiguration, 'cpu' | 'mem'>): void {

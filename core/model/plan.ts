@@ -72,6 +72,8 @@ export interface ClusterSnapshot {
   soldOut: ReadonlyMap<string, number>;
   /** The sizes on sale in a zone; empty: no provider serves it. */
   types(zone: string): readonly MachineType[];
+  /** Why a zone sells nothing, or less than it should, as its provider says it; null or absent: nothing is wrong there. */
+  complaint?(zone: string): string | null;
   /** The number that the next machine of a zone gets. */
   machineSerial(zone: string): number;
   limits: PlanLimits;

@@ -15,6 +15,7 @@ function board() {
   const machines = new Map<string, MachineRecord>();
   const told: string[] = [];
   let shown = 0;
+  let figures = 0;
   let say: (machine: string, progress: Progress) => void = () => undefined;
   const made = new ProgressBoard({
     machines,
@@ -29,8 +30,9 @@ function board() {
     tell: async (events: NewEvent[]) => {
       told.push(...events.map(({ level, message }) => `${level}: ${message}`));
     },
-    onChange: () => {
+    onChange: (what) => {
       shown += 1;
+      if (what === 'figures') figures += 1;
     },
   });
   made.start();
@@ -46,6 +48,7 @@ function board() {
     settled,
     say: (...of: Parameters<typeof say>) => say(...of),
     shown: () => shown,
+    figures: () => figures,
   };
 }
 
@@ -82,10 +85,11 @@ t.test('a machine that waits says why, with which try it was, and when', async (
 });
 
 t.test('the timeline has each step and each reason once; the page has all of it', async (t) => {
-  const { machine, say, told, shown, settled } = board();
+  const { machine, say, told, shown, figures, settled } = board();
   machine('m-1', 'booting');
   for (let percent = 0; percent <= 100; percent++) say('m-1', step('node-v20 is brought there', percent));
   t.equal(shown(), 101);
+  t.equal(figures(), 100, 'another percent is only a figure');
   say('m-1', step('node-v20 is brought there', 100));
   t.equal(shown(), 101, 'what says nothing new is not shown again');
   for (let attempts = 1; attempts <= 30; attempts++)

@@ -104,3 +104,23 @@ t.test('what cannot be meant is refused', async (t) => {
     `"web": deployment_layout.${A}.fallback: aws-us-west-2x: the provider "aws" does not serve this zone`,
   ]);
 });
+
+t.test('a zone that sells nothing says why, when a job is applied and while its copies wait', async (t) => {
+  const why = 'EC2 in us-west-2 refuses our credentials (AuthFailure): check the access key';
+  const job = jobSpec.parse({
+    task_configuration: { name: 'web', command: 'x' },
+    deployment_layout: { [A]: { count: 1 } },
+  });
+  const context = { jobs: new Map(), providers: ['aws'], types: () => [] };
+  t.same(checkJobs([job], { ...context, complaint: () => why }), [
+    `"web": deployment_layout.${A}: nothing is to be had in this zone: ${why}`,
+  ]);
+  t.match(checkJobs([job], context), [/does not serve this zone/]);
+  const snapshot = { ...wants(1).snapshot(), types: () => [] };
+  t.same(planSentences(planCluster({ ...snapshot, complaint: () => why })), [
+    `cannot: a copy of "web" waits for a machine in ${A}, where none is to be had: ${why}`,
+  ]);
+  t.same(planSentences(planCluster(snapshot)), [
+    `cannot: a copy of "web" waits for a machine in ${A}, where none is to be had: no provider sells any there`,
+  ]);
+});

@@ -176,3 +176,24 @@ t.test("a person's replacement is waited for, whatever its provider says at firs
     .silent('local-a-2', 0);
   t.same(plan(fixture), []);
 });
+
+t.test('a copy that is not wanted any more does not wait for a machine that never came up', async (t) => {
+  for (const state of ['requested', 'booting'] as const) {
+    const fixture = new ClusterFixture()
+      .job('web', { 'local-a': 1 }, half)
+      .machine('local-a-1', { state, ref: null, endpoint: null, lastError: 'nobody answers' })
+      .silent('local-a-1', 0)
+      .copy('web.1', 'local-a-1', { taskVersion: null, recipeVersion: null, wanted: 'stop', reason: 'removed' }, null)
+      .jobIs('web', { state: 'removing' });
+    t.same(plan(fixture).slice(0, 2), [
+      'forget web.1: removed, before it was begun',
+      'forget job "web": all its copies have ended',
+    ]);
+  }
+  const begun = new ClusterFixture()
+    .job('web', { 'local-a': 1 }, half)
+    .machine('local-a-1')
+    .copy('web.1', 'local-a-1', { taskVersion: null, recipeVersion: null, wanted: 'stop', reason: 'removed' }, null)
+    .jobIs('web', { state: 'removing' });
+  t.same(plan(begun), [], 'an order to a machine that serves may have come through');
+});

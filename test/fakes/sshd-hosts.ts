@@ -40,7 +40,13 @@ export class SshdHost {
     return readFileSync(join(this.folder, 'host_key.pub'), 'utf8').split(' ').slice(0, 2).join(' ').trim();
   }
 
+  /** One that has just been stopped may hold its port for a moment still. */
   async start(): Promise<void> {
+    await eventually(() => this.#listens(), `sshd listens on port ${this.port}`);
+  }
+
+  /** false: somebody has the port. */
+  async #listens(): Promise<boolean> {
     const child = spawn(SSHD, ['-D', '-e', '-f', join(this.folder, 'sshd_config')], {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', ...this.#env },
@@ -50,10 +56,17 @@ export class SshdHost {
     child.stderr.on('data', (chunk: Buffer) => {
       said = (said + chunk.toString()).slice(-4000);
     });
+    let taken = false;
+    let ended = false;
+    child.once('close', () => {
+      ended = true; // all that it said is here by then
+    });
     await eventually(() => {
-      if (child.exitCode !== null) throw new Error(`sshd ended with ${child.exitCode}: ${said}`);
-      return said.includes('Server listening');
-    }, `sshd listens on port ${this.port}`);
+      taken = ended && said.includes('Address already in use');
+      if (ended && !taken) throw new Error(`sshd ended with ${child.exitCode}: ${said}`);
+      return taken || said.includes('Server listening');
+    }, `sshd starts on port ${this.port}`);
+    return !taken;
   }
 
   /** As a power cut for SSH: no new login, and those that are there are ended. What they started runs on. */
@@ -62,6 +75,8 @@ export class SshdHost {
     this.#child = null;
     if (!child || child.exitCode !== null) return;
     const ended = new Promise((resolve) => child.once('exit', resolve));
+    // Stopped first: a login that is let in after our look would keep the port.
+    child.kill('SIGSTOP');
     for (const pid of connectionsOf(child.pid ?? 0)) kill(pid);
     child.kill('SIGKILL');
     await ended;

@@ -61,6 +61,8 @@ export function machineProviderSuite(make: () => Promise<ProviderUnderTest>): Su
       under.provider.onChange(() => {
         told += 1;
       });
+      const steps: Parameters<Parameters<NonNullable<MachineProvider['onProgress']>>[0]>[] = [];
+      under.provider.onProgress?.((...step) => void steps.push(step));
       const made = await under.provider.create(await order(under, 'm-1'));
       t.equal(made.machineId, 'm-1');
       t.equal(made.zone, under.zone);
@@ -70,6 +72,11 @@ export function machineProviderSuite(make: () => Promise<ProviderUnderTest>): Su
       t.ok(instance?.endpoint);
       t.equal(instance?.ref, made.ref);
       await eventually(() => told > 0, 'the provider tells by itself');
+      for (const [machineId, { step, percent, failure }] of steps) {
+        t.equal(machineId, 'm-1');
+        t.ok(step !== null || failure !== null);
+        t.ok(percent === null || (percent >= 0 && percent <= 100));
+      }
     }),
     test('the same order twice, at once or later, is one machine', async (t, under) => {
       const [one, other] = await Promise.all([
