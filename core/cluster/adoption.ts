@@ -53,6 +53,7 @@ export class Adoption {
           'not_found',
           `no provider has a machine of the cluster "${order.cluster}" that is not known here${problems.length > 0 ? ` (${problems.join('; ')})` : ''}`,
         );
+      if (cluster !== null) this.#refuseTwoNames(cluster);
       const adoptable = ofCluster.filter(({ problem }) => problem === null);
       for (const { provider, found } of adoptable) await provider.takeOver?.(found);
       if (cluster !== null) await records.transact(() => this.#write(cluster, adoptable, order.by, clock.now()));
@@ -154,12 +155,8 @@ export class Adoption {
     const { records } = this.#deps;
     const write: Operation[] = [];
     const events: NewEvent[] = [];
+    this.#refuseTwoNames(cluster); // machines may have been ordered meanwhile
     if (cluster !== records.clusterId) {
-      if (records.machines.size > 0)
-        throw new CerebroError(
-          'conflict',
-          `this cluster has ${records.machines.size} machines of its own, and cannot take another's name and machines: adopt them from a cluster sitter with a fresh store`,
-        );
       write.push({ put: keys.cluster, value: cluster });
       const message = `this cluster is ${cluster} from here on, whose machines it adopts`;
       events.push({ level: 'warn', kind: 'cluster-renamed', message, by });
@@ -178,6 +175,15 @@ export class Adoption {
     }
     for (const [zone, next] of serials) write.push({ put: keys.serial(zone), value: next });
     return { write, events };
+  }
+
+  #refuseTwoNames(cluster: string): void {
+    const { clusterId, machines } = this.#deps.records;
+    if (cluster === clusterId || machines.size === 0) return;
+    throw new CerebroError(
+      'conflict',
+      `this cluster has ${machines.size} machines of its own, and cannot take another's name and machines: adopt them from a cluster sitter with a fresh store`,
+    );
   }
 
   #view({ found, tasks, problem }: SurveyedMachine): FoundMachineView {

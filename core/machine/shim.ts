@@ -47,7 +47,11 @@ export class Shim implements ProcessId {
       this.#launched.discard();
       return;
     }
-    if (isThere(this.#processes, this.leader)) process.kill(this.leader.pid, 'SIGKILL');
+    try {
+      if (isThere(this.#processes, this.leader)) process.kill(this.leader.pid, 'SIGKILL');
+    } catch {
+      // it has ended by itself meanwhile
+    }
     this.lost();
   }
 

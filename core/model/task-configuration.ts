@@ -108,7 +108,10 @@ export const taskConfiguration = z.strictObject({
     .record(
       z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a name of letters, digits and _'),
       // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL cannot stand in an environment
-      z.union([z.string().regex(/^[^\u0000]*$/), secretRef], 'expected text without NUL, or {secret: NAME}'),
+      z.union(
+        [z.string().regex(/^[^\u0000]*$/), secretRef],
+        'expected text without NUL (a number in quotes), or {secret: NAME}',
+      ),
     )
     .superRefine((env, context) => {
       for (const [name, value] of Object.entries(env))
