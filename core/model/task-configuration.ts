@@ -107,8 +107,8 @@ export const taskConfiguration = z.strictObject({
   env: z
     .record(
       z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected a name of letters, digits and _'),
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL cannot stand in an environment
       z.union(
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL cannot stand in an environment
         [z.string().regex(/^[^\u0000]*$/), secretRef],
         'expected text without NUL (a number in quotes), or {secret: NAME}',
       ),
