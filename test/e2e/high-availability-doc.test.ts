@@ -25,7 +25,8 @@ class Shell {
     this.home = home;
     mkdirSync(home);
     const { PATH = '' } = process.env;
-    this.#child = spawn('bash', ['-e'], {
+    // tap puts loaders of its own into whatever is started from here.
+    this.#child = spawn('/usr/bin/env', ['-u', 'NODE_OPTIONS', 'bash', '-e'], {
       cwd: home,
       env: { PATH: `${programs}:${PATH}`, HOME: home, XDG_CONFIG_HOME: join(home, 'config') },
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -187,8 +187,8 @@ t.test(
     t.equal(result.code, 0, result.stderr);
     t.notOk(isAlive(daemon.pid));
     t.match((await daemon.tasks()).get('web'), { pid: before?.pid, run: 1 });
-    await daemon.call('POST', '/api/v1/hand-over', {});
     const { pid } = JSON.parse(readFileSync(join(daemon.folder, 'sitter.json'), 'utf8')) as SitterFile;
+    await daemon.call('POST', '/api/v1/hand-over', {});
     await eventually(() => !isAlive(pid), 'it has ended');
     t.ok(isAlive(before?.pid ?? 0), 'and its task has not');
     t.match(await call(), { code: 3, stderr: /no daemon runs in .*start the new version/ });
