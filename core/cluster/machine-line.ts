@@ -59,17 +59,22 @@ export class MachineLine {
 
   async #listen(): Promise<void> {
     const { machineId, clock, open, onMessage } = this.#deps;
+    const { signal } = this.#end;
+    // Of its own: `AbortSignal.any` leaves something behind on a signal that lives as long as the machine.
     const connection = new AbortController();
+    const giveUp = (): void => connection.abort();
+    signal.addEventListener('abort', giveUp);
     const fallSilent = (): void => connection.abort(new CerebroError('timeout', `${machineId} fell silent`));
     let watchdog: Timer = clock.timer(SILENCE_MS, fallSilent);
     try {
-      for await (const message of open(AbortSignal.any([this.#end.signal, connection.signal]))) {
+      for await (const message of open(connection.signal)) {
         watchdog.cancel();
         watchdog = clock.timer(SILENCE_MS, fallSilent);
         onMessage(message);
       }
     } finally {
       watchdog.cancel();
+      signal.removeEventListener('abort', giveUp);
     }
   }
 

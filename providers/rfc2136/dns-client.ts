@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { type Answer, decode, type RecordType } from 'dns-packet';
 import type { Clock } from '../../core/contracts/clock.ts';
 import { CerebroError, messageOf, systemCode } from '../../core/errors.ts';
@@ -42,6 +43,8 @@ export class DnsClient {
   constructor(clock: Clock, server: DnsServer) {
     this.#clock = clock;
     this.#server = server;
+    // Each exchange listens for as long as it is under way, and there may be many.
+    setMaxListeners(0, this.#stopping.signal);
   }
 
   /** Ends what is under way. */
