@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { TaskStatus } from '../../core/model/task.ts';
@@ -44,10 +44,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       await daemon.end(signal);
       const leavers = names.slice(0, TASKS / 5);
       for (const [code, name] of leavers.entries()) {
-        await eventually(() => {
-          writeFileSync(join(daemon.folder, name), `${code}\n`, { flag: 'r+' });
-          return true;
-        }, `${name} listens`);
+        await eventually(() => tell(join(daemon.folder, name), `${code}\n`), `${name} listens`);
       }
       const stays = names.slice(TASKS / 5);
       await eventually(() => leavers.every((name) => !isThere(before.get(name)?.pid ?? 0)), 'those have ended');
@@ -68,7 +65,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       t.same([...after.keys()].sort(), [...names].sort(), 'none is lost, none is new');
 
       // Its log goes on where it was, and so do offsets into it.
-      writeFileSync(join(daemon.folder, 'task-25'), '7\n', { flag: 'r+' });
+      await eventually(() => tell(join(daemon.folder, 'task-25'), '7\n'), 'task-25 listens');
       await eventually(async () => (await daemon.tasks()).get('task-25')?.lastEnd?.code === 7, 'its end is known');
       const log = join(daemon.folder, 'tasks', 'task-25', 'runs', '1', 'stdout');
       t.equal(readFileSync(log, 'utf8'), 'hello of task-25\nbye 7\n');
@@ -77,6 +74,19 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       t.match(end, { run: 1, code: 7, enforcer });
     },
   );
+}
+
+/** false: nobody reads there yet. What is written into a pipe before is lost. */
+function tell(pipe: string, text: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+  } catch {
+    return false;
+  }
+  writeSync(fd, text);
+  closeSync(fd);
+  return true;
 }
 
 function isThere(pid: number): boolean {

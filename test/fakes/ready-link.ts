@@ -61,6 +61,7 @@ export class ReadyLink implements MachineLink {
       queue.push(message);
       wake();
     });
+    signal.addEventListener('abort', () => wake(), { once: true });
     while (!signal.aborted) {
       for (let next = queue.shift(); next; next = queue.shift()) yield next;
       // A beat in between, so that nobody falls silent.
@@ -70,7 +71,6 @@ export class ReadyLink implements MachineLink {
           clearTimeout(beat);
           resolve();
         };
-        signal.addEventListener('abort', () => wake(), { once: true });
       });
       queue.push({ type: 'beat' });
     }
