@@ -25,14 +25,20 @@ export class OrderPipes {
     return this.#free.pop();
   }
 
-  /** `unread`: what was written into it may not have been read. */
-  giveBack(pipe: OrderPipe, unread: boolean): void {
+  /** `unread`: what was written into it may not have been read. false: it was taken away from its folder. */
+  giveBack(pipe: OrderPipe, unread: boolean): boolean {
     if (this.#retired) {
       pipe.close();
-      return;
+      return true;
     }
-    if (unread) pipe.empty();
+    try {
+      if (unread) pipe.empty();
+    } catch {
+      pipe.close();
+      return false;
+    }
     this.#free.push(pipe);
+    return true;
   }
 
   /** The launcher is gone: a pipe is closed as soon as no shim of it waits for its order there. */

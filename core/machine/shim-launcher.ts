@@ -117,8 +117,8 @@ export class ShimLauncher {
     if (this.#failure !== null) return;
     this.#failure = why;
     if (this.#ready !== true) this.#ready.cancel();
-    for (const known of [...this.#known.values()]) if (known.born) this.#notBorn(known, why);
     this.#pipes.retire();
+    for (const known of [...this.#known.values()]) if (known.born) this.#notBorn(known, why);
   }
 
   #giveUp(): void {
@@ -228,6 +228,6 @@ export class ShimLauncher {
   #giveBack(known: Known, unread: boolean): void {
     const { pipe } = known;
     known.pipe = undefined;
-    if (pipe) this.#pipes.giveBack(pipe, unread);
+    if (pipe && !this.#pipes.giveBack(pipe, unread)) this.#fail('its pipes are gone');
   }
 }

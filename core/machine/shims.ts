@@ -141,6 +141,7 @@ export class Shims {
     const last = this.#launchers.at(-1);
     if (last && !last.failed) return last;
     const { env, clock, ownStreams = false } = this.#options;
+    mkdirSync(this.#pipes, { recursive: true, mode: 0o700 }); // somebody may have taken it away
     const launcher = new ShimLauncher({ scripts: this.#scripts, folder: this.#pipes, env, clock, ownStreams });
     for (const old of this.#launchers) if (old.done) old.close();
     this.#launchers = [...this.#launchers.filter(({ done }) => !done), launcher];
