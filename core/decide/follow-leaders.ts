@@ -56,7 +56,7 @@ export function followLeader(work: WorkingState, links: LinkedJobs, job: JobReco
 /**
  * The versions of linked jobs' copies on a machine that a copy is started beside. With an update of its own, followers that are still
  * to be updated count as updated, for they come after it and need not restart it once more. A restart does not wait for a leader that
- * is just on its way to another version: nothing is noted of it then, so that the restart after it is not missed.
+ * is just on its way to another version: whatever that comes to, be it the one from before, is another than what is noted then.
  */
 export function linkedVersions(
   work: WorkingState,
@@ -71,12 +71,26 @@ export function linkedVersions(
     const leads = partner.name === job.spec.linked_job;
     // A leader that is placed by the same plan is not there yet.
     if (beside.length === 0 && !leads) continue;
+    if (why !== 'place' && leads && areBetweenVersions(beside)) {
+      linked[partner.name] = BETWEEN_VERSIONS;
+      continue;
+    }
     if (why === 'restart' && leads && beside.some((other) => !isReady(work.snapshot, other))) continue;
     const comesAfter = why === 'update' && partner.spec.linked_job === job.name;
     const behind = comesAfter ? undefined : beside.find(({ version }) => version !== partner.version);
     linked[partner.name] = behind?.version ?? partner.version;
   }
   return linked;
+}
+
+/** No version has this number. */
+const BETWEEN_VERSIONS = 0;
+
+function areBetweenVersions(copies: readonly CopyRecord[]): boolean {
+  const [first] = copies;
+  return copies.some(
+    ({ version, taskVersion }) => version !== first?.version || (taskVersion !== null && taskVersion !== version),
+  );
 }
 
 const NOTHING_BESIDE = { updated: [], known: null, mayRun: false } as const;

@@ -75,6 +75,28 @@ t.test('a follower that is restarted before its leader is updated restarts once 
   t.same(plan(fixture), ['restart log.1: "web" was updated to version 2 beside it']);
 });
 
+t.test(
+  'a follower that is restarted while its leader changes restarts once more, also where the leader goes back',
+  async (t) => {
+    // Version 2 was running on one of two when the follower was restarted for another reason; the other is not there yet.
+    const rollout = { to: 2, startedAt: NOW, paused: true, promoted: false, revertOf: null, failed: null };
+    const fixture = pair('both')
+      .job('web', { 'local-a': 2 }, { version: 2, task: { cpu: 0.5 } })
+      .jobIs('web', { rollout })
+      .jobIs('log', { restarts: 1 });
+    fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 1 } });
+    fixture.copy('web.2', 'local-a-1', { version: 2, taskVersion: 1, linked: { log: 1 } }, { version: 1 });
+    const [restart] = planCluster(fixture.snapshot()).actions;
+    t.match(restart, { kind: 'restart-copy', copy: 'log.1' });
+    const linked = restart?.kind === 'restart-copy' ? restart.linked : {};
+    fixture.copy('log.1', 'local-a-1', { linked, jobRestarts: 1 });
+    // Back to version 1: that is what the follower was last known to be started with, and is not.
+    fixture.jobIs('web', { version: 1, rollout: null });
+    for (const id of ['web.1', 'web.2']) fixture.copy(id, 'local-a-1', { version: 1, linked: { log: 1 } });
+    t.same(plan(fixture), ['restart log.1: "web" was updated to version 1 beside it']);
+  },
+);
+
 t.test('updated together: the leader first, then the follower, and each is restarted once', async (t) => {
   const fixture = pair('both', { web: 2, log: 2 });
   fixture.copy('web.1', 'local-a-1', { version: 1, linked: { log: 1 } });
