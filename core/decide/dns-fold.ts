@@ -32,8 +32,12 @@ export function foldFound(record: DnsRecord, found: Found, now: number): { recor
     published: found.values && [...found.values],
     publishedTtl: found.ttl,
     marked: found.marker === 'ours',
-    // What was sent without an answer may be done after this look.
-    watchUntil: record.attempted === null ? record.watchUntil : now + WATCH_MS,
+    // What was sent without an answer may be done after this look; and what stood there and does not may stand there all the same,
+    // for a service may show a list from before it did.
+    watchUntil:
+      record.attempted !== null || (record.published !== null && found.values === null)
+        ? now + WATCH_MS
+        : record.watchUntil,
   };
   const nobodys = found.values === null && found.marker !== 'theirs';
   if (nobodys || isOurs(record, found)) {

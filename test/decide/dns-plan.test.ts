@@ -267,6 +267,18 @@ t.test('what was sent without an answer is looked after too, although nothing wa
   t.same(planDns(dns.snapshot(), new Map([['0.local-a.web.test/A', looked]]), dns.rules).changes, []);
 });
 
+t.test('a name of ours that is not found is looked after too: what was shown may be an old list', async (t) => {
+  const dns = web({ 'local-a': 1 }).running('web.1', 'local-a-1');
+  dns.settle();
+  dns.forget('web.1').changeJob({ state: 'removing' });
+  const there = dns.record('0.local-a.web.test');
+  if (!there) throw new Error('it was sent');
+  const old = { ...there, values: [] };
+  const looked = foldFound(old, { values: null, ttl: null, marker: null }, dns.now).record;
+  dns.now += 120_000; // nobody remembers it
+  t.same(planDns(dns.snapshot(), new Map([['0.local-a.web.test/A', looked]]), dns.rules).changes, []);
+});
+
 t.test('a follower has the last answer of its pool for as long as its leader is wanted there', async (t) => {
   const dns = web({ 'local-a': 0 });
   const job = dns.cluster.job('main', { 'local-a': 1 }).jobs.get('web');
