@@ -39,6 +39,8 @@ export class Ledger {
   readonly copiesEver = new Set<string>();
   /** `copy version` pairs that some machine was ever to run. */
   readonly assigned = new Set<string>();
+  /** Since when each job follows as it does now (ms). */
+  readonly coupledSince = new Map<string, number>();
   /** When a record was last changed, other than by events. */
   changedAt = 0;
   readonly #world: World;
@@ -54,7 +56,7 @@ export class Ledger {
       const value = 'put' in operation ? operation.value : undefined;
       const slash = key.indexOf('/');
       const [kind, id] = [key.slice(0, slash), key.slice(slash + 1)];
-      if (kind === 'job') commit.jobs.push(this.#set(this.jobs, id, this.#parse(jobRecord, key, value)));
+      if (kind === 'job') commit.jobs.push(this.#job(id, this.#parse(jobRecord, key, value)));
       else if (kind === 'machine') commit.machines.push(this.#machine(id, this.#parse(machineRecord, key, value)));
       else if (kind === 'copy') commit.copies.push(this.#copy(id, this.#parse(copyRecord, key, value)));
       else if (kind === 'dns') commit.names.push(this.#set(this.dns, id, this.#parse(dnsRecord, key, value)));
@@ -79,6 +81,13 @@ export class Ledger {
     if (copy.run === null || copy.outcome === null) return false;
     const runs = this.jobs.get(copy.job)?.runs ?? [];
     return !runs.some(({ id, state }) => id === copy.run && state === 'running');
+  }
+
+  #job(id: string, after: JobRecord | undefined): Changed<JobRecord> {
+    const before = this.jobs.get(id)?.spec;
+    if (after?.spec.link_restart !== before?.link_restart || after?.spec.linked_job !== before?.linked_job)
+      this.coupledSince.set(id, this.#world.clock.now());
+    return this.#set(this.jobs, id, after);
   }
 
   #machine(id: string, after: MachineRecord | undefined): Changed<MachineRecord> {

@@ -128,7 +128,8 @@ function linkAtOdds(
     found.push(`"${leader}" runs on ${id}, and "${job.name}" does not`);
   }
   for (const copy of job.spec.link_restart === 'none' ? [] : copies) {
-    const startedAt = cloud.task(copy)?.startedAt ?? 0;
+    // What was updated before they were coupled is no matter of the link's.
+    const startedAt = Math.max(cloud.task(copy)?.startedAt ?? 0, ledger.coupledSince.get(job.name) ?? 0);
     const older = leaders.find((other) => {
       const before = other.machine === copy.machine ? cloud.task(other)?.versionAt(startedAt) : undefined;
       return before !== undefined && before !== other.version;
