@@ -21,7 +21,7 @@ function smallDisk(): string | null {
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', folder], { stdio: 'ignore' });
     return folder;
   } catch {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
     return null;
   }
 }
@@ -32,7 +32,7 @@ t.test('a full disk under the store: the change is refused, what was acknowledge
     return;
   t.teardown(() => {
     execFileSync('umount', [disk]);
-    rmSync(disk, { recursive: true, force: true });
+    rmSync(disk, { recursive: true, force: true, maxRetries: 30 });
   });
   const store = new LmdbStore(services(disk), { folder: 'store' });
   await store.start();

@@ -16,7 +16,7 @@ t.test('store-memory', async (t) => {
 
 t.test('store-lmdb', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-store-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   let n = 0;
   for (const { name, run } of stateStoreSuite(async () => new LmdbStore(services(folder), { folder: `store-${n++}` })))
     await t.test(name, async (t) => run(t));

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { ProcessId, ProcessTable } from '../contracts/process-table.ts';
-import { CerebroError } from '../errors.ts';
+import { CerebroError, systemCode } from '../errors.ts';
 import { Shim } from './shim.ts';
 import { type LaunchedShim, ShimLauncher } from './shim-launcher.ts';
 import { LAUNCHER_SCRIPT, SHIM_FILE, SHIM_SCRIPT } from './shim-script.ts';
@@ -55,7 +55,7 @@ export class Shims {
   /** Puts the scripts into the folder, where running shims of an older one are not disturbed by it. */
   start(): void {
     this.#stopped = false;
-    mkdirSync(this.#pipes, { recursive: true, mode: 0o700 });
+    makeFolder(this.#pipes);
     putScript(this.#scripts.launcher, LAUNCHER_SCRIPT);
     putScript(this.#scripts.shim, SHIM_SCRIPT);
     this.#launcher();
@@ -141,11 +141,20 @@ export class Shims {
     const last = this.#launchers.at(-1);
     if (last && !last.failed) return last;
     const { env, clock, ownStreams = false } = this.#options;
-    mkdirSync(this.#pipes, { recursive: true, mode: 0o700 }); // somebody may have taken it away
+    makeFolder(this.#pipes); // somebody may have taken it away
     const launcher = new ShimLauncher({ scripts: this.#scripts, folder: this.#pipes, env, clock, ownStreams });
     for (const old of this.#launchers) if (old.done) old.close();
     this.#launchers = [...this.#launchers.filter(({ done }) => !done), launcher];
     return launcher;
+  }
+}
+
+/** Never with the data folder itself: where that is gone, it is to stay gone. */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
   }
 }
 

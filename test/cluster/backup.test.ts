@@ -50,7 +50,7 @@ async function contentOf(store: StateStore): Promise<[string, unknown][]> {
 
 t.test('from any store into any other, and back', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-backup-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   const services = { dataDir: folder, clock, logger: silentLogger };
   const chain: StateStore[] = [new LmdbStore(services, { folder: 'store' }), new MemoryStore()];
   if (!skipWithoutEtcd(t)) {

@@ -48,7 +48,7 @@ t.test('a record that is damaged is said to be, and is not replaced by a new aut
 t.test('OpenSSL agrees: each certificate serves its own purpose and no other', async (t) => {
   if (skipUnless(t, existsSync('/usr/bin/openssl'), 'openssl is not there (Debian: openssl)')) return;
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-openssl-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   const authority = over(new MemoryStore());
   const [machine, sitter] = [await authority.issue('m-1'), await authority.issueForClusterSitter()];
   const verifies = (identity: TlsIdentity, purpose: string): boolean => {

@@ -64,7 +64,7 @@ async function withRunner(t: Test, deadlineMs: number, body: (under: Under) => P
       },
     });
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
   }
   t.pass('cleaned up');
 }

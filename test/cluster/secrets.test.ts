@@ -20,7 +20,7 @@ const options = { source: 'test.yaml', dryRun: false, by: 'a test' };
 
 function folderOf(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-secrets-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   return folder;
 }
 

@@ -6,7 +6,7 @@ import { packageRoot } from '../../core/engine/package-root.ts';
 import { type CliResult, run } from './embedded-cluster.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-cli-'));
-t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
 const env = { PATH: process.env.PATH ?? '', HOME: folder, XDG_CONFIG_HOME: join(folder, 'config') };
 
 /** A bin of the package, run as its users run it. */

@@ -47,7 +47,7 @@ t.test(
     const record = { id: 'm-1', endpoint: 'https://127.0.0.1:40000' } as never;
     t.teardown(async () => {
       await client.close();
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
     });
     const pidOfTask = async (): Promise<number> => {
       const token = readFileSync('/opt/cerebro/data/admin.token', 'utf8').trim();

@@ -97,7 +97,7 @@ class Hosts {
     const { host, mark } = this.#of(instance.az);
     await host.stop();
     await kill(mark);
-    rmSync(host.home, { recursive: true, force: true });
+    rmSync(host.home, { recursive: true, force: true, maxRetries: 30 });
     mkdirSync(host.home);
   }
 

@@ -128,7 +128,7 @@ export class EmbeddedCluster {
     if (this.#child && this.#child.exitCode === null) await this.end('SIGKILL');
     if (existsSync(this.dataDir) && !this.#isDown)
       await this.cli([...(this.#flags.length > 0 ? this.#flags : ['--data-dir', this.dataDir]), 'down']);
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
   }
 
   async cli(args: readonly string[], bin = BIN): Promise<CliResult> {

@@ -29,7 +29,7 @@ t.test(
       // Their machines are the same: they are ended when nobody is there to start them again.
       for (const one of [first, second]) await one.end('SIGKILL');
       await first.remove();
-      rmSync(second.folder, { recursive: true, force: true });
+      rmSync(second.folder, { recursive: true, force: true, maxRetries: 30 });
       await etcd.remove();
     });
     const use = (path: string, config = {}): object => ({ use: join(packageRoot, path), config });

@@ -100,7 +100,7 @@ t.test('three members of etcd and three cluster sitters, by the very commands of
   const shells = NAMES.map((name) => new Shell(join(root, name), programs));
   t.teardown(async () => {
     for (const shell of shells) await shell.end();
-    rmSync(root, { recursive: true, force: true });
+    rmSync(root, { recursive: true, force: true, maxRetries: 30 });
   });
   const [first, , last] = shells;
   if (!first || !last) throw new Error('there are three');

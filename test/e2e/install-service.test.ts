@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), 'cerebro-units-'));
 const { PATH = '' } = process.env;
 const env = { PATH, HOME: folder, XDG_RUNTIME_DIR: folder };
 
-t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
 
 const install = (...args: string[]): Promise<CliResult> =>
   run(

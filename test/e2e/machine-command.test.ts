@@ -39,7 +39,7 @@ t.teardown(async () => {
     process.kill(pid, 'SIGTERM');
     await eventually(() => !isAlive(pid), 'the daemon has ended');
   }
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
 });
 
 t.test('machinesitter --daemon returns when the sitter answers, and says where', async (t) => {

@@ -104,7 +104,7 @@ export class MachineDaemon {
     if (this.#process?.exitCode !== null || this.#process.signalCode !== null) await this.start();
     await this.call('POST', '/api/v1/suspend', {});
     await this.end('SIGTERM');
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
   }
 
   #sitterFile(): { pid: number; url: string } | undefined {

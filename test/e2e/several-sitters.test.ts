@@ -39,7 +39,7 @@ async function several(
     // The machines are the same for all: the last one ends these, when no other is there to start them again.
     for (const sitter of sitters.slice(1)) {
       await sitter.end('SIGTERM');
-      rmSync(sitter.folder, { recursive: true, force: true });
+      rmSync(sitter.folder, { recursive: true, force: true, maxRetries: 30 });
     }
     await first.down();
     await first.remove();

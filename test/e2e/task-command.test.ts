@@ -10,7 +10,7 @@ import { eventually } from '../suites/eventually.ts';
 import { run } from './embedded-cluster.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-task-test-'));
-t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
 const env = { PATH: process.env.PATH ?? '', HOME: folder, TMPDIR: folder, CEREBRO_TOKEN: 'a-token-of-the-test' };
 
 /** `cerebro task` of the built program, as a process that can be sent signals. */

@@ -40,7 +40,7 @@ t.before(() => {
   makeRelease(release('ends'), '9.2.0', 'ends');
   makeRelease(release('hangs'), '9.3.0', 'hangs');
 });
-t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
 
 t.test('a daemon in the background, with tasks that SIGTERM would end', async (t) => {
   // Its environment is its own: the next one is to have the same.

@@ -9,7 +9,7 @@ import { ProcTable } from '../../core/machine/proc-table.ts';
 
 t.test('the data folder is for its owner alone, also when the log is the first that is in it', async (t) => {
   const parent = mkdtempSync(join(tmpdir(), 'cerebro-folder-'));
-  t.teardown(() => rmSync(parent, { recursive: true, force: true }));
+  t.teardown(() => rmSync(parent, { recursive: true, force: true, maxRetries: 30 }));
   const dataDir = join(parent, 'deep', 'data');
   const daemon = await createDaemon({
     mode: 'cluster',

@@ -8,7 +8,7 @@ import { packageRoot } from '../../core/engine/package-root.ts';
 import { readSettings } from '../../core/engine/read-settings.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-plugins-'));
-t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
 let n = 0;
 
 /** A plugins.json of the test's own, and the modules that it names. */

@@ -122,7 +122,7 @@ export class EtcdServer {
 
   async remove(): Promise<void> {
     await this.kill();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
   }
 
   /** Asks etcd itself, past the store. */

@@ -133,7 +133,7 @@ export class SshdHosts {
 
   async remove(): Promise<void> {
     await Promise.all(this.hosts.map((host) => host.stop()));
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
   }
 }
 

@@ -46,7 +46,7 @@ export class ApiUnderTest {
     for (const { id } of await this.tasks())
       await this.call(`/api/v1/tasks/${encodeURIComponent(id)}`, { method: 'DELETE' });
     await this.stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
   }
 
   call(path: string, init: RequestInit = {}): Promise<Response> {

@@ -23,11 +23,11 @@ const HURTS: Record<string, (path: string) => void> = {
   'of a wrong type': (path) => writeFileSync(path, '[{"run": "one", "definition": 7}]\n'),
   // What cannot be read, for root too.
   unreadable: (path) => {
-    rmSync(path, { recursive: true, force: true });
+    rmSync(path, { recursive: true, force: true, maxRetries: 30 });
     symlinkSync(path, path);
   },
   'a folder': (path) => {
-    rmSync(path, { recursive: true, force: true });
+    rmSync(path, { recursive: true, force: true, maxRetries: 30 });
     mkdirSync(path);
   },
 };

@@ -57,6 +57,7 @@ t.test(
     const outside = mkdtempSync(join(tmpdir(), 'cerebro-fuzz-'));
     const folder = join(outside, 'data');
     const daemonLog = join(folder, 'cerebro.log');
+    let isDown = false;
     const daemon = await createDaemon({
       mode: 'cluster',
       settings: readSettings(undefined, {
@@ -68,11 +69,14 @@ t.test(
       pluginsFile: undefined,
       logFile: daemonLog,
       portFallback: true,
-      onStopRequested: () => undefined,
+      onStopRequested: () => {
+        isDown = true;
+      },
     });
     await daemon.start();
     t.teardown(async () => {
       await ask(daemon, 'POST', '/api/v1/down', '{"confirm":"down"}');
+      await eventually(() => isDown, 'its machines are ended');
       await daemon.stop();
       rmSync(outside, { recursive: true, force: true, maxRetries: 10 });
     });

@@ -60,7 +60,7 @@ t.teardown(async () => {
   const tasks = (await (await call('/api/v1/tasks')).json()) as TaskStatus[];
   for (const { id } of tasks) await call(`/api/v1/tasks/${encodeURIComponent(id)}`, { method: 'DELETE' });
   await daemon.stop();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
 });
 
 t.test('the health check is open; everything else needs the token', async (t) => {

@@ -73,7 +73,7 @@ t.teardown(async () => {
   const tasks = (await (await api('/api/v1/tasks')).json()) as TaskStatus[];
   for (const { id } of tasks) await api(`/api/v1/tasks/${encodeURIComponent(id)}`, { method: 'DELETE' });
   await daemon.stop();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
 });
 
 const PAGES = [

@@ -38,7 +38,7 @@ t.before(async () => {
 t.teardown(async () => {
   await call('/api/v1/tasks/Portal%20%22Server%22', { method: 'DELETE' });
   await daemon.stop();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
 });
 
 t.test('vitals, history and metrics need the token', async (t) => {

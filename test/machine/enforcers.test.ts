@@ -16,7 +16,7 @@ const inGuest = process.env.CEREBRO_VM === '1';
 t.setTimeout(inGuest ? 900_000 : 200_000);
 
 const dataDir = mkdtempSync(join(tmpdir(), 'cerebro-enforcers-'));
-t.teardown(() => rmSync(dataDir, { recursive: true, force: true }));
+t.teardown(() => rmSync(dataDir, { recursive: true, force: true, maxRetries: 30 }));
 
 const services = (clock: Clock): ConstructorParameters<typeof Cgroup2Enforcer>[0] => ({
   clock,

@@ -44,7 +44,7 @@ class SmallDisk {
       execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', folder], { stdio: 'ignore' });
       return new SmallDisk(folder);
     } catch {
-      rmSync(folder, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
       return null;
     }
   }
@@ -52,7 +52,7 @@ class SmallDisk {
   unmount(): void {
     // What was killed a moment ago may still have a file of it open.
     execFileSync('umount', ['--lazy', this.folder]);
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
   }
 
   get freeBytes(): number {
@@ -99,7 +99,7 @@ const onMachine = (name: string, body: (t: Test, machine: MachineUnderTest, disk
 /** A folder on another disk, for what tasks are to be told while theirs is full. */
 function folderElsewhere(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-full-disk-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   return folder;
 }
 

@@ -89,7 +89,7 @@ function processesWith(text: string): string[] {
 
 function folderOf(t: Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-health-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   return folder;
 }
 

@@ -6,7 +6,7 @@ import { LogBell } from '../../core/machine/log-file.ts';
 
 t.test('a log that cannot be watched is looked at now and then', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-bell-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   const path = join(folder, 'log');
   writeFileSync(path, '');
   const usedUp = (() => {

@@ -107,7 +107,7 @@ t.test('what is cut off is shown, ANSI colours stay, and a new daemon goes on wi
 
 function logIn(t: Test): { path: string; position: string } {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-log-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   return { path: join(folder, 'log'), position: join(folder, 'position') };
 }
 

@@ -77,7 +77,7 @@ export class MachineUnderTest {
     if (!this.#sitter) await this.start();
     for (const { id } of this.sitter.tasks()) await this.sitter.remove(id);
     await this.letGo();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
   }
 
   add(id: string, configuration: ConfigurationInput, version = 1): Promise<TaskStatus> {

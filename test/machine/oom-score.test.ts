@@ -26,7 +26,7 @@ t.test('tasks, and what is asked about their health, do not inherit the score of
     await sitter.remove('web');
     await sitter.stop();
     await enforcer.stop();
-    rmSync(dataDir, { recursive: true, force: true });
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 30 });
   });
   const command = 'cat /proc/self/oom_score_adj; exec sleep 1000';
   await sitter.put(definition('web', { command }), { start: true });

@@ -38,7 +38,7 @@ function fixture(t: Test, spares = 0, env: Record<string, string> = { PATH }): F
   t.teardown(async () => {
     await shims.stop();
     await eventually(() => running(folder).length === 0, 'nothing of it is left');
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
   });
   return { folder, shims };
 }
@@ -221,7 +221,7 @@ t.test('a task goes on when the daemon lets go of it, and its status is known', 
 
 t.test('when the daemon is killed, all who have no order end by themselves', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-shims-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   const own = (path: string): string => JSON.stringify(new URL(`../../core/${path}`, import.meta.url).pathname);
   const script = join(folder, 'daemon.mts');
   writeFileSync(
@@ -247,7 +247,7 @@ t.test('when the daemon is killed, all who have no order end by themselves', asy
 
 t.test('where setsid is missing, it is said what to install', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-programs-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   for (const program of ['rm', 'mkfifo']) {
     const real = PATH.split(':')
       .map((one) => join(one, program))

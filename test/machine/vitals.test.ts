@@ -60,7 +60,7 @@ interface Fixture {
 
 function fixture(t: Test): Fixture {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-vitals-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   const clock = new ManualClock();
   const tasks: TaskStatus[] = [];
   const sitter = {

@@ -42,7 +42,7 @@ async function make(): Promise<DnsUnderTest> {
       return current;
     },
     goDown: () => provider.stop(),
-    cleanUp: async () => rmSync(dataDir, { recursive: true, force: true }),
+    cleanUp: async () => rmSync(dataDir, { recursive: true, force: true, maxRetries: 30 }),
   };
 }
 
@@ -62,7 +62,7 @@ async function serving(
   await provider.start();
   t.teardown(async () => {
     await provider.stop();
-    rmSync(dataDir, { recursive: true, force: true });
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 30 });
   });
   const zone = await provider.zoneOf(sets[0]?.name ?? 'redis.startup.com');
   if (zone !== null)
@@ -199,7 +199,7 @@ t.test('a port that is taken is said, stops nobody, and is used once it is free'
   await provider.start();
   t.teardown(async () => {
     await provider.stop();
-    rmSync(dataDir, { recursive: true, force: true });
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 30 });
   });
   t.equal(provider.port, 0);
   await t.rejects(provider.apply('.', [{ kind: 'put', set: pool('a.test', 1), was: null }]), {
@@ -227,7 +227,7 @@ t.test('a file that cannot be read is begun anew', async (t) => {
   await second.start();
   t.same(await second.list(ZONE), []);
   await second.stop();
-  rmSync(dataDir, { recursive: true, force: true });
+  rmSync(dataDir, { recursive: true, force: true, maxRetries: 30 });
 });
 
 t.test('its settings say what is wrong with them', async (t) => {

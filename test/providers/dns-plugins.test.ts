@@ -9,7 +9,7 @@ import { SystemClock } from '../../core/engine/system-clock.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-dns-plugins-'));
-t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
 
 const server = { host: '127.0.0.1', key_file: 'k' };
 const rfc2136 = { servers: [server] };

@@ -15,7 +15,7 @@ const zone = 'startup.co.test';
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-dynect-'));
 const passwordFile = join(folder, 'password');
 writeFileSync(passwordFile, `${CREDENTIALS.password}\n`, { mode: 0o600 });
-t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
 
 function over(dyn: DynectStandIn, options: object = {}): DynectProvider {
   const { customer_name, user_name } = CREDENTIALS;

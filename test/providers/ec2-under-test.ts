@@ -82,7 +82,7 @@ export class Ec2UnderTest {
   async close(): Promise<void> {
     for (const provider of this.providers) await provider.stop();
     await this.standIn.close();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
   }
 }
 

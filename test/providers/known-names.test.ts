@@ -5,7 +5,7 @@ import t from 'tap';
 import { KnownNames } from '../../providers/rfc2136/known-names.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-names-'));
-t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
 
 function loaded(path: string): KnownNames {
   const names = new KnownNames(path);

@@ -42,7 +42,7 @@ async function make(): Promise<ProviderUnderTest> {
       for (const { clusterId, machineId } of await sweeper.describe('cluster-of-the-suite'))
         await sweeper.destroy(clusterId, machineId);
       await sweeper.stop();
-      rmSync(dataDir, { recursive: true, force: true });
+      rmSync(dataDir, { recursive: true, force: true, maxRetries: 30 });
     },
   };
 }
@@ -87,7 +87,7 @@ t.test('a machine whose folder was deleted counts as gone, and nothing of it run
   const under = await make();
   await under.provider.start();
   const { folder, pid } = await runningMachine(under, 'm-2');
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
   await eventually(async () => (await under.provider.describe(CLUSTER))[0]?.state === 'stopped', 'it is given up');
   await eventually(() => !isAlive(pid), 'its sitter is ended');
   await under.provider.destroy(CLUSTER, 'm-2');

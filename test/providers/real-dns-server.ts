@@ -118,7 +118,7 @@ export class RealDnsServer {
 
   async remove(): Promise<void> {
     await this.crash();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
   }
 
   /** The records that `dig` shows as the answer. */

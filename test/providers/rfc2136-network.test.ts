@@ -15,7 +15,7 @@ import { programPath, RealDnsServer } from './real-dns-server.ts';
 
 const zone = 'startup.co.test';
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-rfc2136-'));
-t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
 const anyKey = join(folder, 'any.key');
 writeFileSync(anyKey, `hmac-sha256:any:${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o600 });
 

@@ -22,7 +22,7 @@ t.test('of several servers, the one with the longest zone keeps a name', async (
     for (const one of ended) await one.stop();
     await outer.remove();
     await inner.remove();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
   });
   await Promise.all([outer.start(), inner.start()]);
   const started = async (): Promise<Rfc2136Provider> => {

@@ -79,7 +79,7 @@ async function inventory(count: number): Promise<Inventory> {
     for (const one of made) await one.stop();
     for (const host of hosts.hosts) endMarked(host.home);
     await hosts.remove();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
   };
   return { hosts, provider, remote, cleanUp };
 }

@@ -43,7 +43,7 @@ t.test('what is no key is refused, without a word of what stands there', async (
 
 t.test('a key comes from a file or from the environment', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-key-'));
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
   const path = join(folder, 'k');
   t.throws(() => readTsigKey({ key_file: path }, silentLogger), { code: 'invalid', message: /cannot be read: ENOENT/ });
   writeFileSync(path, `hmac-sha512:k:${secret}`, { mode: 0o644 });

@@ -17,7 +17,7 @@ import { machineProviderSuite, type ProviderUnderTest } from '../suites/index.ts
 
 const page = readFileSync(join(packageRoot, 'docs', 'writing-a-provider.md'), 'utf8');
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-acme-'));
-t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }));
 
 /** The page's code, as files where it says that they are. */
 const home = join(folder, 'providers', 'acme');

@@ -47,7 +47,7 @@ const deployment = deploymentOf(packageOf(packageRoot));
 
 t.teardown(async () => {
   await client.close();
-  rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
 });
 
 /** A target that is a folder of this host; wiped when the test is over. */

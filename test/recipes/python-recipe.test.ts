@@ -73,7 +73,7 @@ async function withPlace(t: Test, body: (place: Place) => Promise<void>): Promis
     });
   } finally {
     await loader.stop();
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
   }
 }
 
@@ -98,7 +98,7 @@ t.test('recipes-python', async (t) => {
         logger: silentLogger,
         signal: new AbortController().signal,
       }),
-      cleanUp: async () => rmSync(folder, { recursive: true, force: true }),
+      cleanUp: async () => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }),
     };
   };
   for (const { name, run } of recipeLoaderSuite(make)) await t.test(name, async (t) => run(t));

@@ -21,7 +21,7 @@ function place(): { folder: string; context: LoaderUnderTest['context']; cleanUp
     logger: silentLogger,
     signal: new AbortController().signal,
   });
-  return { folder, context, cleanUp: async () => rmSync(folder, { recursive: true, force: true }) };
+  return { folder, context, cleanUp: async () => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }) };
 }
 
 const CLASS = `import { DeploymentRecipe } from 'cerebro/recipe';

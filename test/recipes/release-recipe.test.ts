@@ -69,7 +69,7 @@ async function withPlace(body: (place: Place) => Promise<void>): Promise<void> {
   try {
     await body({ releases, target: join(folder, 'machine', 'releases', 'web'), said, shown, calls, deploy });
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true, maxRetries: 30 });
   }
 }
 

@@ -40,7 +40,7 @@ interface Host {
 
 function host(t: Test): Host {
   const tools = realpathSync(mkdtempSync(join(tmpdir(), 'cerebro-units-')));
-  t.teardown(() => rmSync(tools, { recursive: true, force: true }));
+  t.teardown(() => rmSync(tools, { recursive: true, force: true, maxRetries: 30 }));
   const folder = join(tools, 'sitter');
   mkdirSync(join(folder, 'runtime', 'bin'), { recursive: true });
   writeFileSync(join(folder, 'runtime', 'bin', 'node'), '#!/bin/sh\n', { mode: 0o755 });

@@ -12,7 +12,7 @@ async function make(): Promise<RemoteUnderTest> {
     remote: await again(),
     again,
     folder,
-    cleanUp: async () => rmSync(folder, { recursive: true, force: true }),
+    cleanUp: async () => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }),
   };
 }
 

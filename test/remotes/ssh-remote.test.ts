@@ -48,7 +48,7 @@ t.test('ssh remote', async (t) => {
         remote: await again(),
         again,
         folder,
-        cleanUp: async () => rmSync(folder, { recursive: true, force: true }),
+        cleanUp: async () => rmSync(folder, { recursive: true, force: true, maxRetries: 30 }),
       };
     };
     for (const { name, run } of remoteSuite(make)) await t.test(name, async (t) => run(t));

@@ -69,7 +69,7 @@ export function remoteSuite(make: () => Promise<RemoteUnderTest>): Suite {
       } finally {
         await under.remote.close();
         await under.cleanUp();
-        rmSync(local, { recursive: true, force: true });
+        rmSync(local, { recursive: true, force: true, maxRetries: 30 });
       }
     },
   });

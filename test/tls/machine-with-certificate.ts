@@ -90,7 +90,7 @@ export class MachineWithCertificate {
 
   async remove(): Promise<void> {
     await this.#daemon?.stop();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
   }
 }
 
