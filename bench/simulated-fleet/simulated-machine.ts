@@ -2,11 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { HISTORY_SPANS } from '../../core/model/history.ts';
 import { BEAT_MS, type MachineMessage } from '../../core/model/machine-stream.ts';
-import { type TaskDefinition, type TaskStatus, taskDefinition } from '../../core/model/task.ts';
+import { type TaskStatus, type TaskUsage, taskDefinition } from '../../core/model/task.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import type { HostVitals } from '../../core/model/vitals.ts';
+import { runningTask } from '../../test/fakes/running-task.ts';
 
 const VITALS_MS = HISTORY_SPANS.hour.stepSeconds * 1000;
+
+const USAGE: TaskUsage = { cpu: 0.1, memBytes: 1e7, processes: 1, throttledSeconds: 0, readBytes: 0, writtenBytes: 0 };
 
 /** A machine as the cluster sitter sees one: its sitter's protocol over mutual TLS, and tasks that run as soon as they are given. */
 export class SimulatedMachine {
@@ -110,7 +113,7 @@ export class SimulatedMachine {
     request.once('end', () => {
       const body = JSON.parse(Buffer.concat(chunks).toString('utf8')) as { definition: unknown };
       const definition = taskDefinition.parse(body.definition);
-      const status = runningTask(definition);
+      const status = runningTask(definition, { usage: USAGE });
       const isNew = !this.#tasks.has(definition.id);
       this.#tasks.set(definition.id, status);
       this.#tell({ type: 'task', task: status });
@@ -123,39 +126,6 @@ export class SimulatedMachine {
 function answer(response: ServerResponse, body: unknown): void {
   response.writeHead(200, { 'content-type': 'application/json' });
   response.end(JSON.stringify(body));
-}
-
-function runningTask({ id, job, version, generation }: TaskDefinition): TaskStatus {
-  const at = new Date().toISOString();
-  return {
-    id,
-    job,
-    name: job,
-    version,
-    generation,
-    phase: 'running',
-    reason: 'running',
-    since: at,
-    pid: 1234,
-    run: 1,
-    startedAt: at,
-    restarts: 0,
-    flapping: false,
-    nextStartAt: null,
-    revision: 1,
-    limits: {
-      cpu: 1,
-      memBytes: 128 * 1024 * 1024,
-      pids: null,
-      enforcer: 'simulated',
-      holds: { cpu: 'hard', mem: 'hard', pids: 'hard', io: 'none' },
-    },
-    usage: { cpu: 0.1, memBytes: 1e7, processes: 1, throttledSeconds: 0, readBytes: 0, writtenBytes: 0 },
-    warnings: [],
-    health: null,
-    logs: { method: 'collapse', trimmedBytes: 0, lostBytes: 0, diskFullSince: null },
-    lastEnd: null,
-  };
 }
 
 function vitals(): HostVitals {

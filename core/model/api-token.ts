@@ -22,7 +22,7 @@ export const apiTokenName = z
   .string()
   .trim()
   .regex(/^[a-zA-Z0-9][a-zA-Z0-9 ._@-]{0,63}$/, 'expected 1 to 64 letters, digits, blanks and . _ @ -')
-  .refine((name) => name.toLowerCase() !== 'admin', 'is what the one in the data folder is called');
+  .refine((name) => name.toLowerCase() !== 'admin', 'that is what the one in the data folder is called');
 
 /** What is asked for. `days`: after which it ends; null: when it is revoked. */
 export const newApiToken = z.strictObject({

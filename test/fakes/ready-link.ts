@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import type { MachineLink } from '../../core/cluster/machine-link.ts';
 import type { MachineMessage } from '../../core/model/machine-stream.ts';
 import type { TaskDefinition, TaskStatus } from '../../core/model/task.ts';
+import { runningTask } from './running-task.ts';
 
 /** Machines that answer at once, and run whatever they are given; what they were given is written down. */
 export class ReadyLink implements MachineLink {
@@ -81,37 +82,4 @@ export class ReadyLink implements MachineLink {
     this.#tasks.set(machine, tasks);
     return tasks;
   }
-}
-
-function runningTask({ id, job, version, generation }: TaskDefinition): TaskStatus {
-  const at = new Date().toISOString();
-  return {
-    id,
-    job,
-    name: job,
-    version,
-    generation,
-    phase: 'running',
-    reason: 'running',
-    since: at,
-    pid: 1,
-    run: 1,
-    startedAt: at,
-    restarts: 0,
-    flapping: false,
-    nextStartAt: null,
-    revision: 1,
-    limits: {
-      cpu: null,
-      memBytes: null,
-      pids: null,
-      enforcer: '',
-      holds: { cpu: 'none', mem: 'none', pids: 'none', io: 'none' },
-    },
-    usage: null,
-    warnings: [],
-    health: null,
-    logs: null,
-    lastEnd: null,
-  };
 }
