@@ -37,7 +37,9 @@ class Known {
   readonly snapshot: Snapshot;
   readonly #records: ReadonlyMap<string, DnsRecord>;
   readonly #scope: DnsScope;
-  readonly #own = new Map<string, DnsRecord>();
+  /** A copy has more than one while the basename of its job is changed: the old names have yet to be forgotten. */
+  readonly #own = new Map<string, DnsRecord[]>();
+  readonly #pools = new Map<string, DnsRecord[]>();
   /** The addresses that ready copies have, by the pool that they are in. */
   readonly #ready = new Map<string, Set<string>>();
 
@@ -45,7 +47,10 @@ class Known {
     this.snapshot = snapshot;
     this.#records = records;
     this.#scope = scope;
-    for (const record of records.values()) if (record.copy !== null) this.#own.set(record.copy, record);
+    for (const record of records.values()) {
+      if (record.copy !== null) add(this.#own, record.copy, record);
+      if (record.kind === 'pool') add(this.#pools, record.job, record);
+    }
     for (const copy of snapshot.copies.values()) {
       const name = this.#poolName(copy);
       const address = this.addressOf(copy);
@@ -64,8 +69,14 @@ class Known {
     return this.snapshot.jobs.get(copy.job)?.spec.singleton ?? false;
   }
 
-  nameOf(copy: CopyRecord): DnsRecord | undefined {
-    return this.#own.get(copy.id);
+  namesOf(copy: CopyRecord): readonly DnsRecord[] {
+    return this.#own.get(copy.id) ?? [];
+  }
+
+  /** The pools that its job had under another basename. */
+  formerPoolsOf(copy: CopyRecord): readonly DnsRecord[] {
+    const name = this.#poolName(copy);
+    return (this.#pools.get(copy.job) ?? []).filter((pool) => pool.name !== name && pool.values.length === 0);
   }
 
   poolOf(copy: CopyRecord): DnsRecord | undefined {
@@ -85,23 +96,33 @@ class Known {
   }
 }
 
+function add(lists: Map<string, DnsRecord[]>, key: string, record: DnsRecord): void {
+  const list = lists.get(key);
+  if (list) list.push(record);
+  else lists.set(key, [record]);
+}
+
 function heldUntil(copy: CopyRecord, known: Known, rules: HoldRules): number | null {
   const { now } = known.snapshot;
-  const [address, pool, own] = [known.addressOf(copy), known.poolOf(copy), known.nameOf(copy)];
-  const ttl = Math.max(rules.ttl, pool?.publishedTtl ?? 0, own?.publishedTtl ?? 0);
-  const bound = copy.changedAt + ttl * 1000 + rules.patienceMs;
+  const [address, pool] = [known.addressOf(copy), known.poolOf(copy)];
+  const own = copy.wanted === 'stop' ? known.namesOf(copy) : [];
+  const former = known.formerPoolsOf(copy);
+  const ttls = [pool, ...own, ...former].map((record) => record?.publishedTtl ?? 0);
+  const bound = copy.changedAt + Math.max(rules.ttl, ...ttls) * 1000 + rules.patienceMs;
   if (address === null || now >= bound) return null;
-  const byPool = poolHold(copy, address, pool, known);
-  const byName = copy.wanted === 'stop' ? nameHold(address, own, now) : null;
-  if (byPool === null && byName === null) return null;
-  return Math.min(bound, Math.max(byPool ?? 0, byName ?? 0));
+  // Another copy at the same address serves whoever comes.
+  const isAlone = !known.readyBeside(copy).has(address);
+  const holds = [
+    isAlone ? poolHold(copy, address, pool, known) : null,
+    ...own.map((record) => nameHold(address, record, now)),
+    ...(isAlone ? former : []).map((record) => nameHold(address, record, now)),
+  ].filter((until) => until !== null);
+  return holds.length === 0 ? null : Math.min(bound, Math.max(...holds));
 }
 
 /** Until when the pool leads to this copy, or may be remembered to; `Infinity` while a change of that is still to come. */
 function poolHold(copy: CopyRecord, address: string, pool: DnsRecord | undefined, known: Known): number | null {
   const ready = known.readyBeside(copy);
-  // Another copy at the same address serves whoever comes.
-  if (ready.has(address)) return null;
   // It is the last that answers, and stays in its pool. An end may wait for another to be ready; a restart would wait for nobody,
   // and so would one that may not run twice.
   if (ready.size === 0 && (copy.wanted === 'run' || known.isSingle(copy))) return null;

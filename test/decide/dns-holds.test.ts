@@ -136,3 +136,44 @@ t.test('while it is held nothing is done to its process, and it is known when to
   const after = dueEffects({ ...held, now: dns.now + 1000 });
   t.same(after.effects.map(({ kind, key }) => `${kind} ${key}`).sort(), ['deploy-copy web.2', 'remove-task web.1']);
 });
+
+t.test('a job with a new basename: a copy waits for every name that it has or had', async (t) => {
+  for (const basename of ['a.test', 'z.test']) {
+    // At one address, so that its pool does not hold it.
+    const dns = web({ 'local-a': 2 }).running('web.1', 'local-a-1').running('web.2', 'local-a-1');
+    dns.settle();
+    dns.changeJob({ basename });
+    dns.settle();
+    dns.now += 40_000;
+    dns.heard('local-a-1');
+    // As they are read from a store.
+    const kept = [...dns.records].sort(([a], [b]) => (a < b ? -1 : 1));
+    dns.records.clear();
+    for (const [key, record] of kept) dns.records.set(key, record);
+    dns.setCopy('web.1', { wanted: 'stop' });
+    dns.settle();
+    t.equal(dns.holdUntil('web.1'), dns.now + 30_000, basename);
+    dns.now += 30_000;
+    dns.heard('local-a-1');
+    t.same(dns.holds(), []);
+  }
+});
+
+t.test('a job with a new basename: the pool of before may lead to a copy still', async (t) => {
+  const dns = two();
+  const pool = dns.record('local-a.web.test');
+  if (!pool) throw new Error('there is a pool');
+  dns.changeJob({ basename: 'new.test' });
+  dns.settle();
+  dns.now += 40_000;
+  dns.heard('local-a-1').heard('local-a-2');
+  dns.setCopy('web.1', { version: 2 });
+  dns.settle();
+  dns.now += 30_000;
+  t.same(dns.holds(), [], 'the old pool is forgotten by everybody');
+  dns.setCopy('web.1', {});
+  dns.records.set('local-a.web.test/A', { ...pool, values: [] });
+  t.same(dns.holds(), ['web.1'], 'the old pool stands there still');
+  dns.running('web.3', 'local-a-1');
+  t.same(dns.holds(), [], 'another copy serves whoever comes by it');
+});
