@@ -8,7 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { authorityRecord, issueCertificate } from '../core/cluster/issue-certificate.ts';
+import { authorityRecord, issueCertificate } from '../core/cluster/access/issue-certificate.ts';
 import type { Instance } from '../core/contracts/machine-provider.ts';
 import { freePort } from '../test/fakes/free-port.ts';
 import { BenchDaemon, inFolder, pause, until } from './bench-daemon.ts';

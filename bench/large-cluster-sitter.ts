@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
 import { ClusterSitter } from '../core/cluster/cluster-sitter.ts';
-import type { MachineLink } from '../core/cluster/machine-link.ts';
+import type { MachineLink } from '../core/cluster/machines/machine-link.ts';
 import { readSettings } from '../core/engine/read-settings.ts';
 import { SystemClock } from '../core/engine/system-clock.ts';
 import type { MachineMessage } from '../core/model/machine-stream.ts';

@@ -4,7 +4,7 @@
  * over all copies and machines.
  */
 import { parseArgs } from 'node:util';
-import { planCluster } from '../core/decide/plan-cluster.ts';
+import { planCluster } from '../core/decide/plan/plan-cluster.ts';
 import type { CopyRecord } from '../core/model/copy.ts';
 import { type JobRecord, jobSpec } from '../core/model/job.ts';
 import type { MachineRecord } from '../core/model/machine.ts';

@@ -62,6 +62,27 @@ t.test('imports run in one direction', async (t) => {
   t.ok(sources.length > 60, 'there was something to look at');
 });
 
+t.test('the folders of a room import in no circles', async (t) => {
+  const folders = new Map<string, Set<string>>();
+  for (const { path, text } of sources.filter(({ path }) => path.startsWith('core/'))) {
+    const own = dirname(path);
+    for (const target of importsOf(path, text)) {
+      const other = dirname(target);
+      if (roomOf(target) !== roomOf(path) || other === own) continue;
+      folders.set(own, (folders.get(own) ?? new Set()).add(other));
+    }
+  }
+  t.ok(folders.size > 15, 'there was something to look at');
+  const reaches = (from: string, to: string, seen = new Set<string>()): boolean =>
+    [...(folders.get(from) ?? [])].some((next) => {
+      if (next === to) return true;
+      if (seen.has(next)) return false;
+      seen.add(next);
+      return reaches(next, to, seen);
+    });
+  for (const folder of folders.keys()) t.notOk(reaches(folder, folder), folder);
+});
+
 t.test('decisions are pure, and so are the nouns', async (t) => {
   for (const { path, text } of sources) {
     if (!path.startsWith('core/decide/') && !path.startsWith('core/model/')) continue;

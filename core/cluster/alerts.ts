@@ -6,8 +6,8 @@ import { messageOf } from '../errors.ts';
 import type { AlertRecord, AlertView } from '../model/alert.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { ClusterSnapshot, Complaint } from '../model/plan.ts';
-import { type ClusterRecords, keys } from './cluster-records.ts';
-import { PassLoop } from './pass-loop.ts';
+import { type ClusterRecords, keys } from './records/cluster-records.ts';
+import { PassLoop } from './work/pass-loop.ts';
 
 /** News that come close together are looked at, and told, together. */
 const GATHER_MS = 2000;

@@ -1,15 +1,15 @@
 import type { Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
-import type { Effect } from '../decide/due-effects.ts';
+import type { Effect } from '../decide/plan/due-effects.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import { sizeOf } from '../model/machine.ts';
 import { sizeKey } from '../model/plan.ts';
-import { changeCopy, changeMachine } from './change-records.ts';
-import { CopyEffects, type CopyEffectsDeps } from './copy-effects.ts';
-import { MachineEffects, type MachineEffectsDeps } from './machine-effects.ts';
-import { Pauses } from './pauses.ts';
-import { retryDelayMs } from './retry-delay.ts';
-import type { WorkCounter } from './work-counter.ts';
+import { CopyEffects, type CopyEffectsDeps } from './copies/copy-effects.ts';
+import { MachineEffects, type MachineEffectsDeps } from './machines/machine-effects.ts';
+import { Pauses } from './orders/pauses.ts';
+import { changeCopy, changeMachine } from './records/change-records.ts';
+import { retryDelayMs } from './work/retry-delay.ts';
+import type { WorkCounter } from './work/work-counter.ts';
 
 /** Effects of one kind under way at a time; the rest wait for the next pass. */
 const CONCURRENT = 64;

@@ -1,13 +1,13 @@
 import type { Clock } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
-import { dueEffects } from '../decide/due-effects.ts';
+import { dueEffects } from '../decide/plan/due-effects.ts';
 import { messageOf } from '../errors.ts';
 import type { ClusterSnapshot, Complaint, Plan } from '../model/plan.ts';
-import { applyPlan } from './apply-plan.ts';
-import type { ClusterRecords } from './cluster-records.ts';
 import type { Executor } from './executor.ts';
-import { PassLoop } from './pass-loop.ts';
-import type { WorkCounter } from './work-counter.ts';
+import { applyPlan } from './records/apply-plan.ts';
+import type { ClusterRecords } from './records/cluster-records.ts';
+import { PassLoop } from './work/pass-loop.ts';
+import type { WorkCounter } from './work/work-counter.ts';
 
 /** News that come close together are planned together. */
 const GATHER_MS = 10;

@@ -1,7 +1,7 @@
 import type { AlertRecord } from '../model/alert.ts';
 import type { JobVersion } from '../model/job.ts';
 import type { ClusterSnapshot, Complaint } from '../model/plan.ts';
-import { healthOf } from './judge-machines.ts';
+import { healthOf } from './plan/judge-machines.ts';
 
 /** What an alert is about; `AlertRecord` without its times. */
 export type Condition = Pick<AlertRecord, 'key' | 'level' | 'sentence' | 'job' | 'machine' | 'copy'>;

@@ -3,7 +3,7 @@ import type { MachineRecord } from '../model/machine.ts';
 import type { MachineContact } from '../model/plan.ts';
 import type { Progress } from '../model/progress.ts';
 import type { TaskStatus } from '../model/task.ts';
-import { progressSentence, retrySentence } from './progress-sentence.ts';
+import { progressSentence, retrySentence } from './words/progress-sentence.ts';
 
 export interface CopyCondition {
   state: CopyState;

@@ -1,6 +1,6 @@
 import type { Enclosure, LimitEnforcer, Limits, RunIdentity } from '../contracts/limit-enforcer.ts';
 import type { Logger } from '../contracts/logger.ts';
-import { didYouMean } from '../decide/nearest-names.ts';
+import { didYouMean } from '../decide/words/nearest-names.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 
 /**

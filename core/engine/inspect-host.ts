@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync } 
 import { availableParallelism, tmpdir, totalmem, userInfo } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
 import type { Logger } from '../contracts/logger.ts';
-import { probeLogMethod } from '../machine/log-cut.ts';
+import { probeLogMethod } from '../machine/logs/log-cut.ts';
 import { baseEnvironment } from '../machine/machine-sitter.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import type { Finding } from '../model/finding.ts';

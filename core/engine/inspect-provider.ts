@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import type { Logger } from '../contracts/logger.ts';
 import type { ProviderReport } from '../contracts/machine-provider.ts';
-import { didYouMean } from '../decide/nearest-names.ts';
+import { didYouMean } from '../decide/words/nearest-names.ts';
 import { CerebroError } from '../errors.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import { createPlugins, type LoadedPlugin, loadPlugins, pluginsFor } from './load-plugins.ts';

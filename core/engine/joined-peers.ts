@@ -1,11 +1,11 @@
-import { DoorKeeper } from '../cluster/door-keeper.ts';
-import type { Peers } from '../cluster/peers.ts';
-import { shareAccess } from '../cluster/share-access.ts';
+import { shareAccess } from '../cluster/access/share-access.ts';
+import { DoorKeeper } from '../cluster/leader/door-keeper.ts';
+import type { Peers } from '../cluster/leader/peers.ts';
 import type { Clock } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { StateStore } from '../contracts/state-store.ts';
-import type { Auth } from '../http/auth.ts';
-import type { ClusterDoor } from '../http/cluster-door.ts';
+import type { Auth } from '../http/doors/auth.ts';
+import type { ClusterDoor } from '../http/doors/cluster-door.ts';
 import type { DataFolder } from './data-folder.ts';
 
 export interface JoinedPeersDeps {

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { createJiti } from 'jiti';
 import { z } from 'zod';
 import type { PluginView } from '../contracts/cluster-api.ts';
-import { didYouMean } from '../decide/nearest-names.ts';
+import { didYouMean } from '../decide/words/nearest-names.ts';
 import {
   API_VERSION,
   type ExtensionPoint,

@@ -1,6 +1,6 @@
-import { readBackup } from '../cluster/read-backup.ts';
-import { restoreBackup } from '../cluster/restore-backup.ts';
-import { readStore } from '../cluster/write-backup.ts';
+import { readBackup } from '../cluster/records/read-backup.ts';
+import { restoreBackup } from '../cluster/records/restore-backup.ts';
+import { readStore } from '../cluster/records/write-backup.ts';
 import type { Backup } from '../model/backup.ts';
 import { checkTwoStores, type StorePlace, withDataFolder, withStore } from './open-store.ts';
 

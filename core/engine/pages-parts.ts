@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { PagedApi, PagesParts } from '../http/pages.ts';
+import type { PagedApi, PagesParts } from '../http/pages/pages.ts';
 import type { Cradle } from './cradle.ts';
 import { packageRoot } from './package-root.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { didYouMean } from '../decide/nearest-names.ts';
+import { didYouMean } from '../decide/words/nearest-names.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { SettingOrigins } from '../model/setting-view.ts';
 import { type Settings, settings } from '../model/settings.ts';

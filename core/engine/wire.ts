@@ -3,7 +3,7 @@ import { type AwilixContainer, asFunction, asValue, createContainer } from 'awil
 import pino from 'pino';
 import type { Logger } from '../contracts/logger.ts';
 import type { PluginServices } from '../define-plugin.ts';
-import { Auth } from '../http/auth.ts';
+import { Auth } from '../http/doors/auth.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import { clusterApp, clusterRegistrations, clusterServer, identitiesOf, tokenHoldersOf } from './cluster-parts.ts';
 import type { Cradle, Registrations, SharedName } from './cradle.ts';

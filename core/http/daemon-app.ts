@@ -4,10 +4,10 @@ import Koa from 'koa';
 import { z } from 'zod';
 import type { Logger } from '../contracts/logger.ts';
 import { CerebroError } from '../errors.ts';
-import { type ApiRoute, apiRoute, mountRoutes, openApi } from './api-route.ts';
-import type { Auth } from './auth.ts';
-import { endWithToken } from './end-with-token.ts';
-import { answerErrors, type ErrorAnswer } from './error-response.ts';
+import { answerErrors, type ErrorAnswer } from './answers/error-response.ts';
+import type { Auth } from './doors/auth.ts';
+import { endWithToken } from './doors/end-with-token.ts';
+import { type ApiRoute, apiRoute, mountRoutes, openApi } from './routes/api-route.ts';
 
 export interface DaemonAppParts {
   title: string;

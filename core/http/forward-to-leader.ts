@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { Context, Middleware } from 'koa';
-import type { Peers } from '../cluster/peers.ts';
+import type { Peers } from '../cluster/leader/peers.ts';
 import { CerebroError } from '../errors.ts';
 import {
   FORWARDED_BY_HEADER,
@@ -8,7 +8,7 @@ import {
   FORWARDED_SESSION_HEADER,
   REVISION_HEADER,
 } from '../model/forwarded-call.ts';
-import type { Auth, Caller } from './auth.ts';
+import type { Auth, Caller } from './doors/auth.ts';
 
 const READS = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** What is no change of the cluster's: answered by whoever is asked. */

@@ -1,5 +1,5 @@
 import { readFileSync, statfsSync } from 'node:fs';
-import type { HostReading } from '../decide/host-vitals.ts';
+import type { HostReading } from '../decide/vitals/host-vitals.ts';
 
 /** Reads what the kernel says of this host, and of the file system that holds `folder`. */
 export function readHost(folder: string, time: { now: number; monotonic: number }): HostReading {

@@ -8,7 +8,7 @@ import type { History, HistorySpan } from '../model/history.ts';
 import type { RunEnd, TaskStatus } from '../model/task.ts';
 import type { TasksReport } from '../model/tasks-report.ts';
 import type { MachineVitals } from '../model/vitals.ts';
-import { firstOffset, readLog } from './log-file.ts';
+import { firstOffset, readLog } from './logs/log-file.ts';
 import type { MachineSitter } from './machine-sitter.ts';
 import type { TasksFile } from './tasks-file.ts';
 import type { Vitals } from './vitals.ts';

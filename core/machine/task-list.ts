@@ -1,5 +1,5 @@
-import { changeOf } from '../decide/order-task.ts';
-import { readTaskFile } from '../decide/read-task-file.ts';
+import { readTaskFile } from '../decide/read/read-task-file.ts';
+import { changeOf } from '../decide/task/order-task.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import { canonical } from '../model/job.ts';
 import type { TaskDefinition } from '../model/task.ts';

@@ -1,17 +1,17 @@
 import type { Clock } from '../contracts/clock.ts';
-import { changeOf, eventOfOrder, type OrderChange } from '../decide/order-task.ts';
-import { newTaskLife, type TaskEvent } from '../decide/task-life.ts';
-import { taskVariables } from '../decide/task-variables.ts';
+import { changeOf, eventOfOrder, type OrderChange } from '../decide/task/order-task.ts';
+import { newTaskLife, type TaskEvent } from '../decide/task/task-life.ts';
+import { taskVariables } from '../decide/task/task-variables.ts';
 import { CerebroError } from '../errors.ts';
 import type { MachineCapacity, Room } from '../model/capacity.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { TaskDefinition, TaskStatus } from '../model/task.ts';
 import { capacityOf, checkFits } from './capacity.ts';
-import type { DamagedTasks } from './damaged-tasks.ts';
 import { checkRevision, type ExpectedRevision } from './expected-revision.ts';
-import type { TaskSitter } from './task-sitter.ts';
-import { taskUser } from './task-user.ts';
-import { Turns } from './turns.ts';
+import type { DamagedTasks } from './records/damaged-tasks.ts';
+import { taskUser } from './shim/task-user.ts';
+import { Turns } from './shim/turns.ts';
+import type { TaskSitter } from './task/task-sitter.ts';
 
 export interface TaskOrdersDeps {
   /** The machine's tasks; an order for a new one adds it. */

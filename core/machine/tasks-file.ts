@@ -2,7 +2,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Logger } from '../contracts/logger.ts';
-import { writeTaskFile } from '../decide/read-task-file.ts';
+import { writeTaskFile } from '../decide/read/read-task-file.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import { sentenceOf, type TasksReport } from '../model/tasks-report.ts';
 import type { MachineSitter } from './machine-sitter.ts';

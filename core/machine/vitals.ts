@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
-import { type HostReading, hostVitalsBetween } from '../decide/host-vitals.ts';
-import { type TaskReading, taskReading, taskVitalsOf } from '../decide/task-vitals.ts';
+import { type TaskReading, taskReading, taskVitalsOf } from '../decide/task/task-vitals.ts';
+import { type HostReading, hostVitalsBetween } from '../decide/vitals/host-vitals.ts';
 import { systemCode } from '../errors.ts';
 import {
   HISTORY_SPANS,
@@ -15,10 +15,10 @@ import {
 } from '../model/history.ts';
 import type { TaskPhase, TaskStatus } from '../model/task.ts';
 import type { HostVitals, MachineVitals, TaskVitals } from '../model/vitals.ts';
-import { HistoryFile, type HistoryPoint } from './history-file.ts';
 import type { MachineSitter } from './machine-sitter.ts';
 import { readHost } from './read-host.ts';
-import { taskFolderName } from './task-files.ts';
+import { HistoryFile, type HistoryPoint } from './records/history-file.ts';
+import { taskFolderName } from './records/task-files.ts';
 
 const STEP_MS = HISTORY_SPANS.hour.stepSeconds * 1000;
 /** Samples are taken so long after the beginning of a slot: a timer may be early, and then there would be two. */

@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import { Alerts } from '../../core/cluster/alerts.ts';
-import { ClusterRecords } from '../../core/cluster/cluster-records.ts';
+import { ClusterRecords } from '../../core/cluster/records/cluster-records.ts';
 import type { Notice, Notifier } from '../../core/contracts/notifier.ts';
 import type { Condition } from '../../core/decide/alerts.ts';
 import { ClusterFixture } from '../decide/cluster-fixture.ts';

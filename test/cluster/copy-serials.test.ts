@@ -1,8 +1,8 @@
 import t from 'tap';
-import { applyPlan } from '../../core/cluster/apply-plan.ts';
-import { ClusterRecords } from '../../core/cluster/cluster-records.ts';
-import { Intake } from '../../core/cluster/intake.ts';
-import { RecipeRunner } from '../../core/cluster/recipe-runner.ts';
+import { RecipeRunner } from '../../core/cluster/copies/recipe-runner.ts';
+import { Intake } from '../../core/cluster/orders/intake.ts';
+import { applyPlan } from '../../core/cluster/records/apply-plan.ts';
+import { ClusterRecords } from '../../core/cluster/records/cluster-records.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { MemoryStore } from '../fakes/memory-store.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';

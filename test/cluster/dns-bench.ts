@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
-import { ClusterRecords, keys } from '../../core/cluster/cluster-records.ts';
-import { DnsPublisher } from '../../core/cluster/dns-publisher.ts';
+import { DnsPublisher } from '../../core/cluster/dns/dns-publisher.ts';
+import { ClusterRecords, keys } from '../../core/cluster/records/cluster-records.ts';
 import type { DnsProvider, DnsRecordSet } from '../../core/contracts/dns-provider.ts';
 import { readSettings } from '../../core/engine/read-settings.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';

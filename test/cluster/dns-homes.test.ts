@@ -1,5 +1,5 @@
 import t from 'tap';
-import { DnsHomes } from '../../core/cluster/dns-homes.ts';
+import { DnsHomes } from '../../core/cluster/dns/dns-homes.ts';
 import { CerebroError } from '../../core/errors.ts';
 import { FakeDnsProvider } from '../fakes/fake-dns-provider.ts';
 import { QuickClock } from '../fakes/quick-clock.ts';

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap';
-import { type Authority, CertificateAuthority } from '../../core/cluster/certificate-authority.ts';
+import { type Authority, CertificateAuthority } from '../../core/cluster/access/certificate-authority.ts';
 import { ClusterSitter, type ClusterSitterDeps } from '../../core/cluster/cluster-sitter.ts';
 import { Reconciler, type ReconcilerDeps } from '../../core/cluster/reconciler.ts';
-import { WorkCounter } from '../../core/cluster/work-counter.ts';
+import { WorkCounter } from '../../core/cluster/work/work-counter.ts';
 import type { RecipeLoader } from '../../core/contracts/recipe.ts';
 import { readSettings } from '../../core/engine/read-settings.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap';
 import { MockAgent } from 'undici';
-import type { MachineAgents } from '../../core/cluster/machine-agents.ts';
-import { MachineClient } from '../../core/cluster/machine-client.ts';
+import type { MachineAgents } from '../../core/cluster/machines/machine-agents.ts';
+import { MachineClient } from '../../core/cluster/machines/machine-client.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';
 
 const ENDPOINT = 'https://127.0.0.1:40000';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { PassLoop } from '../../core/cluster/pass-loop.ts';
+import { PassLoop } from '../../core/cluster/work/pass-loop.ts';
 import { VirtualClock } from '../simulation/virtual-clock.ts';
 
 const GATHER = 10;

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { previewPlan } from '../../core/cluster/plan-preview.ts';
+import { previewPlan } from '../../core/cluster/orders/plan-preview.ts';
 import type { JobVersion } from '../../core/model/job.ts';
 import { ClusterFixture } from '../decide/cluster-fixture.ts';
 

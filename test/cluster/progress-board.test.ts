@@ -1,7 +1,7 @@
 import t from 'tap';
-import { ProgressBoard } from '../../core/cluster/progress-board.ts';
+import { ProgressBoard } from '../../core/cluster/copies/progress-board.ts';
 import { copyCondition } from '../../core/decide/copy-state.ts';
-import { progressSentence } from '../../core/decide/progress-sentence.ts';
+import { progressSentence } from '../../core/decide/words/progress-sentence.ts';
 import type { CopyRecord } from '../../core/model/copy.ts';
 import type { NewEvent } from '../../core/model/event.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';

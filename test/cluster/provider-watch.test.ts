@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap';
-import { ProviderWatch } from '../../core/cluster/provider-watch.ts';
+import { ProviderWatch } from '../../core/cluster/machines/provider-watch.ts';
 import { QuickClock } from '../fakes/quick-clock.ts';
 import { eventually } from '../suites/eventually.ts';
 

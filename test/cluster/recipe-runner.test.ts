@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { RecipeRunner } from '../../core/cluster/recipe-runner.ts';
+import { RecipeRunner } from '../../core/cluster/copies/recipe-runner.ts';
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { MachineProvider } from '../../core/contracts/machine-provider.ts';
 import { DeploymentRecipe, type RecipeContext } from '../../core/contracts/recipe.ts';

@@ -2,8 +2,8 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { SecretKeyFile } from '../../core/cluster/access/secret-key.ts';
 import { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
-import { SecretKeyFile } from '../../core/cluster/secret-key.ts';
 import { readSettings } from '../../core/engine/read-settings.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { MemoryStore } from '../fakes/memory-store.ts';

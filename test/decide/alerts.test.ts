@@ -1,6 +1,6 @@
 import t from 'tap';
 import { type Condition, conditionsOf, stepAlerts } from '../../core/decide/alerts.ts';
-import { planCluster } from '../../core/decide/plan-cluster.ts';
+import { planCluster } from '../../core/decide/plan/plan-cluster.ts';
 import type { AlertRecord } from '../../core/model/alert.ts';
 import type { JobVersion } from '../../core/model/job.ts';
 import type { TaskStatus } from '../../core/model/task.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { dnsAbout } from '../../core/decide/dns-about.ts';
+import { dnsAbout } from '../../core/decide/dns/dns-about.ts';
 import type { DnsNameView, DnsView } from '../../core/model/dns.ts';
 
 function named(name: string, job: string, change: Partial<DnsNameView> = {}): DnsNameView {

@@ -1,10 +1,10 @@
 import type { DnsRecordSet } from '../../core/contracts/dns-provider.ts';
-import { changesFor, findings, foldFound, foldSent, inSendingOrder, isDue } from '../../core/decide/dns-fold.ts';
-import { dnsHolds } from '../../core/decide/dns-holds.ts';
-import { markerText } from '../../core/decide/dns-names.ts';
-import { planDns } from '../../core/decide/dns-plan.ts';
-import { servingOf } from '../../core/decide/dns-serving.ts';
-import type { DnsRules } from '../../core/decide/dns-wishes.ts';
+import { changesFor, findings, foldFound, foldSent, inSendingOrder, isDue } from '../../core/decide/dns/dns-fold.ts';
+import { dnsHolds } from '../../core/decide/dns/dns-holds.ts';
+import { markerText } from '../../core/decide/dns/dns-names.ts';
+import { planDns } from '../../core/decide/dns/dns-plan.ts';
+import { servingOf } from '../../core/decide/dns/dns-serving.ts';
+import type { DnsRules } from '../../core/decide/dns/dns-wishes.ts';
 import type { CopyRecord } from '../../core/model/copy.ts';
 import type { DnsRecord } from '../../core/model/dns.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { dueEffects } from '../../core/decide/due-effects.ts';
+import { dueEffects } from '../../core/decide/plan/due-effects.ts';
 import { type DnsFixture, web } from './dns-fixture.ts';
 
 function two(): DnsFixture {

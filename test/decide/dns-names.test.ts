@@ -1,6 +1,6 @@
 import t from 'tap';
-import { forecastNames } from '../../core/decide/dns-forecast.ts';
-import { checkDnsNames, regionOf } from '../../core/decide/dns-names.ts';
+import { forecastNames } from '../../core/decide/dns/dns-forecast.ts';
+import { checkDnsNames, regionOf } from '../../core/decide/dns/dns-names.ts';
 import { problemOfName } from '../../core/model/dns-name.ts';
 import { type JobRecord, type JobSpec, jobSpec } from '../../core/model/job.ts';
 

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { changesFor, foldFound } from '../../core/decide/dns-fold.ts';
-import { planDns } from '../../core/decide/dns-plan.ts';
+import { changesFor, foldFound } from '../../core/decide/dns/dns-fold.ts';
+import { planDns } from '../../core/decide/dns/dns-plan.ts';
 import { dnsStateOf, isFree } from '../../core/model/dns.ts';
 import { NOW } from './cluster-fixture.ts';
 import { type DnsFixture, web } from './dns-fixture.ts';

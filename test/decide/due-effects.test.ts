@@ -1,5 +1,5 @@
 import t from 'tap';
-import { dueEffects } from '../../core/decide/due-effects.ts';
+import { dueEffects } from '../../core/decide/plan/due-effects.ts';
 import { ClusterFixture, NOW } from './cluster-fixture.ts';
 
 const kindsOf = (fixture: ClusterFixture): string[] =>

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { planSentences } from '../../core/cluster/plan-sentences.ts';
-import { checkJobs } from '../../core/decide/check-jobs.ts';
-import { planCluster } from '../../core/decide/plan-cluster.ts';
+import { planSentences } from '../../core/cluster/orders/plan-sentences.ts';
+import { planCluster } from '../../core/decide/plan/plan-cluster.ts';
+import { checkJobs } from '../../core/decide/read/check-jobs.ts';
 import { jobSpec } from '../../core/model/job.ts';
 import { sizeKey } from '../../core/model/plan.ts';
 import { ClusterFixture, NOW, TYPES } from './cluster-fixture.ts';

@@ -1,8 +1,8 @@
 import t from 'tap';
-import { applyPlan } from '../../core/cluster/apply-plan.ts';
-import { dueEffects } from '../../core/decide/due-effects.ts';
-import { countingOn } from '../../core/decide/found-tasks.ts';
-import { planCluster } from '../../core/decide/plan-cluster.ts';
+import { applyPlan } from '../../core/cluster/records/apply-plan.ts';
+import { dueEffects } from '../../core/decide/plan/due-effects.ts';
+import { countingOn } from '../../core/decide/plan/found-tasks.ts';
+import { planCluster } from '../../core/decide/plan/plan-cluster.ts';
 import type { CopyRecord } from '../../core/model/copy.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';
 import type { ClusterSnapshot, Orphan } from '../../core/model/plan.ts';

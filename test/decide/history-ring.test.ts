@@ -11,7 +11,7 @@ import {
   SLOT_BYTES,
   slotAt,
   slotsOfMinute,
-} from '../../core/decide/history-ring.ts';
+} from '../../core/decide/vitals/history-ring.ts';
 import { HISTORY_SPANS, MACHINE_SERIES, TASK_SERIES, taskOfSubject } from '../../core/model/history.ts';
 
 const NOW = Date.parse('2026-01-02T03:04:07.000Z');

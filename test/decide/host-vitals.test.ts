@@ -1,6 +1,6 @@
 import t from 'tap';
-import { type HostReading, hostVitalsBetween } from '../../core/decide/host-vitals.ts';
-import { readCpuTicks, readLoad, readMemory, readNetwork, readPressure } from '../../core/decide/read-proc.ts';
+import { type HostReading, hostVitalsBetween } from '../../core/decide/vitals/host-vitals.ts';
+import { readCpuTicks, readLoad, readMemory, readNetwork, readPressure } from '../../core/decide/vitals/read-proc.ts';
 
 const STAT = `cpu  100 0 50 800 40 5 5 10 7 0
 cpu0 60 0 30 400 20 3 3 4 7 0

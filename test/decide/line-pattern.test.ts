@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { linePattern } from '../../core/decide/line-pattern.ts';
+import { linePattern } from '../../core/decide/read/line-pattern.ts';
 
 t.test('plain text is looked for as it stands', async (t) => {
   t.ok(linePattern('a.b')('xa.by'));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { bytesToCut, nextLookMs } from '../../core/decide/log-trim.ts';
+import { bytesToCut, nextLookMs } from '../../core/decide/task/log-trim.ts';
 
 const KB = 1024;
 const MB = 1024 * KB;

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { didYouMean, nearestNames } from '../../core/decide/nearest-names.ts';
+import { didYouMean, nearestNames } from '../../core/decide/words/nearest-names.ts';
 
 t.test('what a person may have meant, nearest first', async (t) => {
   const cases: [what: string, name: string, known: string[], found: string[]][] = [

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { planSentences } from '../../core/cluster/plan-sentences.ts';
-import { planCluster } from '../../core/decide/plan-cluster.ts';
+import { planSentences } from '../../core/cluster/orders/plan-sentences.ts';
+import { planCluster } from '../../core/decide/plan/plan-cluster.ts';
 import { type MachineType, sizeKey } from '../../core/model/plan.ts';
 import { ClusterFixture, NOW } from './cluster-fixture.ts';
 

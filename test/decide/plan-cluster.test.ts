@@ -1,6 +1,6 @@
 import t from 'tap';
-import { planSentences } from '../../core/cluster/plan-sentences.ts';
-import { planCluster } from '../../core/decide/plan-cluster.ts';
+import { planSentences } from '../../core/cluster/orders/plan-sentences.ts';
+import { planCluster } from '../../core/decide/plan/plan-cluster.ts';
 import { ClusterFixture, NOW } from './cluster-fixture.ts';
 
 /** The plan in words: short enough to be read whole, and every word of it counts. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { applyPlan } from '../../core/cluster/apply-plan.ts';
-import { ClusterRecords, keys } from '../../core/cluster/cluster-records.ts';
-import { planCluster } from '../../core/decide/plan-cluster.ts';
+import { applyPlan } from '../../core/cluster/records/apply-plan.ts';
+import { ClusterRecords, keys } from '../../core/cluster/records/cluster-records.ts';
+import { planCluster } from '../../core/decide/plan/plan-cluster.ts';
 import { copiesIn, jobSpec } from '../../core/model/job.ts';
 import type { ClusterSnapshot } from '../../core/model/plan.ts';
 import { MemoryStore } from '../fakes/memory-store.ts';

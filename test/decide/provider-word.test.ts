@@ -1,5 +1,5 @@
 import t from 'tap';
-import { providerWord } from '../../core/decide/provider-word.ts';
+import { providerWord } from '../../core/decide/words/provider-word.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';
 import { ClusterFixture, NOW } from './cluster-fixture.ts';
 

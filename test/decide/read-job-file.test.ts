@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
-import { readJobFile } from '../../core/decide/read-job-file.ts';
+import { readJobFile } from '../../core/decide/read/read-job-file.ts';
 
 const yaml = (name: string): string => `task_configuration:
   name: ${name}

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { readTaskFile, writeTaskFile } from '../../core/decide/read-task-file.ts';
+import { readTaskFile, writeTaskFile } from '../../core/decide/read/read-task-file.ts';
 import { taskConfiguration } from '../../core/model/task-configuration.ts';
 
 const problems = (text: string): string => readTaskFile(text, 'tasks.yaml').problems.join('\n');

@@ -1,7 +1,7 @@
 import t from 'tap';
-import { planSentences } from '../../core/cluster/plan-sentences.ts';
-import { dueEffects } from '../../core/decide/due-effects.ts';
-import { planCluster } from '../../core/decide/plan-cluster.ts';
+import { planSentences } from '../../core/cluster/orders/plan-sentences.ts';
+import { dueEffects } from '../../core/decide/plan/due-effects.ts';
+import { planCluster } from '../../core/decide/plan/plan-cluster.ts';
 import { ClusterFixture, NOW } from './cluster-fixture.ts';
 
 const plan = (fixture: ClusterFixture): string[] => planSentences(planCluster(fixture.snapshot()));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { type Health, NOT_ASKED_YET, pauseBeforeCheck, stepHealth } from '../../core/decide/task-health.ts';
+import { type Health, NOT_ASKED_YET, pauseBeforeCheck, stepHealth } from '../../core/decide/task/task-health.ts';
 import { type HealthCheck, healthCheck } from '../../core/model/health-check.ts';
 
 const SECOND = 1000;

@@ -7,7 +7,7 @@ import {
   type TaskEffect,
   type TaskEvent,
   type TaskLife,
-} from '../../core/decide/task-life.ts';
+} from '../../core/decide/task/task-life.ts';
 import { type TaskPhase, taskPhase } from '../../core/model/task.ts';
 import { type TaskConfiguration, taskConfiguration } from '../../core/model/task-configuration.ts';
 

@@ -1,6 +1,6 @@
 import t from 'tap';
-import { machineUse } from '../../core/decide/machine-use.ts';
-import { taskReading, taskVitalsOf } from '../../core/decide/task-vitals.ts';
+import { taskReading, taskVitalsOf } from '../../core/decide/task/task-vitals.ts';
+import { machineUse } from '../../core/decide/vitals/machine-use.ts';
 import type { TaskStatus, TaskUsage } from '../../core/model/task.ts';
 import type { HostVitals } from '../../core/model/vitals.ts';
 import { runningTask } from '../fakes/fake-cluster-api.ts';

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
-import type { RunRecord } from '../../core/machine/task-records.ts';
+import type { RunRecord } from '../../core/machine/records/task-records.ts';
 import { eventually } from '../suites/eventually.ts';
 import { MachineDaemon } from './machine-daemon.ts';
 

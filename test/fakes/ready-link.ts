@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { MachineLink } from '../../core/cluster/machine-link.ts';
+import type { MachineLink } from '../../core/cluster/machines/machine-link.ts';
 import type { MachineMessage } from '../../core/model/machine-stream.ts';
 import type { TaskDefinition, TaskStatus } from '../../core/model/task.ts';
 import { runningTask } from './running-task.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { amountText } from '../../core/http/amount.ts';
-import { CHART_HEIGHT, CHART_WIDTH, chartOf } from '../../core/http/chart.ts';
+import { amountText } from '../../core/http/pages/amount.ts';
+import { CHART_HEIGHT, CHART_WIDTH, chartOf } from '../../core/http/pages/chart.ts';
 import type { History } from '../../core/model/history.ts';
 
 const MB = 1024 * 1024;

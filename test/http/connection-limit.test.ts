@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { PassThrough } from 'node:stream';
 import Koa from 'koa';
 import t, { type Test } from 'tap';
-import { HttpServer, plainDoor } from '../../core/http/http-server.ts';
+import { HttpServer, plainDoor } from '../../core/http/doors/http-server.ts';
 import { eventually } from '../suites/eventually.ts';
 import { ApiUnderTest } from './api-under-test.ts';
 

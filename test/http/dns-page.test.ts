@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { Auth } from '../../core/http/auth.ts';
 import { daemonApp } from '../../core/http/daemon-app.ts';
-import { dnsRoutes } from '../../core/http/dns-routes.ts';
-import { HttpServer } from '../../core/http/http-server.ts';
-import { Pages } from '../../core/http/pages.ts';
+import { Auth } from '../../core/http/doors/auth.ts';
+import { HttpServer } from '../../core/http/doors/http-server.ts';
+import { Pages } from '../../core/http/pages/pages.ts';
+import { dnsRoutes } from '../../core/http/routes/dns-routes.ts';
 import type { DnsAliasView, DnsNameView, DnsView } from '../../core/model/dns.ts';
 import { UiDashboard } from '../../plugins/ui-dashboard/ui-dashboard.ts';
 import { UiDns } from '../../plugins/ui-dns/ui-dns.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { type EventFeed, eventPage, eventStream, nextEventPage } from '../../core/http/event-stream.ts';
+import { type EventFeed, eventPage, eventStream, nextEventPage } from '../../core/http/answers/event-stream.ts';
 import type { ClusterEvent } from '../../core/model/event.ts';
 import { eventually } from '../suites/eventually.ts';
 import { ApiUnderTest } from './api-under-test.ts';

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { KeptPages } from '../../core/http/kept-pages.ts';
+import { KeptPages } from '../../core/http/pages/kept-pages.ts';
 
 t.test('a page is made once for all who ask, until something happens', async (t) => {
   const pages = new KeptPages<number>(60_000);

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { ClusterApi, ClusterStatus, JobView, MachineView } from '../../core/contracts/cluster-api.ts';
-import { readJobFile } from '../../core/decide/read-job-file.ts';
+import { readJobFile } from '../../core/decide/read/read-job-file.ts';
 import { CerebroError } from '../../core/errors.ts';
-import { Auth } from '../../core/http/auth.ts';
 import { daemonApp } from '../../core/http/daemon-app.ts';
-import { HttpServer } from '../../core/http/http-server.ts';
-import { Pages } from '../../core/http/pages.ts';
+import { Auth } from '../../core/http/doors/auth.ts';
+import { HttpServer } from '../../core/http/doors/http-server.ts';
+import { Pages } from '../../core/http/pages/pages.ts';
 import { LegacyApi } from '../../plugins/legacy-api/legacy-api.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 

@@ -1,7 +1,7 @@
 import Koa from 'koa';
 import t from 'tap';
-import { HttpServer } from '../../core/http/http-server.ts';
-import { LiveStreams } from '../../core/http/live-streams.ts';
+import { HttpServer } from '../../core/http/doors/http-server.ts';
+import { LiveStreams } from '../../core/http/pages/live-streams.ts';
 import { eventually } from '../suites/eventually.ts';
 
 const PAGES = 21;

@@ -2,15 +2,15 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
 import { z } from 'zod';
-import { ApiTokens } from '../../core/cluster/api-tokens.ts';
-import { ClusterRecords } from '../../core/cluster/cluster-records.ts';
+import { ApiTokens } from '../../core/cluster/access/api-tokens.ts';
+import { ClusterRecords } from '../../core/cluster/records/cluster-records.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
-import { apiRoute } from '../../core/http/api-route.ts';
-import { Auth } from '../../core/http/auth.ts';
 import { daemonApp } from '../../core/http/daemon-app.ts';
-import { HttpServer } from '../../core/http/http-server.ts';
-import { Pages } from '../../core/http/pages.ts';
-import { tokenRoutes } from '../../core/http/token-routes.ts';
+import { Auth } from '../../core/http/doors/auth.ts';
+import { HttpServer } from '../../core/http/doors/http-server.ts';
+import { Pages } from '../../core/http/pages/pages.ts';
+import { apiRoute } from '../../core/http/routes/api-route.ts';
+import { tokenRoutes } from '../../core/http/routes/token-routes.ts';
 import {
   type ApiTokenView,
   type MadeApiToken,

@@ -5,8 +5,8 @@ import { type AddressInfo, createServer as createTcpServer, type Server, type So
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import type { HealthAnswer } from '../../core/decide/task-health.ts';
-import { askHealth, type ProbeContext } from '../../core/machine/health-probe.ts';
+import type { HealthAnswer } from '../../core/decide/task/task-health.ts';
+import { askHealth, type ProbeContext } from '../../core/machine/task/health-probe.ts';
 import { type HealthCheck, healthCheck } from '../../core/model/health-check.ts';
 import { skipUnless } from '../fakes/needs.ts';
 import { eventually } from '../suites/eventually.ts';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, type watch, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { LogBell } from '../../core/machine/log-file.ts';
+import { LogBell } from '../../core/machine/logs/log-file.ts';
 
 t.test('a log that cannot be watched is looked at now and then', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-bell-'));

@@ -3,9 +3,9 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { probeLogMethod } from '../../core/machine/log-cut.ts';
-import { firstOffset, readLog } from '../../core/machine/log-file.ts';
-import { RunLog } from '../../core/machine/run-log.ts';
+import { probeLogMethod } from '../../core/machine/logs/log-cut.ts';
+import { firstOffset, readLog } from '../../core/machine/logs/log-file.ts';
+import { RunLog } from '../../core/machine/logs/run-log.ts';
 import { eventually } from '../suites/eventually.ts';
 import { MachineUnderTest } from './machine-under-test.ts';
 

@@ -1,8 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { TaskFiles } from '../../core/machine/task-files.ts';
-import type { TaskFile } from '../../core/machine/task-records.ts';
+import { TaskFiles } from '../../core/machine/records/task-files.ts';
+import type { TaskFile } from '../../core/machine/records/task-records.ts';
 import { eventually } from '../suites/eventually.ts';
 import { definition, MachineUnderTest } from './machine-under-test.ts';
 

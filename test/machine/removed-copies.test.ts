@@ -1,5 +1,5 @@
 import t from 'tap';
-import { RemovedCopies } from '../../core/machine/removed-copies.ts';
+import { RemovedCopies } from '../../core/machine/records/removed-copies.ts';
 
 t.test('an order that was overtaken by the removal of its copy is refused', async (t) => {
   const removed = new RemovedCopies();

@@ -14,12 +14,12 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { ProcessId } from '../../core/contracts/process-table.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
-import { NO_STATUS, readExitFile } from '../../core/machine/exit-file.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
-import type { Shim } from '../../core/machine/shim.ts';
-import type { ShimOrder } from '../../core/machine/shim-script.ts';
-import { Shims } from '../../core/machine/shims.ts';
-import { Turns } from '../../core/machine/turns.ts';
+import { NO_STATUS, readExitFile } from '../../core/machine/shim/exit-file.ts';
+import type { Shim } from '../../core/machine/shim/shim.ts';
+import type { ShimOrder } from '../../core/machine/shim/shim-script.ts';
+import { Shims } from '../../core/machine/shim/shims.ts';
+import { Turns } from '../../core/machine/shim/turns.ts';
 import { eventually } from '../suites/eventually.ts';
 
 const processes = new ProcTable();

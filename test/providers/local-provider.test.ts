@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
-import { createAuthority, issueCertificate } from '../../core/cluster/issue-certificate.ts';
+import { createAuthority, issueCertificate } from '../../core/cluster/access/issue-certificate.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utime
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { RemoteRecipeSteps } from '../../core/cluster/recipe-steps.ts';
+import { RemoteRecipeSteps } from '../../core/cluster/copies/recipe-steps.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { RecipeContext } from '../../core/contracts/recipe.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';

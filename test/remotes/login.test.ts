@@ -3,7 +3,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { sshConfig } from '../../core/cli/login.ts';
-import { loginTo } from '../../core/cluster/machine-login.ts';
+import { loginTo } from '../../core/cluster/machines/machine-login.ts';
 import type { MachineProvider } from '../../core/contracts/machine-provider.ts';
 import type { CopyRecord } from '../../core/model/copy.ts';
 import type { JobRecord } from '../../core/model/job.ts';

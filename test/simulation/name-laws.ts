@@ -1,6 +1,6 @@
 import type { DnsChange } from '../../core/contracts/dns-provider.ts';
-import { basenameOf } from '../../core/decide/dns-names.ts';
-import { isLeaving } from '../../core/decide/dns-serving.ts';
+import { basenameOf } from '../../core/decide/dns/dns-names.ts';
+import { isLeaving } from '../../core/decide/dns/dns-serving.ts';
 import type { CopyRecord } from '../../core/model/copy.ts';
 import { type DnsRecord, isFree, sameValues } from '../../core/model/dns.ts';
 import type { TaskDefinition } from '../../core/model/task.ts';

@@ -1,4 +1,4 @@
-import { basenameOf, poolName, regionOf } from '../../core/decide/dns-names.ts';
+import { basenameOf, poolName, regionOf } from '../../core/decide/dns/dns-names.ts';
 import type { CopyRecord } from '../../core/model/copy.ts';
 import { copiesIn, type JobRecord, runsByTurns } from '../../core/model/job.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';

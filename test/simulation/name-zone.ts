@@ -1,6 +1,6 @@
 import { foreignSets, isWithin, judgeSet, wantedSets } from '../../core/contracts/dns-batch.ts';
 import type { DnsChange, DnsRecordSet } from '../../core/contracts/dns-provider.ts';
-import { markerName } from '../../core/decide/dns-names.ts';
+import { markerName } from '../../core/decide/dns/dns-names.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { SitterProcess } from './sitter-process.ts';
 import type { World } from './world.ts';

@@ -1,4 +1,4 @@
-import { basenameOf, markerName } from '../../core/decide/dns-names.ts';
+import { basenameOf, markerName } from '../../core/decide/dns/dns-names.ts';
 import type { JobRecord } from '../../core/model/job.ts';
 import type { Cloud } from './cloud.ts';
 import type { Ledger } from './ledger.ts';

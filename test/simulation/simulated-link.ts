@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { MachineLink } from '../../core/cluster/machine-link.ts';
+import type { MachineLink } from '../../core/cluster/machines/machine-link.ts';
 import { CerebroError } from '../../core/errors.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';
 import type { MachineMessage } from '../../core/model/machine-stream.ts';

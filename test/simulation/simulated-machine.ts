@@ -1,5 +1,5 @@
 import { CerebroError } from '../../core/errors.ts';
-import { RemovedCopies } from '../../core/machine/removed-copies.ts';
+import { RemovedCopies } from '../../core/machine/records/removed-copies.ts';
 import type { ClusterEvent } from '../../core/model/event.ts';
 import { canonical } from '../../core/model/job.ts';
 import { BEAT_MS, type MachineMessage } from '../../core/model/machine-stream.ts';

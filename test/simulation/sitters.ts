@@ -1,4 +1,4 @@
-import type { Authority } from '../../core/cluster/certificate-authority.ts';
+import type { Authority } from '../../core/cluster/access/certificate-authority.ts';
 import { ClusterSitter, type ClusterSitterDeps } from '../../core/cluster/cluster-sitter.ts';
 import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
 import type { DnsProvider } from '../../core/contracts/dns-provider.ts';

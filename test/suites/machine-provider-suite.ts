@@ -1,4 +1,4 @@
-import { createAuthority, issueCertificate } from '../../core/cluster/issue-certificate.ts';
+import { createAuthority, issueCertificate } from '../../core/cluster/access/issue-certificate.ts';
 import type { Instance, MachineOrder, MachineProvider } from '../../core/contracts/machine-provider.ts';
 import { eventually } from './eventually.ts';
 import type { Assertions, Suite } from './suite.ts';

@@ -3,7 +3,7 @@ import { connect as connectPlain } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { type ConnectionOptions, connect } from 'node:tls';
 import t from 'tap';
-import { isThisHost } from '../../core/http/machine-door.ts';
+import { isThisHost } from '../../core/http/doors/machine-door.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { definition } from '../machine/machine-under-test.ts';
 import { eventually } from '../suites/eventually.ts';

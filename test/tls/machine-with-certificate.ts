@@ -6,9 +6,9 @@ import {
   type Bearer,
   createAuthority,
   issueCertificate,
-} from '../../core/cluster/issue-certificate.ts';
-import { MachineAgents } from '../../core/cluster/machine-agents.ts';
-import { MachineClient } from '../../core/cluster/machine-client.ts';
+} from '../../core/cluster/access/issue-certificate.ts';
+import { MachineAgents } from '../../core/cluster/machines/machine-agents.ts';
+import { MachineClient } from '../../core/cluster/machines/machine-client.ts';
 import { createDaemon, type Daemon } from '../../core/engine/create-daemon.ts';
 import { readSettings } from '../../core/engine/read-settings.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';

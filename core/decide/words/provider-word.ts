@@ -1,0 +1,23 @@
+import type { Instance } from '../../contracts/machine-provider.ts';
+import type { MachineRecord } from '../../model/machine.ts';
+import type { MachineContact } from '../../model/plan.ts';
+
+/** Lists of large providers lag behind: a machine that was confirmed only lately, and is not on one yet, is not gone. */
+const LISTED_WITHIN_MS = 60_000;
+
+/**
+ * What a provider's list says of a machine: `instance` as it stands there, if it does. Of a machine that was never confirmed, absence
+ * says nothing: the order may still be on its way. `askedAt` (ms since the epoch): a list says nothing of what came after it was asked
+ * for, however late it is read.
+ */
+export function providerWord(
+  machine: MachineRecord,
+  instance: Instance | undefined,
+  askedAt: number,
+): MachineContact['providerSays'] {
+  if (!instance) {
+    const young = machine.state === 'booting' && askedAt - machine.stateSince < LISTED_WITHIN_MS;
+    return machine.ref === null || young ? 'unknown' : 'gone';
+  }
+  return instance.state === 'pending' ? 'unknown' : instance.state;
+}
