@@ -119,7 +119,9 @@ export function machineProviderSuite(make: () => Promise<ProviderUnderTest>): Su
       const asked = await order(under, 'm-1');
       await provider.create(asked);
       await eventually(async () => (await find(provider, 'm-1'))?.state === 'running', 'it runs', 60_000);
-      const [found, ...others] = (await provider.survey()).filter(({ state }) => state !== 'gone');
+      const { machines, problems } = await provider.survey();
+      t.same(problems, []);
+      const [found, ...others] = machines.filter(({ state }) => state !== 'gone');
       t.ok(found && others.length === 0);
       if (!found) return;
       const { clusterId, machineId, zone, intent, type } = asked;

@@ -41,7 +41,9 @@ export function judgeMachines(work: WorkingState): void {
   for (const machine of snapshot.machines.values()) {
     if (machine.state === 'lost' || machine.state === 'terminating') continue;
     const contact = snapshot.contacts.get(machine.id) ?? NEVER_HEARD;
-    if (contact.providerSays === 'gone' || contact.providerSays === 'stopped') {
+    // One that was adopted, and whose sitter does not come up yet, was not ours to begin with: its tasks may run on.
+    const isComing = machine.state === 'deploying' && contact.providerSays === 'stopped';
+    if (!isComing && (contact.providerSays === 'gone' || contact.providerSays === 'stopped')) {
       if (machine.state !== 'requested') lose(work, machine, `the provider says that it is ${contact.providerSays}`);
       continue;
     }
