@@ -19,9 +19,11 @@ const LOOK_S = 25;
 
 /**
  * DATA: the certificate as it stands in its JSON, then each task's file, on a line each. Changes nothing, and ends with `end`, so that
- * half of an answer does not pass for a whole one. A task that is just being removed may be there or not.
+ * half of an answer does not pass for a whole one. A task that is just being removed may be there or not. Who tells of a failure quotes
+ * what was said on standard error, where there is anything: never a task's file, which may hold secrets.
  */
 const LOOK = `
+echo 'the files of a machine sitter were being read' >&2
 cd -- "$1" 2>/dev/null || exit 0
 printf 'certificate %s\\n' "$(sed -n 's/.*"certificate": *"\\([^"]*\\)".*/\\1/p' ${IDENTITY_FILE} 2>/dev/null)"
 for file in tasks/*/task.json; do
