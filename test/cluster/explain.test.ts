@@ -396,6 +396,45 @@ says('a roll-out has failed', rolling({ failed: 'web.1: exited with code 1' }), 
   'version 2 has failed: web.1: exited with code 1; no more copies are given it. Apply another version, or: cerebro rollback "web"',
 ]);
 
+/* Machines. */
+
+const alone = (change: object): ClusterFixture =>
+  new ClusterFixture().machine('local-a-1', { createdAt: NOW - 60_000, stateSince: NOW - 60_000, ...change });
+
+for (const [state, change, sentence] of [
+  ['requested', {}, 'its provider has been asked for it'],
+  ['booting', {}, 'it is given up if its sitter does not answer by 12:04:00 UTC'],
+  ['deploying', {}, 'it is ready when its sitter answers with the certificate of this cluster'],
+  ['ready', { cordoned: true }, 'it is given no more copies until: cerebro cordon local-a-1 --off'],
+  ['draining', {}, 'it is ended now'],
+  ['terminating', {}, 'it is forgotten when its provider has ended it'],
+  ['lost', {}, 'its provider is asked to end it until it has; should it come back, it is wiped'],
+] as const)
+  says(`a machine that is ${state}`, alone({ state, ...change }).silent('local-a-1', 0), 'local-a-1', [
+    `local-a-1 (small) is ${state}: a test wants it; ${sentence}`,
+  ]);
+
+says('a machine that serves has nothing before it', alone({}), 'local-a-1', [
+  'local-a-1 (small) is ready: a test wants it',
+]);
+
+says('a machine that is silent', alone({}).machine('local-a-2').silent('local-a-1', 5), 'local-a-1', [
+  'local-a-1 (small) is suspect: not heard since 2026-01-01T11:59:55.000Z; it is given up at 12:00:25 UTC if it is silent until then',
+]);
+
+says(
+  'a machine that is being emptied',
+  web()
+    .machine('local-a-1', { state: 'draining', cordoned: true, drainUntil: NOW + 60_000, reason: 'drained by ann' })
+    .machine('local-a-2')
+    .copy('web.1', 'local-a-1'),
+  'local-a-1',
+  [
+    'local-a-1 (small) is draining: drained by ann; it is ended when its copy is ready elsewhere, and at 12:01:00 UTC at the latest',
+    'web.1 on local-a-1 is ready: running',
+  ],
+);
+
 t.test(
   'from the loss of a machine to the copy that runs elsewhere: one timeline, however long it has run since',
   async (t) => {

@@ -11,6 +11,7 @@ import { type TaskDefinition, withoutSecrets } from '../../model/task.ts';
 import { type ClusterRecords, keys } from '../records/cluster-records.ts';
 import { newToken } from '../records/new-records.ts';
 import { type SurveyedMachine, surveyFleet, takeOverFleet } from './fleet-survey.ts';
+import { foundSentences } from './found-sentences.ts';
 
 export interface AdoptionDeps {
   records: ClusterRecords;
@@ -110,26 +111,22 @@ export class Adoption {
       if (!(error instanceof CerebroError) || error.code !== 'not_found') throw error;
       const left = this.left().find(({ task, job }) => task === about || job === about);
       if (left) return { about: `task ${left.task}`, sentences: [`on ${left.machine}: ${left.becomes}`], timeline: [] };
-      const { machines } = await this.#survey((found) => found.machineId === about || found.ref === about);
-      const [machine] = machines;
-      if (!machine) throw error;
-      const { found, problem, tasks } = machine;
-      const ours = found.clusterId === this.#deps.records.clusterId;
-      const how = ours ? 'cerebro adopt' : `cerebro adopt --cluster ${found.clusterId}`;
-      const whose = ours
-        ? 'bears the tag of this cluster, and was never ordered from this store'
-        : `belongs to the cluster ${found.clusterId}, not to this one`;
-      const sentences = [
-        `${about} in ${found.zone} ${whose}; it is left alone, with ${tasks.length} tasks`,
-        problem === null ? `${how} takes it over` : `it cannot be adopted now: ${problem}`,
-      ];
+      // Who has mistyped a name does not wait for every host of an inventory.
+      const sellers = [...this.#deps.providers.values()].filter(({ name }) => about.startsWith(`${name}-`));
+      if (sellers.length === 0) throw error;
+      const { machines } = await this.#survey((found) => found.machineId === about, sellers);
+      const sentences = machines.flatMap((machine) => foundSentences(machine, this.#deps.records.clusterId));
+      if (sentences.length === 0) throw error;
       return { about: `machine ${about}`, sentences, timeline: [] };
     }
   }
 
-  #survey(wanted: (found: FoundMachine) => boolean = () => true): ReturnType<typeof surveyFleet> {
-    const { records, providers, clock } = this.#deps;
-    return surveyFleet(providers.values(), clock, {
+  #survey(
+    wanted: (found: FoundMachine) => boolean = () => true,
+    providers: Iterable<MachineProvider> = this.#deps.providers.values(),
+  ): ReturnType<typeof surveyFleet> {
+    const { records, clock } = this.#deps;
+    return surveyFleet(providers, clock, {
       wanted,
       recordOf: ({ clusterId, machineId }) =>
         clusterId === records.clusterId ? records.machines.get(machineId) : undefined,

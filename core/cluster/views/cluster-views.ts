@@ -7,6 +7,7 @@ import type {
   MachineView,
 } from '../../contracts/cluster-api.ts';
 import { copyNext } from '../../decide/copy-next.ts';
+import { machineNext } from '../../decide/machine-next.ts';
 import { jobSentences } from '../../decide/words/job-sentences.ts';
 import { didYouMean } from '../../decide/words/nearest-names.ts';
 import { CerebroError } from '../../errors.ts';
@@ -137,7 +138,7 @@ export class ClusterViews {
     const machine = this.machines().find((view) => view.id === about);
     if (machine) {
       const sentences = [
-        `${machine.id} (${machine.type}) is ${machine.state}: ${machine.reason}`,
+        this.#machineSentence(machine),
         ...this.#sentencesAbout(({ about: { machine: id } }) => id === about),
         ...this.#copySentences(this.copies({ machine: about })),
       ];
@@ -188,6 +189,13 @@ export class ClusterViews {
       .complaints()
       .filter(wanted)
       .map(({ sentence }) => sentence);
+  }
+
+  #machineSentence(view: MachineView): string {
+    const record = this.#deps.records.machines.get(view.id);
+    const next = record && machineNext(record, view.copies.length, this.#deps.snapshot(), this.#deps.complaints());
+    const why = `${view.id} (${view.type}) is ${view.state}: ${view.reason}`;
+    return next ? `${why}; ${next}` : why;
   }
 
   /** Why each is as it is, and what comes next, in one sentence. */
