@@ -35,6 +35,7 @@ export function adopt(program: Command, context: CliContext): void {
 function textOf({ dryRun, cluster, machines, left, problems }: AdoptionView): string {
   const parts = [...problems];
   const able = machines.filter(({ problem }) => problem === null);
+  const share = `${able.length} of ${machines.length} machines`;
   if (machines.length > 0) {
     const rows = machines.map((each) => [each.machine, each.cluster, each.type, each.address ?? '-', standing(each)]);
     parts.push(table(['MACHINE', 'CLUSTER', 'TYPE', 'ADDRESS', dryRun ? 'ADOPTABLE' : 'ADOPTED'], rows));
@@ -44,8 +45,8 @@ function textOf({ dryRun, cluster, machines, left, problems }: AdoptionView): st
   if (rows.length > 0) parts.push(table(['TASK', 'MACHINE', 'JOB', dryRun ? 'WOULD BE' : 'IS'], rows));
   if (machines.length === 0) parts.push('no machine was found that is not known here');
   else if (dryRun && cluster === null) parts.push('these are of several clusters; say whose to adopt: --cluster ID');
-  else if (dryRun) parts.push(`${able.length} machines can be adopted: cerebro adopt --cluster ${cluster}`);
-  else parts.push(`${able.length} machines are being adopted; cerebro listmachines shows how they come`);
+  else if (dryRun) parts.push(`${share} can be adopted: cerebro adopt --cluster ${cluster}`);
+  else parts.push(`${share} are being adopted; cerebro listmachines shows how they come`);
   return parts.join('\n\n');
 }
 

@@ -95,6 +95,8 @@ export const copyView = z.object({
   state: copyState,
   /** One sentence: why it is in that state. */
   reason: z.string(),
+  /** What comes next, in words that follow the reason; absent: it runs, or the reason has said it. */
+  next: z.string().optional(),
   version: z.number(),
   /** Cores and MB that it reserves. */
   cpu: z.number(),

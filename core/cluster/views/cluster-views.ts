@@ -6,7 +6,6 @@ import type {
   JobView,
   MachineView,
 } from '../../contracts/cluster-api.ts';
-import { copyNext } from '../../decide/copy-next.ts';
 import { machineNext } from '../../decide/machine-next.ts';
 import { jobSentences } from '../../decide/words/job-sentences.ts';
 import { didYouMean } from '../../decide/words/nearest-names.ts';
@@ -19,9 +18,7 @@ import type { HostVitals } from '../../model/vitals.ts';
 import { copyTimeline, findEvents } from './find-events.ts';
 import { type MadeFrom, type MadeViews, makeViews } from './made-views.ts';
 
-export interface ViewDeps extends MadeFrom {
-  complaints(): readonly Complaint[];
-}
+export type ViewDeps = MadeFrom;
 
 /** So long views are shown while nothing happens: figures, and how long a machine has been silent, may be that old. */
 const KEEP_MS = 500;
@@ -131,7 +128,7 @@ export class ClusterViews {
     if (copy && view) {
       return {
         about: `copy ${about}`,
-        sentences: this.#copySentences([view]),
+        sentences: [copySentence(view)],
         timeline: copyTimeline(records.events, copy, EXPLAINED_EVENTS),
       };
     }
@@ -140,7 +137,7 @@ export class ClusterViews {
       const sentences = [
         this.#machineSentence(machine),
         ...this.#sentencesAbout(({ about: { machine: id } }) => id === about),
-        ...this.#copySentences(this.copies({ machine: about })),
+        ...this.copies({ machine: about }).map(copySentence),
       ];
       return {
         about: `machine ${about}`,
@@ -174,7 +171,7 @@ export class ClusterViews {
     }
     const copies = this.copies({ job: job.name });
     const leaders = view.linkedJob === null ? 0 : this.copies({ job: view.linkedJob }).length;
-    sentences.push(...this.#copySentences(copies.filter(({ state }) => state !== 'ready')));
+    sentences.push(...copies.filter(({ state }) => state !== 'ready').map(copySentence));
     sentences.push(
       ...this.#sentencesAbout(({ about: { job: of, machine, zone } }) =>
         of === undefined ? machine === undefined && zone !== undefined && zone in view.zones : of === job.name,
@@ -198,18 +195,6 @@ export class ClusterViews {
     return next ? `${why}; ${next}` : why;
   }
 
-  /** Why each is as it is, and what comes next, in one sentence. */
-  #copySentences(copies: readonly CopyView[]): string[] {
-    const snapshot = this.#deps.snapshot();
-    const complaints = this.#deps.complaints();
-    return copies.map((view) => {
-      const record = this.#deps.records.copies.get(view.copy);
-      const next = record ? copyNext(record, view, snapshot, complaints) : null;
-      const why = `${view.copy} on ${view.machine} is ${view.state}: ${view.reason}`;
-      return next === null ? why : `${why}; ${next}`;
-    });
-  }
-
   #now(): MadeViews {
     const { clock } = this.#deps;
     const from = clock.monotonic();
@@ -220,4 +205,10 @@ export class ClusterViews {
     this.#made = { ...made, until: at + keepMs };
     return this.#made;
   }
+}
+
+/** Why it is as it is, and what comes next. */
+function copySentence({ copy, machine, state, reason, next }: CopyView): string {
+  const why = `${copy} on ${machine} is ${state}: ${reason}`;
+  return next === undefined ? why : `${why}; ${next}`;
 }

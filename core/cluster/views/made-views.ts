@@ -1,5 +1,6 @@
 import type { Clock } from '../../contracts/clock.ts';
 import type { CopyView, JobView, MachineView, ZoneCounts } from '../../contracts/cluster-api.ts';
+import { copyNext, type ShownCopy } from '../../decide/copy-next.ts';
 import { copyCondition } from '../../decide/copy-state.ts';
 import { type Health, healthOf } from '../../decide/plan/judge-machines.ts';
 import { LeadersReady } from '../../decide/plan/leaders-ready.ts';
@@ -9,7 +10,7 @@ import { jobRunViewOf, rollOutViewOf } from '../../model/cluster-view.ts';
 import type { CopyRecord } from '../../model/copy.ts';
 import { copiesIn, type JobRecord } from '../../model/job.ts';
 import type { MachineRecord } from '../../model/machine.ts';
-import type { ClusterSnapshot, MachineContact } from '../../model/plan.ts';
+import type { ClusterSnapshot, Complaint, MachineContact } from '../../model/plan.ts';
 import { nextTime } from '../../model/schedule.ts';
 import type { HostVitals } from '../../model/vitals.ts';
 import type { ProgressBoard } from '../copies/progress-board.ts';
@@ -21,6 +22,8 @@ export interface MadeFrom {
   clock: Clock;
   snapshot(): ClusterSnapshot;
   progress: Pick<ProgressBoard, 'machine' | 'copy'>;
+  /** Of the last plan. */
+  complaints(): readonly Complaint[];
 }
 
 /** All copies, machines and jobs as they are shown, of one moment; made in one go, since each needs the others. */
@@ -41,6 +44,7 @@ interface Beside {
   /** The copies that names still lead to. */
   held: ClusterSnapshot['dnsHolds'];
   leaders: LeadersReady;
+  next(copy: CopyRecord, shown: ShownCopy): string | null;
 }
 
 const NONE: readonly CopyView[] = [];
@@ -104,7 +108,7 @@ function nextRun({ clock }: MadeFrom, job: JobRecord): string | null {
 function copyView(
   { records, contacts, progress: board }: MadeFrom,
   copy: CopyRecord,
-  { silence, held, leaders }: Beside,
+  { silence, held, leaders, next: nextOf }: Beside,
 ): CopyView {
   const progress = board.copy(copy.id) ?? board.machine(copy.machine);
   const { state, reason, task } = copyCondition(
@@ -118,6 +122,7 @@ function copyView(
       leader: leaders.awaited(copy) ? (records.jobs.get(copy.job)?.spec.linked_job ?? null) : null,
     },
   );
+  const next = nextOf(copy, { state, task });
   return {
     copy: copy.id,
     job: copy.job,
@@ -125,6 +130,7 @@ function copyView(
     machine: copy.machine,
     state,
     reason,
+    ...(next !== null && { next }),
     version: copy.version,
     cpu: copy.cpu,
     mem: copy.mem,
@@ -176,14 +182,20 @@ function machineView(
   };
 }
 
-function besideOf({ records, contacts }: MadeFrom, snapshot: ClusterSnapshot): Beside {
+function besideOf({ records, contacts, complaints }: MadeFrom, snapshot: ClusterSnapshot): Beside {
   const silent = new Map<string, number>();
   for (const machine of records.machines.values()) {
     if (machine.state !== 'ready' && machine.state !== 'draining') continue;
     if (healthOf(machine, snapshot) === 'unreachable')
       silent.set(machine.id, contacts.get(machine.id)?.heardAt || machine.stateSince);
   }
-  return { silence: silent, held: snapshot.dnsHolds, leaders: new LeadersReady(snapshot) };
+  const told = complaints();
+  return {
+    silence: silent,
+    held: snapshot.dnsHolds,
+    leaders: new LeadersReady(snapshot),
+    next: (copy, shown) => copyNext(copy, shown, snapshot, told),
+  };
 }
 
 function grouped(copies: readonly CopyView[], keyOf: (copy: CopyView) => string): Map<string, CopyView[]> {
