@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type {
+  FleetFound,
   FoundMachine,
   Instance,
   MachineOrder,
@@ -104,13 +105,14 @@ export class LocalProvider implements MachineProvider {
       .map((machine) => machine.instance());
   }
 
-  async survey(): Promise<FoundMachine[]> {
-    return [...this.#machines.values()].map((machine) => {
+  async survey(): Promise<FleetFound> {
+    const machines = [...this.#machines.values()].map((machine) => {
       const instance = machine.instance();
       const { name, cpu, mem } = machine.type;
       const sold = this.types(instance.zone).find((type) => type.name === name);
       return { ...instance, type: { name, cpu: cpu ?? sold?.cpu ?? 0, mem: mem ?? sold?.mem ?? 0 } };
     });
+    return { machines, problems: [] };
   }
 
   async readTasks({ machineId }: FoundMachine): Promise<TaskDefinition[]> {
