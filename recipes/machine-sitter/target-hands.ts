@@ -1,14 +1,12 @@
 import type { Remote, RunOptions, RunResult } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
+import { SLOWEST_BYTES_PER_S, UNPACK } from '../unpack.ts';
 import type { Packed } from './sitter-package.ts';
 import { megabytes, readFacts, type TargetFacts } from './target-facts.ts';
 import { LAST_WORDS, PROBE } from './target-scripts.ts';
-import { UNPACK } from './unpack.ts';
 
 const SCRIPT_S = 60;
-/** For what comes, on a slow line, to be there and unpacked. */
 const UNPACK_S = 600;
-const SLOWEST_BYTES_PER_S = 50_000;
 
 export interface SitterTarget {
   remote: Remote;
@@ -92,9 +90,9 @@ export class TargetHands {
     this.checkSignal();
     const step = `${packed.name} is brought there, ${megabytes(packed.bytes)}`;
     this.tell(step);
-    const argv = ['/bin/sh', '-c', UNPACK, 'sh', folder, kind, packed.name, packed.packer, packed.sha256];
+    const args = [`${folder}/${kind}/${packed.name}`, `${packed.packer} -dc`, packed.sha256, '-o'];
     try {
-      await this.#as(argv, {
+      await this.#as(['/bin/sh', '-c', UNPACK, 'sh', ...args], {
         inputFile: packed.path,
         onInput: (sent, total) => this.progress(step, total === 0 ? 100 : Math.floor((sent / total) * 100)),
         timeout: UNPACK_S + packed.bytes / SLOWEST_BYTES_PER_S,
