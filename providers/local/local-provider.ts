@@ -18,6 +18,7 @@ import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { TaskDefinition } from '../../core/model/task.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
+import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
 import { LocalRemote } from './local-remote.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
@@ -49,6 +50,8 @@ export class LocalProvider implements MachineProvider {
   readonly #machines = new Map<string, LocalMachine>();
   readonly #damaged = new Set<string>();
   readonly #listeners = new Set<() => void>();
+  readonly #progress = new ProgressListeners();
+  readonly onProgress = this.#progress.add;
   readonly #machineServices: LocalMachineServices;
 
   constructor(services: Services, config: Config) {
@@ -64,6 +67,7 @@ export class LocalProvider implements MachineProvider {
       onChange: () => {
         for (const listener of this.#listeners) listener();
       },
+      onProgress: this.#progress.tell,
     };
   }
 
