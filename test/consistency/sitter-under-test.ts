@@ -33,11 +33,16 @@ export class SitterUnderTest {
     const plugins = [
       use('plugins/enforcer-proc', ['machine']),
       use('plugins/store-etcd', ['cluster'], { endpoints, lease: LEASE_SECONDS, timeout: 4 }),
-      use('providers/local', ['cluster'], { folder: machines, machine_types: [size], max_restarts_per_minute: 1000 }),
+      use('test/consistency/linked-machines.ts', ['cluster'], {
+        folder: machines,
+        machine_types: [size],
+        max_restarts_per_minute: 1000,
+      }),
     ];
     const settings = [
       `advertised_url: http://127.0.0.1:${toUs.port}`,
-      'startup_grace: 5\nidle_grace: 3\nmax_idle_per_zone: 0\nlog_level: debug',
+      'startup_grace: 5\nsuspect_after: 2\nunreachable_after: 4\nlost_after: 8',
+      'idle_grace: 3\nmax_idle_per_zone: 0\nlog_level: debug',
     ].join('\n');
     this.#flags = {
       '--plugins': this.#write('plugins.json', JSON.stringify({ plugins })),
@@ -69,6 +74,15 @@ export class SitterUnderTest {
   /** Resolves when it is up. */
   async up(): Promise<void> {
     await this.#life;
+  }
+
+  /** null: it does not run. */
+  get pid(): number | null {
+    try {
+      return this.program.hasEnded ? null : this.program.pid;
+    } catch {
+      return null; // not yet, or not any more
+    }
   }
 
   /** What it said last, where it ended although nobody asked for that; null: it did not. */
