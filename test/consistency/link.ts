@@ -64,6 +64,11 @@ export class Link {
     for (const direction of this.#of(from)) direction.delayMs = delayMs;
   }
 
+  /** Hangs up on all who are connected now; what was under way is lost. */
+  hangUp(from = SOMEBODY): void {
+    for (const line of this.#lines) if (line.from === from) this.#end(line);
+  }
+
   async close(): Promise<void> {
     for (const line of this.#lines) this.#end(line);
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
