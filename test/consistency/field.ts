@@ -2,10 +2,12 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EtcdServer } from '../fakes/etcd-servers.ts';
+import { eventually } from '../suites/eventually.ts';
 import { callerOf } from './caller-of.ts';
 import type { Fault } from './fault-plan.ts';
 import { Link } from './link.ts';
 import { MachineLinks, machinesIn } from './machine-links.ts';
+import { processesWith } from './processes-with.ts';
 import { SitterUnderTest } from './sitter-under-test.ts';
 
 const SIZE = 3;
@@ -114,16 +116,13 @@ export class Field {
   }
 
   async close(): Promise<void> {
-    const [first, ...others] = this.sitters;
-    // Before the machines are ended: each cluster sitter would start them again.
-    for (const sitter of others) await sitter.end('SIGTERM');
-    await first?.up();
-    await first?.program.down();
-    await first?.end('SIGKILL');
     for (const sitter of this.sitters) {
+      await sitter.end('SIGKILL');
       await sitter.close();
-      rmSync(sitter.program.folder, PATIENTLY);
     }
+    // Now that nobody starts them again.
+    await endMachines(this.machinesFolder);
+    for (const sitter of this.sitters) rmSync(sitter.program.folder, PATIENTLY);
     for (const member of this.members) await member.remove();
     for (const link of this.#peerLinks) await link.close();
     await this.#machineLinks.close();
@@ -189,6 +188,16 @@ function slow(wires: readonly Wire[], delayMs: number): () => Promise<void> {
   return async () => {
     for (const { link, from } of wires) link.slow(0, from);
   };
+}
+
+/** Their sitters, and all that these run. */
+async function endMachines(folder: string): Promise<void> {
+  await eventually(() => {
+    // In the middle of exec a process has no environment for a moment; whoever is to become a task is not alone.
+    const found = processesWith('CEREBRO_HOME', (home) => home.startsWith(`${folder}/`));
+    for (const { pid } of found) kill(pid, 'SIGKILL');
+    return found.length === 0;
+  }, 'nothing of the machines runs any more');
 }
 
 function kill(pid: number | null, signal: NodeJS.Signals): void {
