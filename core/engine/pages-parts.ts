@@ -6,7 +6,7 @@ import { packageRoot } from './package-root.ts';
 
 /** What all pages of a daemon are made from. */
 export function pagesParts<Api extends PagedApi>(
-  { auth, logger }: Cradle,
+  { auth, logger }: Pick<Cradle, 'auth' | 'logger'>,
   plugins: PagesParts<Api>['plugins'],
   api: Api,
 ): PagesParts<Api> {
