@@ -4,8 +4,8 @@ import { constants, gzipSync } from 'node:zlib';
 import type { Context } from 'koa';
 import { takesGzip } from '../answers/compress-answers.ts';
 
-/** URL name -> file. */
-export type AssetFiles = Readonly<Record<string, { path: string; type: string }>>;
+/** URL name -> file, or the files that it is put together from. */
+export type AssetFiles = Readonly<Record<string, { path: string | readonly string[]; type: string }>>;
 
 interface Representation {
   body: Buffer;
@@ -29,7 +29,7 @@ export class PageAssets {
 
   load(): void {
     for (const [name, { path, type }] of Object.entries(this.#files)) {
-      const body = readFileSync(path);
+      const body = Buffer.concat([path].flat().map((file) => readFileSync(file)));
       const hash = createHash('sha256').update(body).digest('base64url').slice(0, 22);
       // Two representations of one thing: what a cache has of the one is not good for the other, so their tags differ.
       const plain = { body, etag: `"${hash}"` };
