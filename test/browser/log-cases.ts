@@ -83,7 +83,7 @@ deployment_layout: {local-a: {count: 1}}`;
     const [copy] = await cluster.ready('wide', 1);
     const { context, tab, complaints } = await dashboard.window();
     await tab.goto(`${cluster.url}/copies/${copy?.copy}/logs`);
-    await tab.waitForSelector('.row >> text=7');
+    await tab.waitForSelector('.row:has-text("7")');
     const height = async (): Promise<number> => (await tab.locator('.row').first().boundingBox())?.height ?? 0;
     const overflows =
       "(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector('.loglines'))";
