@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import type { DashboardInBrowser } from './dashboard-in-browser.ts';
 
 /** More stops than any of the pages here has. */
-const MOST_STOPS = 150;
+const MOST_STOPS = 120;
 
 /** What has the focus, how it can be seen, and where it stands in the document. */
 const FOCUSED = `(() => {
@@ -11,9 +11,11 @@ const FOCUSED = `(() => {
   if (!at || at === document.body || at === document.documentElement) return null;
   const { left, top, right, bottom, width, height } = at.getBoundingClientRect();
   const style = getComputedStyle(at);
+  // Of what is small all of it, of what is large enough to see that it is there.
+  const seen = (shown, whole) => whole > 0 && shown >= Math.min(whole, 40) - 1;
   return {
     what: (at.id || at.textContent.trim() || at.name || at.tagName).slice(0, 40),
-    inView: width > 0 && height > 0 && left >= 0 && top >= 0 && right <= innerWidth + 1 && (bottom <= innerHeight + 1 || height > innerHeight),
+    inView: seen(Math.min(right, innerWidth) - Math.max(left, 0), width) && seen(Math.min(bottom, innerHeight) - Math.max(top, 0), height),
     marked: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2,
     place: [...document.querySelectorAll('*')].indexOf(at),
   };
@@ -114,7 +116,8 @@ async function walk(tab: Page): Promise<Stop[]> {
   while (stops.length < MOST_STOPS) {
     await tab.keyboard.press('Tab');
     const stop = await focused(tab);
-    if (stop === null) break;
+    // After the last one comes the window itself, or the first one again.
+    if (stop === null || stop.place === stops[0]?.place) break;
     stops.push(stop);
   }
   return stops;
