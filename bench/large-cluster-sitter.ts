@@ -1,15 +1,13 @@
 import { setMaxListeners } from 'node:events';
 import { Readable } from 'node:stream';
-import { ClusterSitter } from '../core/cluster/cluster-sitter.ts';
+import type { ClusterSitter } from '../core/cluster/cluster-sitter.ts';
 import type { MachineLink } from '../core/cluster/machines/machine-link.ts';
-import { readSettings } from '../core/engine/read-settings.ts';
-import { SystemClock } from '../core/engine/system-clock.ts';
 import type { MachineMessage } from '../core/model/machine-stream.ts';
 import type { TaskStatus } from '../core/model/task.ts';
 import type { HostVitals } from '../core/model/vitals.ts';
 import { ClusterFixture } from '../test/decide/cluster-fixture.ts';
 import { MemoryStore } from '../test/fakes/memory-store.ts';
-import { silentLogger } from '../test/fakes/silent-logger.ts';
+import { smallClusterSitter } from '../test/fakes/small-cluster-sitter.ts';
 import { StubbornProvider } from '../test/fakes/stubborn-provider.ts';
 
 const ZONES = ['fake-a', 'fake-b', 'fake-c', 'fake-d'];
@@ -40,19 +38,10 @@ export async function largeClusterSitter(size: { machines: number; copies: numbe
     ...Array.from({ length: 10_000 }, (_, i) => ({ put: `event/${String(i + 1).padStart(12, '0')}`, value: event(i) })),
   ];
   await store.commit({ write });
-  const sitter = new ClusterSitter({
-    settings: readSettings(undefined, { max_idle_per_zone: -1 }),
-    store,
-    providers: [new Listing(fixture)],
-    recipeLoaders: [],
-    notifiers: [],
-    plugins: () => [],
-    setLogLevel: () => undefined,
-    version: '0',
-    clock: new SystemClock(),
-    logger: silentLogger,
-    link: () => new SaidToBeThere(fixture),
-  });
+  const sitter = smallClusterSitter(
+    { store, providers: [new Listing(fixture)], link: () => new SaidToBeThere(fixture) },
+    { max_idle_per_zone: -1 },
+  );
   await sitter.start();
   return sitter;
 }

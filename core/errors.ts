@@ -1,4 +1,4 @@
-/** Every failure that Cerebro itself raises has one of these codes. `http/error-response.ts` maps them to a status, nothing else does. */
+/** Every failure that Cerebro itself raises has one of these codes. `http/answers/error-response.ts` maps them to a status, nothing else does. */
 export type ErrorCode =
   | 'invalid' // the input is wrong; the message says what, where and what to do
   | 'usage' // the command line is wrong

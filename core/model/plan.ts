@@ -100,7 +100,7 @@ export interface PlanLimits {
 
 /**
  * One change of the records, with its reason. A plan changes records only: what has to be done in the world
- * follows from the records (`decide/due-effects.ts`), so every effect has its intent on disk first.
+ * follows from the records (`decide/plan/due-effects.ts`), so every effect has its intent on disk first.
  */
 export type Action =
   | { kind: 'order-machine'; machine: string; zone: string; type: MachineType; replaces: string | null; reason: string }

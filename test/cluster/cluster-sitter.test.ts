@@ -1,10 +1,8 @@
 import t, { type Test } from 'tap';
-import { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
-import { readSettings } from '../../core/engine/read-settings.ts';
-import { SystemClock } from '../../core/engine/system-clock.ts';
+import type { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
 import { CerebroError } from '../../core/errors.ts';
 import { MemoryStore } from '../fakes/memory-store.ts';
-import { silentLogger } from '../fakes/silent-logger.ts';
+import { smallClusterSitter } from '../fakes/small-cluster-sitter.ts';
 import { StubbornProvider } from '../fakes/stubborn-provider.ts';
 import { eventually } from '../suites/eventually.ts';
 
@@ -14,18 +12,7 @@ deployment_layout: {fake-a: {count: 2}}
 ${more}`;
 
 function sitterOver(store: MemoryStore, provider: StubbornProvider): ClusterSitter {
-  return new ClusterSitter({
-    settings: readSettings(undefined, {}),
-    store,
-    providers: [provider],
-    recipeLoaders: [],
-    notifiers: [],
-    plugins: () => [],
-    setLogLevel: () => undefined,
-    version: 'test',
-    clock: new SystemClock(),
-    logger: silentLogger,
-  });
+  return smallClusterSitter({ store, providers: [provider] });
 }
 
 async function started(t: Test): Promise<{ sitter: ClusterSitter; store: MemoryStore; provider: StubbornProvider }> {

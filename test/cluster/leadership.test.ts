@@ -1,9 +1,7 @@
 import t, { type Test } from 'tap';
-import { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
-import { readSettings } from '../../core/engine/read-settings.ts';
-import { SystemClock } from '../../core/engine/system-clock.ts';
+import type { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
 import { LeasedStore, SharedLead } from '../fakes/leased-store.ts';
-import { silentLogger } from '../fakes/silent-logger.ts';
+import { smallClusterSitter } from '../fakes/small-cluster-sitter.ts';
 import { StubbornProvider } from '../fakes/stubborn-provider.ts';
 import { eventually } from '../suites/eventually.ts';
 
@@ -22,18 +20,7 @@ interface Side {
 function sideOf(t: Test, shared: SharedLead): Side {
   const store = new LeasedStore(shared);
   const provider = new StubbornProvider();
-  const sitter = new ClusterSitter({
-    settings: readSettings(undefined, {}),
-    store,
-    providers: [provider],
-    recipeLoaders: [],
-    notifiers: [],
-    plugins: () => [],
-    setLogLevel: () => undefined,
-    version: 'test',
-    clock: new SystemClock(),
-    logger: silentLogger,
-  });
+  const sitter = smallClusterSitter({ store, providers: [provider] });
   t.teardown(() => sitter.stop());
   return { sitter, store, provider };
 }

@@ -1,11 +1,9 @@
 import t, { type Test } from 'tap';
 import { type Authority, CertificateAuthority } from '../../core/cluster/access/certificate-authority.ts';
-import { ClusterSitter, type ClusterSitterDeps } from '../../core/cluster/cluster-sitter.ts';
+import type { ClusterSitter, ClusterSitterDeps } from '../../core/cluster/cluster-sitter.ts';
 import { Reconciler, type ReconcilerDeps } from '../../core/cluster/reconciler.ts';
 import { WorkCounter } from '../../core/cluster/work/work-counter.ts';
 import type { RecipeLoader } from '../../core/contracts/recipe.ts';
-import { readSettings } from '../../core/engine/read-settings.ts';
-import { SystemClock } from '../../core/engine/system-clock.ts';
 import type { CopyRecord } from '../../core/model/copy.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';
 import { ClusterFixture } from '../decide/cluster-fixture.ts';
@@ -13,6 +11,7 @@ import { MemoryStore } from '../fakes/memory-store.ts';
 import { QuickClock } from '../fakes/quick-clock.ts';
 import { ReadyLink } from '../fakes/ready-link.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
+import { smallClusterSitter } from '../fakes/small-cluster-sitter.ts';
 import { WillingProvider } from '../fakes/willing-provider.ts';
 import { VirtualClock } from '../simulation/virtual-clock.ts';
 import { eventually } from '../suites/eventually.ts';
@@ -40,20 +39,10 @@ async function started(
 ): Promise<Under> {
   const [store, provider, link] = [new MemoryStore(), new WillingProvider(), new ReadyLink()];
   await before(store, provider);
-  const sitter = new ClusterSitter({
-    settings: readSettings(undefined, { max_idle_per_zone: -1, ...settings }),
-    store,
-    providers: [provider],
-    recipeLoaders: [],
-    notifiers: [],
-    link: () => link,
-    plugins: () => [],
-    setLogLevel: () => undefined,
-    version: 'test',
-    clock: new SystemClock(),
-    logger: silentLogger,
-    ...deps,
-  });
+  const sitter = smallClusterSitter(
+    { store, providers: [provider], link: () => link, ...deps },
+    { max_idle_per_zone: -1, ...settings },
+  );
   await sitter.start();
   t.teardown(() => sitter.stop());
   return { sitter, store, provider, link };

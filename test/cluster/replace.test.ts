@@ -1,10 +1,8 @@
 import t from 'tap';
-import { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
-import { readSettings } from '../../core/engine/read-settings.ts';
-import { SystemClock } from '../../core/engine/system-clock.ts';
+import type { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';
 import { MemoryStore } from '../fakes/memory-store.ts';
-import { silentLogger } from '../fakes/silent-logger.ts';
+import { smallClusterSitter } from '../fakes/small-cluster-sitter.ts';
 import { StubbornProvider } from '../fakes/stubborn-provider.ts';
 import { eventually } from '../suites/eventually.ts';
 
@@ -25,18 +23,7 @@ class VanishingProvider extends StubbornProvider {
 }
 
 function sitterOver(store: MemoryStore, provider: VanishingProvider): ClusterSitter {
-  return new ClusterSitter({
-    settings: readSettings(undefined, { max_idle_per_zone: -1 }),
-    store,
-    providers: [provider],
-    recipeLoaders: [],
-    notifiers: [],
-    plugins: () => [],
-    setLogLevel: () => undefined,
-    version: 'test',
-    clock: new SystemClock(),
-    logger: silentLogger,
-  });
+  return smallClusterSitter({ store, providers: [provider] }, { max_idle_per_zone: -1 });
 }
 
 t.test('a replacement that is lost gives the machine back what it took from it, and no more', async (t) => {

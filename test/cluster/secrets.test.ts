@@ -3,11 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { SecretKeyFile } from '../../core/cluster/access/secret-key.ts';
-import { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
-import { readSettings } from '../../core/engine/read-settings.ts';
-import { SystemClock } from '../../core/engine/system-clock.ts';
+import type { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
 import { MemoryStore } from '../fakes/memory-store.ts';
-import { silentLogger } from '../fakes/silent-logger.ts';
+import { smallClusterSitter } from '../fakes/small-cluster-sitter.ts';
 import { StubbornProvider } from '../fakes/stubborn-provider.ts';
 
 const job = (name: string, env: string): string => `
@@ -29,18 +27,10 @@ async function started(
   keyPath: string,
   store = new MemoryStore(),
 ): Promise<{ sitter: ClusterSitter; store: MemoryStore }> {
-  const sitter = new ClusterSitter({
-    settings: readSettings(undefined, {}),
+  const sitter = smallClusterSitter({
     store,
     providers: [new StubbornProvider()],
-    recipeLoaders: [],
-    notifiers: [],
     secretKey: new SecretKeyFile(keyPath),
-    plugins: () => [],
-    setLogLevel: () => undefined,
-    version: 'test',
-    clock: new SystemClock(),
-    logger: silentLogger,
   });
   await sitter.start();
   t.teardown(() => sitter.stop());

@@ -228,7 +228,7 @@ t.test('when the daemon is killed, all who have no order end by themselves', asy
     script,
     `import { SystemClock } from ${own('engine/system-clock.ts')};
      import { ProcTable } from ${own('machine/proc-table.ts')};
-     import { Shims } from ${own('machine/shims.ts')};
+     import { Shims } from ${own('machine/shim/shims.ts')};
      const shims = new Shims({ folder: ${JSON.stringify(join(folder, 'data'))}, env: { PATH: process.env.PATH }, clock: new SystemClock(), processes: new ProcTable() });
      shims.start();
      setInterval(() => shims.take().then((shim) => shim.discard()), 20);`,

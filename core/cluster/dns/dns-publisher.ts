@@ -49,7 +49,7 @@ export interface DnsPublisherDeps {
 
 /**
  * Keeps the names of copies as they should be. A loop of its own beside the reconciler's, level-triggered like it: what should be
- * follows from the records and observations (`decide/dns-plan.ts`), is written down, and then sent zone by zone (`DnsLane`).
+ * follows from the records and observations (`decide/dns/dns-plan.ts`), is written down, and then sent zone by zone (`DnsLane`).
  * A provider that is away delays names and nothing else.
  */
 export class DnsPublisher {

@@ -23,7 +23,7 @@ export interface HistoryPoint {
 }
 
 /**
- * The past of a machine or a task in one file of a fixed size (decide/history-ring.ts says how it is laid out). Nothing of it is
+ * The past of a machine or a task in one file of a fixed size (decide/vitals/history-ring.ts says how it is laid out). Nothing of it is
  * kept in memory and nothing is open between two points, so a thousand tasks cost no descriptors, and a crash costs no history.
  */
 export class HistoryFile {

@@ -2,13 +2,13 @@ import { join } from 'node:path';
 import type { Clock } from '../../contracts/clock.ts';
 import type { Enclosure } from '../../contracts/limit-enforcer.ts';
 import type { Logger } from '../../contracts/logger.ts';
+import { limitsOf } from '../../decide/task/limits-of.ts';
 import type { TaskLife } from '../../decide/task/task-life.ts';
 import type { EndReason, RunEnd, TaskDefinition } from '../../model/task.ts';
 import { lastLines } from '../logs/log-file.ts';
 import type { LogKeeper } from '../logs/log-keeper.ts';
 import type { TaskFiles } from '../records/task-files.ts';
-import { readExitFile } from '../shim/exit-file.ts';
-import { exitOf, limitsOf } from './task-run.ts';
+import { exitOf, readExitFile } from '../shim/exit-file.ts';
 
 const LAST_LINES = 20;
 /** Of a task that ends again and again faster than its post-mortems are written, only so many are kept to be written. */

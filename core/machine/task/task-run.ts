@@ -1,19 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { type FSWatcher, watch } from 'node:fs';
-import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Clock, Timer } from '../../contracts/clock.ts';
-import type { Enclosure, EnclosureListener, LimitEnforcer, Limits, Warning } from '../../contracts/limit-enforcer.ts';
+import type { Enclosure, EnclosureListener, LimitEnforcer, Warning } from '../../contracts/limit-enforcer.ts';
 import type { Logger } from '../../contracts/logger.ts';
 import type { ProcessId, ProcessTable } from '../../contracts/process-table.ts';
+import { limitsOf } from '../../decide/task/limits-of.ts';
 import { taskVariables } from '../../decide/task/task-variables.ts';
 import { CerebroError } from '../../errors.ts';
 import type { EndReason, LimitName, TaskDefinition } from '../../model/task.ts';
-import type { TaskConfiguration } from '../../model/task-configuration.ts';
 import { type TaskFiles, taskFolderName } from '../records/task-files.ts';
 import type { RunRecord } from '../records/task-records.ts';
 import type { HeldRun } from '../shim/dead-mans-switch.ts';
-import { readExitFile } from '../shim/exit-file.ts';
+import { type Exit, exitOf, readExitFile } from '../shim/exit-file.ts';
 import { isThere, type Shim } from '../shim/shim.ts';
 import { OWN_STREAM, type ShimOrder } from '../shim/shim-script.ts';
 import type { Shims } from '../shim/shims.ts';
@@ -40,9 +39,7 @@ export interface TaskRunDeps {
 }
 
 /** How a run ended. `because` names an end that was no exit of the process, or the limit that the kernel ended it for. */
-export interface RunEnding {
-  code: number | null;
-  signal: string | null;
+export interface RunEnding extends Exit {
   because?: Extract<EndReason, 'spawn' | 'shim' | 'reboot' | 'cpu' | 'mem' | 'pids'>;
   why?: string;
   /** How long it ran, by a clock that nobody sets; null: not known. */
@@ -331,22 +328,6 @@ export class TaskRun {
   }
 }
 
-export function limitsOf(configuration: TaskConfiguration): Limits {
-  const { cpu, mem, poll_interval, limits, on_violation } = configuration;
-  const memBytes = mem === undefined ? null : Math.round(mem * 1024 * 1024);
-  return {
-    cpu: cpu ?? null,
-    onCpu: on_violation.cpu,
-    memBytes,
-    memWarnBytes: memBytes === null || limits.mem_warn === 0 ? null : Math.round(memBytes * limits.mem_warn),
-    swap: limits.swap,
-    pids: limits.pids ?? null,
-    io: limits.io,
-    pollInterval: poll_interval,
-    measure: true,
-  };
-}
-
 function logPlace(
   deps: TaskRunDeps,
   id: string,
@@ -357,12 +338,4 @@ function logPlace(
   if (folder === '-' && deps.ownStreams) return OWN_STREAM;
   if (folder === undefined || folder === '-') return join(deps.files.runFolder(run), stream);
   return join(folder, `${taskFolderName(id)}.${run}.${stream}`);
-}
-
-const SIGNAL_NAMES = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
-
-/** 128+n is how a shell reports death by signal n. */
-export function exitOf(status: number): Omit<RunEnding, 'livedMs'> {
-  const signal = status > 128 ? SIGNAL_NAMES.get(status - 128) : undefined;
-  return signal === undefined ? { code: status, signal: null } : { code: null, signal };
 }

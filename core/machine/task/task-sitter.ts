@@ -1,63 +1,51 @@
 import type { Timer } from '../../contracts/clock.ts';
-import type { Enclosure, Warning } from '../../contracts/limit-enforcer.ts';
+import type { Enclosure } from '../../contracts/limit-enforcer.ts';
 import { newTaskLife, stepTask, type TaskEvent, type TaskLife, type TaskStep } from '../../decide/task/task-life.ts';
 import { messageOf } from '../../errors.ts';
 import type { NewEvent } from '../../model/event.ts';
 import { canonical } from '../../model/job.ts';
-import type { LimitHold, RunEnd, TaskDefinition, TaskPhase, TaskStatus } from '../../model/task.ts';
-import type { LogKeeper } from '../logs/log-keeper.ts';
-import { RunLogs } from '../logs/run-logs.ts';
+import type { RunEnd, TaskDefinition, TaskPhase, TaskStatus } from '../../model/task.ts';
 import type { HeldRun } from '../shim/dead-mans-switch.ts';
+import { OwnedWork } from './owned-work.ts';
 import { PostMortems } from './post-mortems.ts';
-import { RunHealth } from './run-health.ts';
-import { limitsOf, type RunEnding, TaskRun, type TaskRunDeps, type TaskRunHost } from './task-run.ts';
+import { RunCare, type RunCareDeps, type RunCareHost } from './run-care.ts';
+import { RunPruner } from './run-pruner.ts';
+import { TaskNews } from './task-news.ts';
+import { type RunEnding, TaskRun, type TaskRunHost } from './task-run.ts';
+import { taskStatus } from './task-status.ts';
 
-/** So many starts without a stable uptime between, and less than this since the last: it is not to be called ready. */
-const FLAPPING_STARTS = 6;
-const FLAPPING_MS = 5000;
 /** Looking through all processes for what a run left behind takes milliseconds, which the start of the next run is not to wait for. */
 const SWEEP_AFTER_MS = 25;
 
 const AT_REST: ReadonlySet<TaskPhase> = new Set(['stopped', 'exited', 'failed']);
 
-/** How a cpu limit is held where it is not left to the enforcer. */
-const CPU_HOLDS: Partial<Record<string, LimitHold>> = { restart: 'polled', warn: 'measured' };
-
-export interface TaskSitterDeps extends TaskRunDeps {
-  logKeeper: LogKeeper;
+export interface TaskSitterDeps extends RunCareDeps {
   onChange(sitter: TaskSitter): void;
   onEvent(event: NewEvent): void;
 }
 
 /**
- * Holds one process to its limits and its lifetime. All decisions are `decide/task-life.ts`; this class carries them out, run
- * after run (`task-run.ts`), keeps the task's state on disk and tells what happened.
+ * Holds one process to its limits and its lifetime. All decisions are `decide/task/task-life.ts`; this class carries them out, run
+ * after run (`task-run.ts`, with what goes along with each in `run-care.ts`), and keeps the task's state on disk.
  */
 export class TaskSitter {
   definition: TaskDefinition;
   revision: number;
   #life: TaskLife;
+  /** The present run, until it has ended and nothing is left of it; `#care` only while it lives. */
   #run: TaskRun | null = null;
-  readonly #postMortems: PostMortems;
-  #backoff: Timer | null = null;
-  #killTimer: Timer | null = null;
-  #stopSignal: NodeJS.Signals | null = null;
-  #health: RunHealth | null = null;
-  #logs: RunLogs | null = null;
-  /** Limits that the present run comes near to. */
-  readonly #warnings = new Map<string, string>();
+  #care: RunCare | null = null;
   /** The walls of the run that ended last, for its post-mortem. */
   #ended: Enclosure | null = null;
+  #stopSignal: NodeJS.Signals | null = null;
+  #backoff: Timer | null = null;
   #saveFailed = false;
-  #pruning = false;
-  #pruneWanted = false;
-  /** What happened and was not reported yet. */
-  readonly #untold: (() => void)[] = [];
   #stopped = false;
   readonly #deps: TaskSitterDeps;
-  readonly #waiters = new Set<() => void>();
-  readonly #listeners = new Set<() => void>();
-  readonly #work = new Set<Promise<unknown>>();
+  readonly #postMortems: PostMortems;
+  readonly #work: OwnedWork;
+  readonly #pruner: RunPruner;
+  readonly #news: TaskNews;
 
   constructor(
     deps: TaskSitterDeps,
@@ -69,6 +57,11 @@ export class TaskSitter {
     this.revision = state?.revision ?? 1;
     this.#life = state?.life ?? newTaskLife(deps.clock.now());
     this.#postMortems = new PostMortems(deps, state?.ends ?? [], this.#life.run);
+    this.#work = new OwnedWork(deps.clock, (error) =>
+      deps.logger.error({ task: this.id, err: error }, 'work on a task failed'),
+    );
+    this.#pruner = new RunPruner(deps.files, this.#work);
+    this.#news = new TaskNews(deps.onEvent);
   }
 
   get id(): string {
@@ -117,7 +110,7 @@ export class TaskSitter {
 
   dispatch(event: TaskEvent): void {
     if (this.#stopped) return;
-    this.#tellAll();
+    this.#news.tellAll();
     const before = this.#life;
     const step = stepTask(before, event, this.definition.configuration, this.#deps.clock.now());
     if (step.life === before && step.effects.length === 0) return;
@@ -134,7 +127,7 @@ export class TaskSitter {
    */
   order(definition: TaskDefinition, event: TaskEvent | null): void {
     if (this.#stopped) return;
-    this.#tellAll();
+    this.#news.tellAll();
     const before = this.#life;
     const step: TaskStep = event
       ? stepTask(before, event, definition.configuration, this.#deps.clock.now())
@@ -156,14 +149,14 @@ export class TaskSitter {
     }
     if (this.#life.phase === 'backoff') this.#armBackoff();
     else this.#disarmBackoff();
-    const tell = (): void => {
-      this.#report(before, step);
+    this.#news.keep(() => {
+      if (step.ended) this.#work.add(this.#postMortems.write(before.run).then(() => this.#changed()));
+      this.#news.step(this.definition, before, step, this.#run?.pid ?? null);
       this.#changed();
-    };
+    });
     // A new run comes first: whatever can wait until it is under way waits. What is told is told in order all the same.
-    this.#untold.push(tell);
-    if (step.effects.includes('spawn')) this.#later(0, async () => this.#tellAll());
-    else this.#tellAll();
+    if (step.effects.includes('spawn')) this.#work.later(0, async () => this.#news.tellAll());
+    else this.#news.tellAll();
   }
 
   /** Sends a signal to every process of the run, if there is one. */
@@ -195,73 +188,46 @@ export class TaskSitter {
 
   /** Calls back whenever the task has changed, a new run among that; returns how to stop. */
   onRing(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#news.onRing(listener);
   }
 
   ring(): void {
-    for (const listener of this.#listeners) listener();
+    this.#news.ring();
   }
 
   /** Resolves when the task is at rest: stopped, exited or failed (or this sitter lets go). */
   async atRest(): Promise<void> {
-    while (!this.#stopped && !AT_REST.has(this.#life.phase)) {
-      await new Promise<void>((resolve) => this.#waiters.add(resolve));
-    }
-    await Promise.all(this.#work);
+    while (!this.#stopped && !AT_REST.has(this.#life.phase)) await this.#news.change();
+    await this.#work.done();
   }
 
   /** Lets go of the task without touching it: it runs on under its shim. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#disarmBackoff();
-    this.#killTimer?.cancel();
-    this.#health?.stop();
-    this.#logs?.stop();
+    this.#pruner.stop();
+    this.#care?.end();
     const run = this.#run;
     if (run) {
       run.letGo();
       await run.enclosure.release();
     }
-    this.#wake();
-    await Promise.all(this.#work);
+    this.#news.wake();
+    await this.#work.done();
   }
 
   status(): TaskStatus {
-    const { configuration, id, job, version, generation } = this.definition;
-    const life = this.#life;
-    const { memBytes, cpu, pids } = limitsOf(configuration);
-    // A run goes on in the walls that it was begun in, whatever the daemon uses by now.
-    const walls = this.#run?.enclosure ?? { enforcer: this.#deps.enforcer.name, holds: this.#deps.enforcer.holds };
-    return {
-      id,
-      job,
-      name: configuration.name,
-      version,
-      generation,
-      phase: life.phase,
-      reason: life.reason,
-      since: iso(life.since),
-      pid: this.#run?.pid ?? null,
-      run: life.run,
-      startedAt: life.startedAt === null ? null : iso(life.startedAt),
-      restarts: life.totalRestarts,
-      flapping: life.streak >= FLAPPING_STARTS && this.#deps.clock.now() - (life.startedAt ?? life.since) < FLAPPING_MS,
-      nextStartAt: life.nextStartAt === null ? null : iso(life.nextStartAt),
+    const { enforcer, clock } = this.#deps;
+    return taskStatus({
+      definition: this.definition,
       revision: this.revision,
-      limits: {
-        cpu,
-        memBytes,
-        pids,
-        enforcer: walls.enforcer,
-        holds: { ...walls.holds, cpu: CPU_HOLDS[configuration.on_violation.cpu] ?? walls.holds.cpu },
-      },
-      usage: this.#run?.enclosure.usage() ?? null,
-      warnings: [...this.#warnings.values()],
-      health: this.#health?.condition ?? null,
-      logs: this.#logs?.condition ?? null,
+      life: this.#life,
+      run: this.#run,
+      care: this.#care,
       lastEnd: this.#postMortems.last,
-    };
+      enforcer: { enforcer: enforcer.name, holds: enforcer.holds },
+      now: clock.now(),
+    });
   }
 
   /** Keeps the state on disk. A full disk does not stop a task: it is reported once, and tried again with each change. */
@@ -278,14 +244,10 @@ export class TaskSitter {
     }
   }
 
-  #tellAll(): void {
-    for (const tell of this.#untold.splice(0)) tell();
-  }
-
   // --- runs ---
 
   #spawn(): void {
-    this.#track(this.#startRun(this.#life.run));
+    this.#work.add(this.#startRun(this.#life.run));
   }
 
   async #startRun(number: number): Promise<void> {
@@ -296,39 +258,13 @@ export class TaskSitter {
         this.#failedToStart(number, 'stopped before it was started');
         return;
       }
-      this.#run = run;
-      run.start(this.#hostOf(run));
+      run.start(this.#hold(run));
     } catch (error) {
       this.#failedToStart(number, `could not be started: ${messageOf(error)}`);
       return;
     }
-    this.#keepLogs(number);
-    this.#prune();
-  }
-
-  #keepLogs(run: number): void {
-    this.#logs?.stop();
-    this.#logs = RunLogs.begin(this.#deps, run, this.definition.configuration.logs.max_bytes);
-  }
-
-  /** One at a time: a task that ends at once, again and again, must not pile up sweepers that all look at the same folders. */
-  #prune(): void {
-    this.#pruneWanted = true;
-    if (this.#pruning || this.#stopped) return;
-    this.#pruning = true;
-    this.#track(this.#pruneAll());
-  }
-
-  async #pruneAll(): Promise<void> {
-    try {
-      // Again, when a run began meanwhile: it was not on the list.
-      while (this.#pruneWanted && !this.#stopped) {
-        this.#pruneWanted = false;
-        await this.#deps.files.prune(this.definition.configuration.logs.keep_runs);
-      }
-    } finally {
-      this.#pruning = false;
-    }
+    this.#care?.keepLogs();
+    this.#pruner.prune(this.definition.configuration.logs.keep_runs);
   }
 
   /** A run of this number never came to life. */
@@ -343,47 +279,33 @@ export class TaskSitter {
     }
   }
 
-  #hostOf(run: TaskRun): TaskRunHost {
+  /** From now on this is the present run. Returns what is to be told of it. */
+  #hold(run: TaskRun): TaskRunHost {
+    const care = new RunCare(this.#deps, run, this.definition, this.#careHost());
+    this.#run = run;
+    this.#care = care;
     return {
       onLeader: () => {
         this.dispatch({ kind: 'spawned' });
-        this.#askHealth(run);
+        care.askHealth();
         this.#changed();
       },
       onBreach: (limit, sentence) => {
         // A sample that comes back late must not end the run after the one it was taken of.
         if (this.#run === run) this.dispatch({ kind: 'breach', limit, sentence });
       },
-      onWarning: (warning) => {
-        if (this.#run === run) this.#warn(warning);
-      },
+      onWarning: (warning) => care.warn(warning),
       onEnd: (ending) => this.#over(run, ending),
     };
   }
 
-  #askHealth(run: TaskRun): void {
-    const { configuration } = this.definition;
-    this.#health?.stop();
-    this.#health = null;
-    if (configuration.health_check === undefined) return;
-    this.#health = new RunHealth(this.#deps, this.definition, configuration.health_check, run.record.startedUptime, {
-      onChange: (health) => {
-        if (this.#run !== run) return;
-        if (health.state === 'unhealthy') this.dispatch({ kind: 'unhealthy', sentence: health.sentence });
-        else if (health.state === 'healthy') this.#event('info', 'task-healthy', `${this.id}: ${health.sentence}`);
-        this.#changed();
-      },
-    });
-    this.#health.start();
-  }
-
-  #warn({ limit, sentence }: Warning): void {
-    if (sentence === null) this.#warnings.delete(limit);
-    else {
-      this.#warnings.set(limit, sentence);
-      this.#event('warn', 'task-warning', `${this.id}: ${sentence}`);
-    }
-    this.#changed();
+  #careHost(): RunCareHost {
+    return {
+      onUnhealthy: (sentence) => this.dispatch({ kind: 'unhealthy', sentence }),
+      onHealthy: (sentence) => this.#event('info', 'task-healthy', `${this.id}: ${sentence}`),
+      onWarning: (sentence) => this.#event('warn', 'task-warning', `${this.id}: ${sentence}`),
+      onChange: () => this.#changed(),
+    };
   }
 
   #terminate(): void {
@@ -391,15 +313,14 @@ export class TaskSitter {
     if (!run) return; // still being started: #startRun sees that it is no longer wanted
     const { stop_signal, stop_timeout } = this.definition.configuration;
     // First the timer: whatever becomes of the signal, the end comes.
-    this.#killTimer?.cancel();
-    this.#killTimer = this.#deps.clock.timer(stop_timeout * 1000, () => this.#track(this.#killRun(run)));
+    this.#care?.mustEndWithin(stop_timeout * 1000, () => this.#work.add(this.#killRun(run)));
     run.signal(this.#stopSignal ?? stop_signal);
     this.#stopSignal = null;
   }
 
   #kill(): void {
     const run = this.#run;
-    if (run) this.#track(this.#killRun(run));
+    if (run) this.#work.add(this.#killRun(run));
   }
 
   async #killRun(run: TaskRun): Promise<void> {
@@ -414,13 +335,8 @@ export class TaskSitter {
   /** A run has ended. What follows at once is the state's business; clearing up after the run goes on beside it. */
   #over(run: TaskRun, ending: RunEnding): void {
     if (this.#stopped) return;
-    this.#killTimer?.cancel();
-    this.#killTimer = null;
-    this.#health?.stop();
-    this.#health = null;
-    this.#logs?.stop();
-    this.#logs = null;
-    this.#warnings.clear();
+    this.#care?.end();
+    this.#care = null;
     const event: TaskEvent = { kind: 'ended', ...ending };
     this.#ended = run.enclosure;
     run.killGroup();
@@ -428,13 +344,13 @@ export class TaskSitter {
     if (this.#life.ending === null && ending.because !== 'shim') {
       this.#run = null;
       this.dispatch(event);
-      this.#later(SWEEP_AFTER_MS, () => this.#clearUp(run));
+      this.#work.later(SWEEP_AFTER_MS, () => this.#clearUp(run));
     } else {
       const swept = this.#clearUp(run).then(() => {
         this.#run = null;
         this.dispatch(event);
       });
-      this.#track(swept);
+      this.#work.add(swept);
     }
   }
 
@@ -459,10 +375,9 @@ export class TaskSitter {
       return;
     }
     const run = await TaskRun.adopt(this.#deps, this.definition, record);
-    this.#run = run;
-    run.resume(this.#hostOf(run));
+    run.resume(this.#hold(run));
     if (run.over) return;
-    this.#keepLogs(number);
+    this.#care?.keepLogs();
     if (this.#life.phase === 'stopping') this.#terminate();
     else
       this.#event(
@@ -474,34 +389,16 @@ export class TaskSitter {
 
   // --- telling ---
 
-  #report(before: TaskLife, step: TaskStep): void {
-    const { life } = step;
-    if (step.ended) {
-      this.#track(this.#postMortems.write(before.run).then(() => this.#changed()));
-      const expected = ['user', 'deploy'].includes(step.ended.reason) || life.phase === 'exited';
-      this.#event(expected ? 'info' : 'warn', 'task-ended', `${this.id} run ${before.run}: ${life.reason}`);
-    } else if (life.phase === 'running' && before.phase !== 'running') {
-      this.#event('info', 'task-running', `${this.id} runs as pid ${this.#run?.pid ?? '?'} (run ${life.run})`);
-    } else if (life.phase !== before.phase && life.phase !== 'starting') {
-      this.#event('info', `task-${life.phase}`, `${this.id}: ${life.reason}`);
-    }
-  }
-
   #event(level: NewEvent['level'], kind: string, message: string): void {
-    this.#deps.onEvent({ level, kind, message, job: this.definition.job, copy: this.id });
+    this.#news.event(this.definition, level, kind, message);
   }
 
   #changed(): void {
     this.#deps.onChange(this);
-    this.#wake();
+    this.#news.wake();
   }
 
-  #wake(): void {
-    for (const waiter of this.#waiters) waiter();
-    this.#waiters.clear();
-  }
-
-  // --- timers and work that this sitter owns ---
+  // --- the pause before the next run ---
 
   #armBackoff(): void {
     this.#disarmBackoff();
@@ -516,21 +413,4 @@ export class TaskSitter {
     this.#backoff?.cancel();
     this.#backoff = null;
   }
-
-  #later(ms: number, work: () => Promise<void>): void {
-    this.#track(new Promise<void>((resolve) => this.#deps.clock.timer(ms, resolve)).then(work));
-  }
-
-  #track(work: Promise<unknown>): void {
-    this.#work.add(work);
-    const done = (): void => void this.#work.delete(work);
-    work.then(done, (error: unknown) => {
-      done();
-      this.#deps.logger.error({ task: this.id, err: error }, 'work on a task failed');
-    });
-  }
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }
