@@ -71,7 +71,9 @@ const axe = (): string => readFileSync(createRequire(import.meta.url).resolve('a
 /** What keeps people from using the page as it stands, as axe finds it (WCAG 2.2 AA and its best practices). Needs `bypassCSP`. */
 export async function barriers(tab: Page): Promise<string[]> {
   await tab.evaluate(axe());
-  const found = (await tab.evaluate("axe.run({ resultTypes: ['violations'] })")) as { violations: { id: string; nodes: { html: string }[] }[] };
+  const found = (await tab.evaluate("axe.run({ resultTypes: ['violations'] })")) as {
+    violations: { id: string; nodes: { html: string }[] }[];
+  };
   return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`);
 }
 
