@@ -97,7 +97,7 @@ t.test('the overview says what runs, what of its limits is used, and how the mac
   t.match(text, /\d+ of 1200 MB, polled/);
   t.match(text, /aria-label="Memory over the last hour: /);
   t.match(text, /Limits are held by proc/);
-  t.match(text, /They reserve [\d.]+ of [\d.]+ cores and \d+ of \d+ MB/);
+  t.match(text, /They reserve [\d.]+ of [\d.]+ cores? and [\d.]+ \w+ of [\d.]+ [MG]B that/);
 });
 
 t.test('a task’s page has its post-mortems, and its log shows what it wrote as text', async (t) => {
