@@ -63,6 +63,8 @@ export class BenchDaemon {
     this.child = spawn(process.execPath, [join(BIN, program), '--data-dir', dataDir, ...args], {
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
+      // In a session of its own, as daemons are.
+      detached: true,
     });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => {

@@ -1,5 +1,5 @@
 /**
- * A machine sitter with 500 tasks: how long until all of them run, what its API answers meanwhile, and how long a list of all takes.
+ * A machine sitter with 500 tasks: how long until all of them run, how long its API takes to answer meanwhile, and a list of all.
  * The floor is a bare shell that starts 500 of the same command. Then 1,000 followers of one log, and how fast a whole log is sent;
  * its floor is nginx with the same file, where there is nginx.
  */
@@ -8,6 +8,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { freePort } from '../test/fakes/free-port.ts';
+import { startAsking } from './asking.ts';
 import { BenchDaemon, inFolder, pause, until } from './bench-daemon.ts';
 import { percentile, report, type Series } from './bench-report.ts';
 import { Marks } from './marks.ts';
@@ -56,14 +57,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 async function starts(daemon: BenchDaemon, marks: Marks): Promise<{ all: number; answers: number[] }> {
-  const answers: number[] = [];
-  let over = false;
-  const asking = (async () => {
-    while (!over) {
-      answers.push(await timed(() => daemon.call('GET', '/api/v1/machine')));
-      await pause(ASK_EVERY_MS);
-    }
-  })();
+  const asking = startAsking(`${daemon.url}/api/v1/machine`, join(daemon.dataDir, 'admin.token'), ASK_EVERY_MS);
   const start = performance.now();
   const waiting = [...names];
   const worker = async (): Promise<void> => {
@@ -73,9 +67,7 @@ async function starts(daemon: BenchDaemon, marks: Marks): Promise<{ all: number;
   await Promise.all(Array.from({ length: WORKERS }, worker));
   await until('all tasks', () => allRun(marks), 2, 120_000);
   const all = performance.now() - start;
-  over = true;
-  await asking;
-  return { all, answers };
+  return { all, answers: await asking.stop() };
 }
 
 /** Each follower's time from the writing of a line until it is there. */

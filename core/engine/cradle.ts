@@ -16,7 +16,7 @@ import type { Pages } from '../http/pages/pages.ts';
 import type { MachineSitter } from '../machine/machine-sitter.ts';
 import type { OwnIdentity } from '../machine/own-identity.ts';
 import type { ServedMachine } from '../machine/served-machine.ts';
-import type { OomShield } from '../machine/shim/oom-shield.ts';
+import type { Standing } from '../machine/shim/standing.ts';
 import type { TasksFile } from '../machine/tasks-file.ts';
 import type { Vitals } from '../machine/vitals.ts';
 import type { SettingOrigins } from '../model/setting-view.ts';
@@ -55,7 +55,7 @@ interface MachineParts {
   vitals: Vitals;
   servedMachine: ServedMachine;
   machinePages: Pages<MachineApi>;
-  oomShield: OomShield;
+  standing: Standing;
   tasksFile: TasksFile;
 }
 

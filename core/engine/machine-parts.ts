@@ -12,7 +12,7 @@ import { offeredRoom } from '../machine/capacity.ts';
 import { MachineSitter } from '../machine/machine-sitter.ts';
 import { OwnIdentity } from '../machine/own-identity.ts';
 import { ServedMachine } from '../machine/served-machine.ts';
-import { OomShield } from '../machine/shim/oom-shield.ts';
+import { Standing } from '../machine/shim/standing.ts';
 import { TasksFile } from '../machine/tasks-file.ts';
 import { Vitals } from '../machine/vitals.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
@@ -28,14 +28,14 @@ export const machineRegistrations = (dataDir: string): Registrations<MachineName
       new ChosenEnforcer(pluginsFor(plugins, 'limit-enforcer'), settings.enforcer, logger),
   ).singleton(),
   machineSitter: asFunction(
-    ({ enforcer, clock, logger, processes, settings, oomShield }: Cradle) =>
+    ({ enforcer, clock, logger, processes, settings, standing }: Cradle) =>
       new MachineSitter({
         dataDir,
         enforcer,
         clock,
         logger,
         processes,
-        oomShield,
+        standing,
         offered: offeredRoom(settings),
         tasksGroup: settings.tasks_group || undefined,
       }),
@@ -63,7 +63,7 @@ export const machineRegistrations = (dataDir: string): Registrations<MachineName
         logger,
       }),
   ).singleton(),
-  oomShield: asFunction(({ logger }: Cradle) => new OomShield(logger)).singleton(),
+  standing: asFunction(({ logger }: Cradle) => new Standing(logger)).singleton(),
 });
 
 export function machineApp(cradle: Cradle): Cradle['app'] {

@@ -71,9 +71,9 @@ export class WiredDaemon implements Daemon {
       start: () => cradle.ownIdentity.start(),
       stop: () => cradle.ownIdentity.stop(),
     });
-    this.#lifecycle.add('oom shield', {
-      start: async () => cradle.oomShield.start(),
-      stop: async () => cradle.oomShield.stop(),
+    this.#lifecycle.add('standing', {
+      start: async () => cradle.standing.start(),
+      stop: async () => cradle.standing.stop(),
     });
     this.#lifecycle.add('limit enforcer', { start: () => cradle.enforcer.start(), stop: () => cradle.enforcer.stop() });
     this.#lifecycle.add('machine sitter', {

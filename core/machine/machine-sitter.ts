@@ -19,6 +19,7 @@ import { TaskFiles, taskFolderName } from './records/task-files.ts';
 import { Leash } from './shim/leash.ts';
 import { makeShimGroup, SHIM_GROUP, shimGroupOf } from './shim/shim-group.ts';
 import { Shims } from './shim/shims.ts';
+import { SAME_STANDING, type TasksStanding } from './shim/standing.ts';
 import { oneOfJob, TaskLogs } from './task/task-logs.ts';
 import { TaskSitter } from './task/task-sitter.ts';
 import { type SignalOrder, TaskOrders } from './task-orders.ts';
@@ -33,8 +34,8 @@ export interface MachineSitterDeps {
   tasksGroup?: string | undefined;
   /** Cores and MB that may be reserved by tasks; absent: nobody counts. */
   offered?: Room;
-  /** Keeps the kernel from choosing the daemon first when memory is short; tasks are not to inherit that. */
-  oomShield?: { readonly tasksScore: number | null };
+  /** How the kernel treats the daemon beside its tasks, which are not to inherit that. */
+  standing?: { readonly tasks: TasksStanding };
 }
 
 export type MachineChange = { kind: 'task'; task: TaskStatus } | { kind: 'task-gone'; id: string };
@@ -68,7 +69,7 @@ export class MachineSitter {
       env: shimEnvironment(deps.tasksGroup),
       clock,
       processes,
-      oomScore: () => deps.oomShield?.tasksScore ?? null,
+      standing: () => deps.standing?.tasks ?? SAME_STANDING,
     });
     this.#orders = new TaskOrders({
       sitters: this.#sitters,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { HealthAnswer } from '../../core/decide/task/task-health.ts';
+import { SAME_STANDING } from '../../core/machine/shim/standing.ts';
 import { askHealth, type ProbeContext } from '../../core/machine/task/health-probe.ts';
 import { type HealthCheck, healthCheck } from '../../core/model/health-check.ts';
 import { skipUnless } from '../fakes/needs.ts';
@@ -21,7 +22,12 @@ const test = (name: string, body: (t: Test, machine: MachineUnderTest) => Promis
   });
 };
 
-const context: ProbeContext = { become: [], env: { PATH: process.env.PATH ?? '' }, cwd: '/' };
+const context: ProbeContext = {
+  become: [],
+  env: { PATH: process.env.PATH ?? '' },
+  cwd: '/',
+  standing: SAME_STANDING,
+};
 
 function ask(target: Partial<HealthCheck>, signal: AbortSignal = new AbortController().signal): Promise<HealthAnswer> {
   return askHealth(healthCheck.parse({ timeout: 10, ...target }), context, signal);

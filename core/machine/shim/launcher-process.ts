@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../../contracts/clock.ts';
+import { setStanding } from './standing.ts';
 
 /** It ends when its orders end, after the one that it carries out. */
 const END_DEADLINE_MS = 5000;
@@ -15,6 +16,8 @@ export interface LauncherOptions {
   clock: Clock;
   /** Whether tasks may write to the daemon's own standard output and error. */
   ownStreams: boolean;
+  /** The niceness that it, its shims and their tasks are to have; null: the daemon's. */
+  nice: number | null;
 }
 
 interface Listener {
@@ -31,7 +34,7 @@ export class LauncherProcess {
   #rest = '';
 
   /** `tag`: how the names of its pipes begin. */
-  constructor({ scripts, folder, env, clock, ownStreams }: LauncherOptions, tag: string, listener: Listener) {
+  constructor({ scripts, folder, env, clock, ownStreams, nice }: LauncherOptions, tag: string, listener: Listener) {
     this.#clock = clock;
     const own = ownStreams ? ([1, 2] as const) : (['ignore', 'ignore'] as const);
     this.#child = spawn('/bin/sh', [scripts.launcher, scripts.shim, tag], {
@@ -40,6 +43,8 @@ export class LauncherProcess {
       env,
       stdio: ['pipe', 'ignore', 'ignore', 'pipe', 'ignore', ...own],
     });
+    // Before its first order, so all that it starts inherits it.
+    if (this.#child.pid !== undefined) setStanding(this.#child.pid, { nice, oomScore: null });
     this.#child.unref();
     this.#child.once('error', (error) => listener.onEnd(error.message));
     this.#child.once('exit', (code, signal) => listener.onEnd(`it ended (${signal ?? code})`));

@@ -7,6 +7,7 @@ import { Shim } from './shim.ts';
 import { type LaunchedShim, ShimLauncher } from './shim-launcher.ts';
 import { LAUNCHER_SCRIPT, SHIM_FILE, SHIM_SCRIPT } from './shim-script.ts';
 import { ShimWatch } from './shim-watch.ts';
+import { SAME_STANDING, type TasksStanding } from './standing.ts';
 import { Turns } from './turns.ts';
 
 /** Shims that wait for an order: a restart then does not wait for a process to be started. */
@@ -21,8 +22,8 @@ export interface ShimsOptions {
   env: Record<string, string>;
   clock: Clock;
   processes: ProcessTable;
-  /** The OOM score that tasks are to have, where it is not the daemon's own; asked for when a run begins. */
-  oomScore?: () => number | null;
+  /** How the kernel is to treat tasks, where not like the daemon; asked for whenever something is started for one. */
+  standing?: () => TasksStanding;
   /** How many are kept in hand. */
   spares?: number;
   /** Whether tasks may write to the daemon's own standard output and error. */
@@ -71,9 +72,9 @@ export class Shims {
     await Promise.all(this.#launchers.splice(0).map((launcher) => launcher.stop()));
   }
 
-  /** The OOM score that whatever is started for a task is to have; null: it inherits the right one. */
-  get oomScore(): number | null {
-    return this.#options.oomScore?.() ?? null;
+  /** What whatever is started for a task is to have. */
+  get standing(): TasksStanding {
+    return this.#options.standing?.() ?? SAME_STANDING;
   }
 
   /** A shim that waits for its order; one in each turn of the event loop. Throws `unavailable` when the system cannot start one. */
@@ -121,7 +122,8 @@ export class Shims {
     const launched = await this.#launched();
     const leader = processes.parse(launched.stat);
     const self = leader && processes.read(leader.ppid);
-    if (leader && self) return new Shim(launched, { self: idOf(self), leader: idOf(leader) }, processes, this.oomScore);
+    if (leader && self)
+      return new Shim(launched, { self: idOf(self), leader: idOf(leader) }, processes, this.standing.oomScore);
     launched.lost();
     throw new CerebroError('unavailable', 'the shim of a task ended before it began');
   }
@@ -142,7 +144,14 @@ export class Shims {
     if (last && !last.failed) return last;
     const { env, clock, ownStreams = false } = this.#options;
     makeFolder(this.#pipes); // somebody may have taken it away
-    const launcher = new ShimLauncher({ scripts: this.#scripts, folder: this.#pipes, env, clock, ownStreams });
+    const launcher = new ShimLauncher({
+      scripts: this.#scripts,
+      folder: this.#pipes,
+      env,
+      clock,
+      ownStreams,
+      nice: this.standing.nice,
+    });
     for (const old of this.#launchers) if (old.done) old.close();
     this.#launchers = [...this.#launchers.filter(({ done }) => !done), launcher];
     return launcher;

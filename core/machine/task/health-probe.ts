@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
 import { get as httpGet } from 'node:http';
 import { get as httpsGet } from 'node:https';
 import { connect } from 'node:net';
@@ -7,14 +6,14 @@ import type { HealthAnswer } from '../../decide/task/task-health.ts';
 import { messageOf } from '../../errors.ts';
 import type { HealthCheck } from '../../model/health-check.ts';
 import { shellPath } from '../shim/shell-path.ts';
+import { setStanding, type TasksStanding } from '../shim/standing.ts';
 
 /** As whom and where a command is run. */
 export interface ProbeContext {
   become: readonly string[];
   env: Record<string, string>;
   cwd: string;
-  /** The OOM score that a task's processes have; null: they inherit the right one. */
-  oomScore?: number | null;
+  standing: TasksStanding;
 }
 
 const LAST_WORDS_BYTES = 200;
@@ -61,11 +60,11 @@ function askTcp(target: string, signal: AbortSignal): Promise<HealthAnswer> {
 }
 
 function askCommand(command: string, context: ProbeContext, signal: AbortSignal): Promise<HealthAnswer> {
-  const { become, env, cwd, oomScore = null } = context;
+  const { become, env, cwd, standing } = context;
   const [program = '/bin/sh', ...args] = [...become, shellPath(), '-c', command];
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-    if (oomScore !== null && child.pid !== undefined) setOomScore(child.pid, oomScore);
+    if (child.pid !== undefined) setStanding(child.pid, standing);
     let said = '';
     let waits: NodeJS.Timeout | undefined;
     const hear = (bytes: Buffer): void => {
@@ -103,12 +102,4 @@ function askCommand(command: string, context: ProbeContext, signal: AbortSignal)
       resolve({ well: code === 0, sentence: `the command ended with ${killedBy ?? `code ${code}`}${words}` });
     });
   });
-}
-
-function setOomScore(pid: number, score: number): void {
-  try {
-    writeFileSync(`/proc/${pid}/oom_score_adj`, String(score));
-  } catch {
-    // It has ended already.
-  }
 }

@@ -4,6 +4,7 @@ import { type Health, NOT_ASKED_YET, pauseBeforeCheck, stepHealth } from '../../
 import { taskVariables } from '../../decide/task/task-variables.ts';
 import type { HealthCheck } from '../../model/health-check.ts';
 import type { TaskDefinition, TaskHealth } from '../../model/task.ts';
+import type { TasksStanding } from '../shim/standing.ts';
 import { taskEnvironment, taskUser } from '../shim/task-user.ts';
 import { askHealth, type ProbeContext } from './health-probe.ts';
 
@@ -11,7 +12,7 @@ interface Deps {
   clock: Clock;
   processes: ProcessTable;
   baseEnv: Record<string, string>;
-  shims: { readonly oomScore: number | null };
+  shims: { readonly standing: TasksStanding };
 }
 
 /** Asks one run about its health, again and again, until it is unhealthy or `stop` is called. */
@@ -40,7 +41,7 @@ export class RunHealth {
     const { id, job, configuration } = definition;
     const user = taskUser(configuration.uid);
     const env = taskEnvironment(deps.baseEnv, user, { job, copy: id }, taskVariables(definition));
-    this.#context = { become: user.become, env, cwd: configuration.cwd, oomScore: deps.shims.oomScore };
+    this.#context = { become: user.become, env, cwd: configuration.cwd, standing: deps.shims.standing };
   }
 
   get condition(): TaskHealth {
