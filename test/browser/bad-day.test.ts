@@ -14,7 +14,7 @@ const PAGES = [
   '/jobs/web/scale?zone=aws-us-west-2a&count=40',
   `/jobs/${name}/remove`,
   `/copies/${name}.1`,
-  '/copies/web.1',
+  '/copies/web.25',
   '/machines',
   '/machines/aws-us-west-2a-4',
   '/machines/aws-eu-central-1a-i-0123456789abcdef0',

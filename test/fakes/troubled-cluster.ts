@@ -11,7 +11,7 @@ const LONG_TYPE = 'm7i-flex.metal-48xl';
 const WEST = 'aws-us-west-2a';
 const FRANKFURT = 'aws-eu-central-1a';
 const MB = 1024 * 1024;
-const FAILURE = 'web.7 exited with code 3 within 10 s, three times: cannot bind to port 8080, it is taken';
+const FAILURE = 'web.25 exited with code 3 within 10 s, three times: cannot bind to port 8080, it is taken';
 
 /** Minutes ago, as an ISO time. */
 const ago = (minutes: number): string => new Date(Date.now() - minutes * 60_000).toISOString();
@@ -136,20 +136,20 @@ function webCopies(): CopyView[] {
   return Array.from({ length: 40 }, (_, i) => {
     const id = `web.${i + 1}`;
     if (i >= 30) return copyOf(id, 'web', LONG_MACHINE);
-    if (i < 6) {
-      const reason = `exited with code 3, ${i + 2} times in a row; it will be started again in 300 s`;
-      const task = { ...runningTask(id, 'web'), version: 8, restarts: i + 2, flapping: true, usage: null, pid: null };
+    if (i >= 24) {
+      const reason = `exited with code 3, ${i - 22} times in a row; it will be started again in 300 s`;
+      const task = { ...runningTask(id, 'web'), version: 8, restarts: i - 22, flapping: true, usage: null, pid: null };
       const phase = { phase: 'backoff', reason, nextStartAt: ago(-4), startedAt: null } as const;
       return copyOf(id, 'web', `${WEST}-1`, { state: 'failing', reason, version: 8, task: { ...task, ...phase } });
     }
-    if (i < 9)
+    if (i >= 21)
       return copyOf(id, 'web', `${WEST}-6`, {
         state: 'deploying',
         reason: 'release 2026.11.8 is being unpacked: 120 of 400 MB',
         percent: 30,
         task: null,
       });
-    return copyOf(id, 'web', i < 20 ? `${WEST}-5` : `${WEST}-1`);
+    return copyOf(id, 'web', i < 11 ? `${WEST}-5` : `${WEST}-1`);
   });
 }
 

@@ -27,7 +27,7 @@ export function compressAnswers(): Middleware {
   };
 }
 
-/** Whether the caller takes gzip at all; `identity` first among equals would be for nothing. */
+/** Whether the caller takes gzip, and does not rather have the answer as it is. */
 export function takesGzip(ctx: Context): boolean {
   return ctx.acceptsEncodings('gzip', 'identity') === 'gzip';
 }
