@@ -1,6 +1,6 @@
 import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
 import type { Page, PageAnswer } from '../../core/contracts/ui.ts';
-import { attentionOf } from './attention.ts';
+import { attentionOf, withLinks } from './attention.ts';
 import { inTrouble, type JobRow, jobRow } from './job-condition.ts';
 import { underWay } from './under-way.ts';
 import { countOf } from './words.ts';
@@ -33,7 +33,7 @@ async function overview(api: ClusterApi): Promise<PageAnswer> {
       headline: headline(jobs),
       size: `${countOf(jobs.length, 'job')} on ${countOf(machines.length, 'machine')}`,
       doing: doing(jobs),
-      attention: firstOf(attentionOf(api, status.attention), SHOWN_ATTENTION),
+      attention: withLinks(firstOf(attentionOf(api, status.attention), SHOWN_ATTENTION), api),
       // A roll-out that has failed waits for a person: it needs attention, and nothing of it is under way.
       underWay: firstOf(
         underWay(jobViews, machines).filter(({ state }) => state !== 'failed'),

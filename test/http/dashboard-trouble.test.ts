@@ -27,6 +27,24 @@ t.test('copies in trouble come first: on the page of their job, and among the lo
   t.strictSame(followed, ['web.25', 'web.26', 'web.27', 'web.28']);
 });
 
+t.test('a sentence leads to the copy or the machine that it begins with', async (t) => {
+  const api = troubledCluster();
+  api.alertViews = [];
+  api.attention = [
+    'web.25: exited with code 3',
+    'aws-us-west-2a-4 is lost: it is silent',
+    'nobody: is there',
+    'no room',
+  ];
+  const { browser } = await dashboard(t, api);
+  for (const path of ['/', '/alerts']) {
+    const [list = ''] = /<ul class="alerts">.*?<\/ul>/s.exec(await browser.page(path)) ?? [];
+    t.match(list, /web\.25: exited with code 3\s+<span class="about"><a href="\/copies\/web\.25">/);
+    t.match(list, /it is silent\s+<span class="about"><a href="\/machines\/aws-us-west-2a-4">/);
+    t.equal([...list.matchAll(/<a /g)].length, 2, 'and where there is none, to nothing');
+  }
+});
+
 t.test('of a roll-out that has failed, the way back is offered first', async (t) => {
   const api = troubledCluster();
   const { browser } = await dashboard(t, api);
