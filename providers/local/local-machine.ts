@@ -1,35 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import type { Clock, Timer } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance, MachineOrder } from '../../core/contracts/machine-provider.ts';
 import type { ProcessTable } from '../../core/contracts/process-table.ts';
-import { messageOf, systemCode } from '../../core/errors.ts';
-import { sitterFile } from '../../core/model/sitter-file.ts';
-import { IDENTITY_FILE, type TlsIdentity } from '../../core/model/tls-identity.ts';
+import { messageOf } from '../../core/errors.ts';
+import type { Failure, Progress } from '../../core/model/progress.ts';
+import type { TlsIdentity } from '../../core/model/tls-identity.ts';
+import { type InstanceFile, makeMachineFolder, readInstance, writeIdentity, writeInstance } from './machine-folder.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
 import { ownAddress, SHARED_ADDRESS } from './own-address.ts';
+import { SitterInFolder } from './sitter-in-folder.ts';
 
 const LOOK_MS = 250;
 const SUSPEND_DEADLINE_MS = 60_000;
-
-const instanceFile = z.object({
-  clusterId: z.string(),
-  machineId: z.string(),
-  zone: z.string(),
-  intent: z.string(),
-  type: z.string(),
-  /** What its type offers; null in files of older machines. */
-  cpu: z.number().nullable().default(null),
-  mem: z.number().nullable().default(null),
-  /** `off` is what a power cut leaves: nothing of it is started again. */
-  power: z.enum(['on', 'off']),
-  reason: z.string(),
-});
-type InstanceFile = z.infer<typeof instanceFile>;
 
 export interface LocalMachineServices {
   clock: Clock;
@@ -39,6 +25,7 @@ export interface LocalMachineServices {
   maxRestartsPerMinute: number;
   ownAddresses: boolean;
   onChange(): void;
+  onProgress(machineId: string, progress: Progress): void;
 }
 
 /**
@@ -52,48 +39,32 @@ export class LocalMachine {
   #child: ChildProcess | null = null;
   #timer: Timer | null = null;
   #deaths: number[] = [];
+  /** Where the words of the sitter that was started last begin in its log. */
+  #said = 0;
+  /** Why its sitter does not run; null: it does, or has not been started yet. */
+  #failure: Failure | null = null;
   #wasRunning = false;
   #watching = false;
+  readonly #sitter: SitterInFolder;
   readonly #services: LocalMachineServices;
 
   private constructor(folder: string, file: InstanceFile, services: LocalMachineServices) {
     this.folder = folder;
     this.id = file.machineId;
     this.#file = file;
+    this.#sitter = new SitterInFolder(folder, services.processes);
     this.#services = services;
   }
 
-  /** A new machine's folder, complete before its instance file names it: a crash in between leaves nothing that counts. */
+  /** Throws `conflict` when another order has made a machine of that name. */
   static create(folder: string, order: MachineOrder, services: LocalMachineServices): LocalMachine {
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    writeFileSync(join(folder, 'admin.token'), `${order.token}\n`, { mode: 0o600 });
-    writeIdentity(folder, order.identity);
-    const { clusterId, machineId, zone, intent, type } = order;
-    const machine = new LocalMachine(
-      folder,
-      {
-        clusterId,
-        machineId,
-        zone,
-        intent,
-        type: type.name,
-        cpu: type.cpu,
-        mem: type.mem,
-        power: 'on',
-        reason: 'ordered',
-      },
-      services,
-    );
-    machine.#save();
-    return machine;
+    return new LocalMachine(folder, makeMachineFolder(folder, order), services);
   }
 
   /** undefined: there is no machine in that folder. */
   static load(folder: string, services: LocalMachineServices): LocalMachine | undefined {
-    const path = join(folder, 'instance.json');
-    if (!existsSync(path)) return undefined;
-    return new LocalMachine(folder, instanceFile.parse(JSON.parse(readFileSync(path, 'utf8'))), services);
+    const file = readInstance(folder);
+    return file && new LocalMachine(folder, file, services);
   }
 
   get clusterId(): string {
@@ -112,7 +83,7 @@ export class LocalMachine {
 
   instance(): Instance {
     const { clusterId, machineId, zone, intent, power } = this.#file;
-    const url = this.#sitter()?.url ?? null;
+    const url = this.#sitter.running?.url ?? null;
     const state = power === 'off' ? 'stopped' : url === null ? 'pending' : 'running';
     return {
       ref: machineId,
@@ -123,7 +94,7 @@ export class LocalMachine {
       state,
       address: this.#address,
       // The same port: plain HTTP is for this host's people, and TLS for the cluster sitter.
-      endpoint: (url ?? this.#lastUrl())?.replace(/^http:/, 'https:') ?? null,
+      endpoint: (url ?? this.#sitter.lastUrl)?.replace(/^http:/, 'https:') ?? null,
     };
   }
 
@@ -145,7 +116,7 @@ export class LocalMachine {
   /** Ends everything that belongs to this machine, at once, without asking. */
   async powerOff(reason: string): Promise<void> {
     this.#file = { ...this.#file, power: 'off', reason };
-    this.#save();
+    writeInstance(this.folder, this.#file);
     this.unwatch();
     await this.#killAll();
     this.#services.onChange();
@@ -164,7 +135,7 @@ export class LocalMachine {
   /** Has the sitter end its tasks in order and go, until `watch` starts it again. */
   async suspend(): Promise<void> {
     this.unwatch();
-    const sitter = this.#sitter();
+    const sitter = this.#sitter.running;
     if (sitter && this.#file.power === 'on') {
       const token = readFileSync(join(this.folder, 'admin.token'), 'utf8').trim();
       try {
@@ -200,17 +171,19 @@ export class LocalMachine {
       this.#services.onChange();
       return;
     }
-    const running = this.#sitter() !== undefined;
+    const running = this.#sitter.running !== undefined;
     if (running !== this.#wasRunning) {
       this.#wasRunning = running;
+      if (running) this.#failure = null;
       this.#services.onChange();
     }
-    if (!running && this.#child === null && !this.#sitterBoots()) {
+    if (!running && this.#child === null && !this.#sitter.boots) {
       try {
         this.#boot();
       } catch (error) {
         // A full disk, or no more descriptors: it is tried again, and counts as a death of the sitter.
         this.#services.logger.error({ machine: this.id, err: error }, 'a machine sitter could not be started');
+        this.#failed(`its machine sitter could not be started: ${messageOf(error)}`);
       }
     }
     if (!this.#watching) return;
@@ -223,9 +196,9 @@ export class LocalMachine {
   /** undefined: it is not there; null: it cannot be read. */
   #onDisk(): InstanceFile | null | undefined {
     try {
-      return instanceFile.parse(JSON.parse(readFileSync(join(this.folder, 'instance.json'), 'utf8')));
-    } catch (error) {
-      return systemCode(error) === 'ENOENT' ? undefined : null;
+      return readInstance(this.folder);
+    } catch {
+      return null; // it is looked at again
     }
   }
 
@@ -242,14 +215,18 @@ export class LocalMachine {
     this.#deaths = this.#deaths.filter((at) => now - at < 60_000);
     if (this.#deaths.length > maxRestartsPerMinute) {
       logger.error({ machine: this.id }, 'the machine sitter keeps dying; the machine is given up');
+      const why = this.#failure === null ? '' : `: ${this.#failure.sentence}`;
+      this.#failed(`it is given up, since its machine sitter died ${this.#deaths.length} times within a minute${why}`);
       this.#giveUp(`its sitter died ${this.#deaths.length} times within a minute`);
       return;
     }
     this.#deaths.push(now);
+    this.#tell('its machine sitter is started');
     const [program = process.execPath, ...first] = selfCommand;
-    const port = /:(\d+)$/.exec(this.#lastUrl() ?? '')?.[1] ?? '0';
-    const log = openSync(join(this.folder, 'sitter.log'), 'a', 0o640);
+    const port = /:(\d+)$/.exec(this.#sitter.lastUrl ?? '')?.[1] ?? '0';
+    const log = openSync(this.#sitter.log, 'a', 0o640);
     try {
+      this.#said = fstatSync(log).size;
       const child = spawn(
         program,
         [...first, '--mode', 'machine', '--data-dir', this.folder, '--port', port, '--port-fallback', ...this.#size()],
@@ -269,6 +246,7 @@ export class LocalMachine {
       child.once('error', (error) => {
         logger.error({ machine: this.id, err: error }, 'a machine sitter could not be started');
         this.#child = null;
+        this.#failed(`its machine sitter could not be started: ${error.message}`);
       });
       child.unref();
       this.#child = child;
@@ -286,38 +264,20 @@ export class LocalMachine {
   #sitterEnded(code: number | null, signal: string | null): void {
     this.#services.logger.warn({ machine: this.id, code, signal }, 'a machine sitter ended; it is started again');
     this.#child = null;
+    const words = this.#sitter.lastWords(this.#said);
+    this.#failed(
+      `its machine sitter ended with ${code ?? signal}${words === '' ? '' : `: ${words}`} (${this.#sitter.log})`,
+    );
     this.#look();
   }
 
-  /** The sitter that runs, if one does. */
-  #sitter(): { pid: number; url: string } | undefined {
-    const file = this.#sitterFile();
-    if (!file || file.bootId !== this.#services.processes.bootId) return undefined;
-    const info = this.#services.processes.read(file.pid);
-    // Before it listens its url is empty: it has the folder, but cannot be spoken to.
-    return info?.startTime === file.startTime && info.state !== 'Z' && file.url !== ''
-      ? { pid: file.pid, url: file.url }
-      : undefined;
+  #tell(step: string | null): void {
+    this.#services.onProgress(this.id, { step, percent: null, failure: this.#failure });
   }
 
-  /** One that has the folder and does not listen yet: an earlier daemon of ours started it. A second one would only find the folder taken. */
-  #sitterBoots(): boolean {
-    const file = this.#sitterFile();
-    if (file?.url !== '' || file.bootId !== this.#services.processes.bootId) return false;
-    const info = this.#services.processes.read(file.pid);
-    return info?.startTime === file.startTime && info.state !== 'Z';
-  }
-
-  #lastUrl(): string | null {
-    return this.#sitterFile()?.url || null;
-  }
-
-  #sitterFile(): z.infer<typeof sitterFile> | undefined {
-    try {
-      return sitterFile.parse(JSON.parse(readFileSync(join(this.folder, 'sitter.json'), 'utf8')));
-    } catch {
-      return undefined; // not written yet, or by a sitter that was cut down while writing
-    }
+  #failed(sentence: string): void {
+    this.#failure = { sentence, attempts: (this.#failure?.attempts ?? 0) + 1, at: this.#services.clock.now() };
+    this.#tell(null);
   }
 
   get #address(): string {
@@ -331,17 +291,4 @@ export class LocalMachine {
   #killAll(): Promise<void> {
     return killMarked(this.#services.processes, this.#services.clock, (marker) => marker === this.#marker);
   }
-
-  #save(): void {
-    if (!existsSync(this.folder)) return; // somebody has removed it: there is nothing to remember then
-    const path = join(this.folder, 'instance.json');
-    writeFileSync(`${path}.new`, JSON.stringify(this.#file), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
-  }
-}
-
-function writeIdentity(folder: string, identity: TlsIdentity): void {
-  const path = join(folder, IDENTITY_FILE);
-  writeFileSync(`${path}.part`, JSON.stringify(identity), { mode: 0o600 });
-  renameSync(`${path}.part`, path);
 }

@@ -18,8 +18,10 @@ import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { TaskDefinition } from '../../core/model/task.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
+import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
 import { LocalRemote } from './local-remote.ts';
+import { isDraft } from './machine-folder.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
 import { readTaskFolder } from './read-task-folder.ts';
 import type { Config } from './schema.ts';
@@ -49,6 +51,8 @@ export class LocalProvider implements MachineProvider {
   readonly #machines = new Map<string, LocalMachine>();
   readonly #damaged = new Set<string>();
   readonly #listeners = new Set<() => void>();
+  readonly #progress = new ProgressListeners();
+  readonly onProgress = this.#progress.add;
   readonly #machineServices: LocalMachineServices;
 
   constructor(services: Services, config: Config) {
@@ -64,6 +68,7 @@ export class LocalProvider implements MachineProvider {
       onChange: () => {
         for (const listener of this.#listeners) listener();
       },
+      onProgress: this.#progress.tell,
     };
   }
 
@@ -167,7 +172,7 @@ export class LocalProvider implements MachineProvider {
   /** Takes up machines that are not known yet: those of an earlier run, and those of others that share the folder. */
   #takeUp(): void {
     for (const name of readdirSync(this.#folder)) {
-      if (this.#machines.has(name) || this.#damaged.has(name)) continue;
+      if (isDraft(name) || this.#machines.has(name) || this.#damaged.has(name)) continue;
       const machine = this.#load(name);
       if (!machine) continue;
       this.#machines.set(machine.id, machine);

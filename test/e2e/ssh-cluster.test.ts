@@ -62,7 +62,7 @@ t.test('from a job to a machine over SSH, a release, an update, a way back, and 
     );
     const said = (await cluster.events()).filter((event) => event.copy === copy.copy).map(({ message }) => message);
     t.ok(
-      said.some((line) => /web-1\.0\.tar\.gz is sent, /.test(line)),
+      said.some((line) => /web-1\.0\.tar\.gz is sent and unpacked, /.test(line)),
       'what was sent is on the timeline',
     );
     t.ok(

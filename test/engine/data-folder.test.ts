@@ -1,9 +1,10 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { createDaemon } from '../../core/engine/create-daemon.ts';
 import { DataFolder } from '../../core/engine/data-folder.ts';
+import { DATA_FORMAT } from '../../core/engine/data-format.ts';
 import { readSettings } from '../../core/engine/read-settings.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
 
@@ -23,24 +24,18 @@ t.test('the data folder is for its owner alone, also when the log is the first t
   await daemon.stop();
 });
 
-t.test('one that another has taken since it was looked at is left to that one', async (t) => {
-  const path = t.testdir();
-  const real = new ProcTable();
-  const own = real.read(process.pid);
-  const file = { pid: process.pid, startTime: own?.startTime, bootId: real.bootId, url: 'http://x', mode: 'machine' };
-  writeFileSync(join(path, 'sitter.json'), JSON.stringify(file));
-  // At the first look whoever had it is gone; by the second a new one lives there, as when two start at the same moment.
-  let looks = 0;
-  const processes = Object.create(real, {
-    bootId: { value: real.bootId },
-    read: {
-      value: (pid: number) => {
-        looks += 1;
-        return looks <= 2 ? undefined : real.read(pid);
-      },
-    },
-  });
-  t.throws(() => new DataFolder(path, processes).take('machine'), { code: 'conflict' });
-  t.ok(looks > 2);
-  t.same(readdirSync(path), ['sitter.json']);
-});
+t.test(
+  'the form of the files is put down when the daemon is up, and not before: until then an upgrade may go back',
+  async (t) => {
+    const path = t.testdir();
+    const format = join(path, 'format');
+    const folder = new DataFolder(path, new ProcTable());
+    folder.take('machine');
+    t.notOk(existsSync(format));
+    folder.announce('machine', 'http://127.0.0.1:1');
+    t.equal(readFileSync(format, 'utf8'), `${DATA_FORMAT}\n`);
+    folder.release();
+    writeFileSync(format, `${DATA_FORMAT + 1}\n`);
+    t.throws(() => folder.take('machine'), { code: 'unsupported' });
+  },
+);
