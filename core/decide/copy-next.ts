@@ -31,7 +31,8 @@ export function copyNext(
   if (!machine) return 'it is forgotten by the next plan, and begun elsewhere where it is wanted';
   const { id } = machine;
   if (copy.wanted === 'stop') return nextOfStopping(copy, job, machine, snapshot);
-  if (machine.state === 'lost') {
+  if (machine.state === 'lost' || machine.state === 'terminating') {
+    if (copy.outcome !== null) return 'its part of the run is done, and is not begun again';
     if (!job.spec.singleton) return 'it is begun elsewhere by the next plan';
     const free = singletonFreeAt(snapshot, copy, job);
     return free > snapshot.now

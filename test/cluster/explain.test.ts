@@ -342,6 +342,17 @@ says(
   ],
 );
 
+says(
+  'it did its part of a run on a machine that is lost',
+  web(1, { task: { allow_exit: true } })
+    .machine('local-a-1', { state: 'lost', reason: 'not heard for 30 s' })
+    .copy('web.1', 'local-a-1', { run: 1, outcome: 'completed' }),
+  'web.1',
+  [
+    'web.1 on local-a-1 is unknown: its machine local-a-1 is lost: not heard for 30 s; its part of the run is done, and is not begun again',
+  ],
+);
+
 /* Copies that are to end. */
 
 const stopping = (change: object = {}): ClusterFixture =>
