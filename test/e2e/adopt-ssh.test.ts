@@ -71,8 +71,12 @@ t.test('hosts of a cluster whose store is lost are adopted as they can be reache
 
     const some = await cluster.cli(['adopt', '--cluster', clusterId]);
     t.equal(some.code, 1);
-    const areReady = async (count: number): Promise<boolean> =>
-      (await cluster.machines()).filter(({ state }) => state === 'ready').length === count;
+    let shown: unknown[] = [];
+    const areReady = async (count: number): Promise<boolean> => {
+      const machines = await cluster.machines();
+      shown = machines;
+      return machines.filter(({ state }) => state === 'ready').length === count;
+    };
     await eventually(() => areReady(1), 'the one that was reached is ready');
 
     await silent.start();
@@ -80,7 +84,11 @@ t.test('hosts of a cluster whose store is lost are adopted as they can be reache
     const rest = await cluster.cliJson<AdoptionView>(['adopt']);
     t.equal(rest.cluster, clusterId, 'by now it is our own name');
     t.equal(rest.machines.length, 2);
-    await eventually(() => areReady(3), 'all answer to their new cluster sitter');
+    await eventually(
+      () => areReady(3),
+      () => `all answer to their new cluster sitter: ${JSON.stringify(shown)}`,
+      90_000,
+    );
     for (const pid of before.values()) t.ok(isAlive(pid));
     t.same(
       ours.map((host) => readFileSync(claimOf(host), 'utf8')),
