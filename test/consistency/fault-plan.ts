@@ -18,6 +18,8 @@ const KINDS = {
   'sitter-without-store': [2, 14],
   /** It reaches one member less. */
   'sitter-store-link-cut': [2, 10],
+  /** Every member answers it late, and sometimes too late. */
+  'sitter-store-slow': [2, 12],
   /** The others do not reach it. */
   'sitter-not-reached': [1, 8],
   /** The sitter of a machine. */
@@ -66,9 +68,9 @@ export function planFaults(random: SeededRandom, seconds: number): Fault[] {
 }
 
 export function sentenceOf({ at, lasts, kind, target, other, delayMs }: Fault): string {
-  const slow = kind === 'wire-slow' ? ` by ${delayMs} ms` : '';
-  const between = kind === 'members-half-cut' || kind.startsWith('wire-') ? ` -> ${other}${slow}` : '';
-  return `${at.toFixed(1).padStart(6)} s  ${kind} ${target}${between}, for ${lasts.toFixed(1)} s`;
+  const slow = kind.endsWith('-slow') ? ` by ${delayMs} ms` : '';
+  const between = kind === 'members-half-cut' || kind.startsWith('wire-') ? ` -> ${other}` : '';
+  return `${at.toFixed(1).padStart(6)} s  ${kind} ${target}${between}${slow}, for ${lasts.toFixed(1)} s`;
 }
 
 function round(seconds: number): number {
