@@ -35,14 +35,17 @@ export class DataFolder {
     this.make();
     checkFormat(this.path);
     this.#claim.take(this.#self(mode, ''));
-    noteFormat(this.path);
   }
 
-  /** Says where the daemon is reached. */
+  /**
+   * Says where the daemon is reached: it is up. From here on the files are of its form, and not before: until then an upgrade that
+   * waits for it may yet go back to the program before, which would refuse a folder of a newer one.
+   */
   announce(mode: SitterFile['mode'], url: string): void {
     const file = `${this.#file}.new`;
     writeFileSync(file, JSON.stringify(this.#self(mode, url)), { mode: 0o600 });
     renameSync(file, this.#file);
+    noteFormat(this.path);
   }
 
   /** The living daemon that has this folder. */
