@@ -26,7 +26,7 @@ const KINDS = {
   'machine-killed': [0.2, 1],
   'machine-frozen': [1, 7],
   /** No cluster sitter reaches it, sometimes for longer than until it is given up. */
-  'machine-alone': [2, 14],
+  'machine-alone': [6, 20],
   /** One cluster sitter does not reach it. */
   'wire-cut': [2, 14],
   /** What one cluster sitter and it say to each other takes long, and sometimes longer than it is waited for. */
