@@ -37,7 +37,7 @@ class Pages {
     if (!this.#byGateway) {
       try {
         this.#session ??= await client.ranges();
-        return await this.#session.range(query, client.timeoutMs);
+        return await this.#session.range(query, client.tryMs);
       } catch (error) {
         if (error instanceof CerebroError) throw error;
         // Something in between does not speak it, or that member does not answer: the gateway's calls pass over to the next.
