@@ -70,7 +70,8 @@ const result = await inFolder(async (folder) => {
     identities: { issue: (id) => authority.machine(id), greet: (id, endpoint) => client.greet({ id, endpoint }) },
     clock: new SystemClock(),
   });
-  const packages = [await pack.runtime(process.arch), await pack.program()].map(({ path }) => path);
+  const packer = await pack.packer(true); // all hosts are this one
+  const packages = [await pack.runtime(process.arch, packer), await pack.program(packer)].map(({ path }) => path);
   const files = [...packages, join(folder, 'web-1.0.tar.gz')];
   const targets = await Promise.all(
     hosts.hosts.map(async (sshd, n): Promise<Target> => {
@@ -124,7 +125,7 @@ const result = await inFolder(async (folder) => {
   const unpack = async ({ sshd }: Target): Promise<void> => {
     for (const [n, file] of files.entries()) {
       mkdirSync(join(sshd.home, 'scp', String(n)));
-      await run('tar', ['-xzf', join(sshd.home, 'scp', basename(file)), '-C', join(sshd.home, 'scp', String(n))]);
+      await run('tar', ['-xf', join(sshd.home, 'scp', basename(file)), '-C', join(sshd.home, 'scp', String(n))]);
     }
   };
   /** The machine sitters of before, from their files: what it costs that so many start at once on this host. */

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
-import { RefusedError } from './cli/cluster-client.ts';
+import { commandLine } from './cli/command-line.ts';
 import type { CliContext } from './cli/context.ts';
-import { program } from './cli/program.ts';
+import { RefusedError } from './cli/refused-error.ts';
 import { CerebroError, systemCode } from './errors.ts';
 
 /** 0 done, 1 refused or failed, 2 wrong usage, 3 no answer. */
@@ -60,7 +60,8 @@ const context: CliContext = {
 };
 
 try {
-  await program(context).parseAsync(asked(process.argv));
+  const words = asked(process.argv.slice(2));
+  await (await commandLine(words, context)).parseAsync(words, { from: 'user' });
 } catch (error) {
   exitCode = report(error);
 }
@@ -70,10 +71,9 @@ await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
 process.exit(exitCode);
 
 /** `cerebro --version` is `cerebro version`. */
-function asked(argv: readonly string[]): string[] {
-  const [node = '', script = '', first, ...rest] = argv;
-  if (first === '--version' || first === '-V') return [node, script, 'version', ...rest];
-  return [...argv];
+function asked(words: readonly string[]): string[] {
+  const [first, ...rest] = words;
+  return first === '--version' || first === '-V' ? ['version', ...rest] : [...words];
 }
 
 function report(error: unknown): number {

@@ -78,9 +78,9 @@ export class BackgroundSeat implements DaemonSeat {
     throw new CerebroError('timeout', `pid ${child.pid} does not end, and is in the way of the daemon from before`);
   }
 
-  /** What it said to people last; its log itself is in JSON. */
+  /** What it said to people last; its log itself is in JSON, and where an error was thrown helps nobody here. */
   #lastWords(): string {
     const lines = readFileSync(this.#logFile).subarray(this.#said).toString('utf8').split('\n');
-    return lines.findLast((line) => line !== '' && !line.startsWith('{')) ?? 'it said nothing';
+    return lines.findLast((line) => /^[^{\s]/.test(line) && !line.startsWith('Node.js v')) ?? 'it said nothing';
   }
 }

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { CerebroError, type ErrorCode, messageOf } from '../errors.ts';
+import { RefusedError } from './refused-error.ts';
 
 const ANSWER_MS = 60_000;
 /** Until a stream begins: a machine may have to look through all of a log for its first line. */
@@ -186,14 +187,6 @@ export class ClusterClient {
       );
     const { code, message, details } = parsed.data.error;
     return new RefusedError(code as ErrorCode, message, details);
-  }
-}
-
-/** The cluster sitter understood and said no: exit code 1, whatever the code. */
-export class RefusedError extends CerebroError {
-  constructor(code: ErrorCode, message: string, details: unknown) {
-    super(code, message, { details });
-    this.name = 'RefusedError';
   }
 }
 

@@ -6,9 +6,12 @@ export interface DaemonSeat {
   readonly name: string;
   /** Throws when it cannot take another program; nothing has been changed then. */
   check(release: Release): Promise<void>;
-  /** Starts the new program, once `end` has ended the old one. */
+  /**
+   * Starts the new program, once `end` has ended the old one. What goes wrong before it calls `end` is thrown with everything as it was,
+   * and the old one running on.
+   */
   put(release: Release, end: () => Promise<void>): Promise<void>;
-  /** Starts the old program again, whatever has become of the new one. */
+  /** Starts the old program again, whatever has become of the new one. Called only when the old one was ended. */
   putBack(): Promise<void>;
   /** The pid of what was started last; undefined: not known, or none. */
   pid(): Promise<number | undefined>;

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { CerebroError, messageOf } from '../errors.ts';
-import { secretView } from '../model/secret.ts';
+import { secretName, secretView } from '../model/secret.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
 import { table } from './table.ts';
 
@@ -20,9 +20,10 @@ export function secret(program: Command, context: CliContext): void {
     .argument('<name>')
     .option('--file <path>', 'the file that holds it')
     .action(async (name: string, flags: ClusterFlags & { file?: string }) => {
+      const path = pathOf(name); // before anybody types a secret in vain
       const value = (flags.file === undefined ? await standardInput() : await textOf(flags.file)).replace(/\r?\n$/, '');
       const schema = z.object({ version: z.number(), updated: z.array(z.string()) });
-      const answer = await clientFor(flags).sendJson('PUT', pathOf(name), schema, { value });
+      const answer = await clientFor(flags).sendJson('PUT', path, schema, { value });
       const jobs = answer.updated.length === 0 ? '' : `; ${answer.updated.join(', ')} are updated with it`;
       tell(flags, answer, `${name} is set (value ${answer.version})${jobs}`);
     });
@@ -49,7 +50,11 @@ export function secret(program: Command, context: CliContext): void {
     });
 }
 
+/** Where a secret is found over the API. A name that none can have is refused here, in words for people. */
 function pathOf(name: string): string {
+  const checked = secretName.safeParse(name);
+  if (!checked.success)
+    throw new CerebroError('usage', `"${name}" cannot be the name of a secret: ${checked.error.issues[0]?.message}`);
   return `/api/v1/secrets/${encodeURIComponent(name)}`;
 }
 

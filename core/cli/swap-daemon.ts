@@ -4,8 +4,9 @@ import { z } from 'zod';
 import type { DataFolder } from '../engine/data-folder.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import type { SitterFile } from '../model/sitter-file.ts';
-import { type ClusterClient, RefusedError } from './cluster-client.ts';
+import type { ClusterClient } from './cluster-client.ts';
 import type { DaemonSeat } from './daemon-seat.ts';
+import { RefusedError } from './refused-error.ts';
 import type { Release } from './release.ts';
 import type { RunningDaemon } from './running-daemon.ts';
 
@@ -79,28 +80,38 @@ export interface Swapped {
   awayMs: number;
 }
 
-/** Puts another program into a seat. One that does not come up is taken out again, and the one from before is started. */
+/**
+ * Puts another program into a seat. One that does not come up is taken out again, and the one from before is started. Where the seat
+ * could not take it to begin with, that is thrown, and the daemon was never touched.
+ */
 export async function swapDaemon(
   seat: DaemonSeat,
   release: Release,
   options: { folder: DataFolder; deadlineMs: number; end: () => Promise<void> },
 ): Promise<Swapped> {
   const { folder, deadlineMs } = options;
-  let begun = performance.now();
+  let begun: number | null = null;
   const end = async (): Promise<void> => {
     begun = performance.now();
     await options.end();
   };
+  const awayMs = (): number => performance.now() - (begun ?? performance.now());
   try {
     await seat.put(release, end);
     const now = await untilUp(seat, folder, deadlineMs);
-    return { now, failure: undefined, awayMs: performance.now() - begun };
+    return { now, failure: undefined, awayMs: awayMs() };
   } catch (error) {
     const failure = messageOf(error);
+    if (begun === null)
+      throw new CerebroError(
+        'unavailable',
+        `version ${release.version} could not be put in the place of the daemon, which runs on as it was: ${failure}`,
+        { cause: error },
+      );
     try {
       await seat.putBack();
       const now = await untilUp(seat, folder, BACK_MS);
-      return { now, failure, awayMs: performance.now() - begun };
+      return { now, failure, awayMs: awayMs() };
     } catch (second) {
       throw new CerebroError(
         'unavailable',

@@ -60,19 +60,19 @@ export class SystemdSeat implements DaemonSeat {
   }
 
   async put(release: Release, end: () => Promise<void>): Promise<void> {
-    if (this.#before.has(this.#path)) await this.#install(release);
-    await this.#systemctl('daemon-reload');
+    try {
+      if (this.#before.has(this.#path)) await this.#install(release);
+      await this.#systemctl('daemon-reload');
+    } catch (error) {
+      throw await this.#unitsBack(error);
+    }
     await end();
     // systemd may have started it by itself meanwhile: then this is one start more, and no harm.
     await this.#restart();
   }
 
   async putBack(): Promise<void> {
-    for (const [path, text] of this.#before) {
-      writeFileSync(`${path}.new`, text, { mode: 0o644 });
-      renameSync(`${path}.new`, path);
-    }
-    await this.#systemctl('daemon-reload');
+    await this.#writeBefore();
     // Not by a signal of systemd's choice: with --stop-tasks it would end the tasks.
     await this.#systemctl('kill', '--signal=KILL', this.#unit).catch(() => undefined); // it may have ended by itself
     await this.#restart();
@@ -89,6 +89,26 @@ export class SystemdSeat implements DaemonSeat {
       return `${this.name} has failed (journalctl${this.#user ? ' --user' : ''} -u ${this.#unit})`;
     if (starts < HOPELESS_STARTS) return undefined;
     return `it ended whenever it was started (journalctl${this.#user ? ' --user' : ''} -u ${this.#unit})`;
+  }
+
+  /** The units as they were. */
+  async #writeBefore(): Promise<void> {
+    for (const [path, text] of this.#before) {
+      writeFileSync(`${path}.new`, text, { mode: 0o644 });
+      renameSync(`${path}.new`, path);
+    }
+    await this.#systemctl('daemon-reload');
+  }
+
+  /** What was written of the new units is taken away, so that the next start of the daemon is still the old program's. Resolves to what to throw. */
+  async #unitsBack(error: unknown): Promise<unknown> {
+    try {
+      await this.#writeBefore();
+      return error;
+    } catch (second) {
+      const sentence = `${messageOf(error)}; nor could its units be put back as they were: ${messageOf(second)}. Call "cerebro install-service" of the version that runs, and systemctl daemon-reload`;
+      return new CerebroError('unavailable', sentence, { cause: error });
+    }
   }
 
   async #restart(): Promise<void> {

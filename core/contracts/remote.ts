@@ -3,6 +3,13 @@ export interface RunOptions {
   env?: Record<string, string>;
   /** Text for its standard input. */
   input?: string;
+  /**
+   * A local file for its standard input, instead of text: what unpacks it there needs no copy of it. A command that ends early is not an
+   * error of the transfer.
+   */
+  inputFile?: string;
+  /** Bytes of `inputFile` that have gone out, of how many; called often. */
+  onInput?: (sent: number, total: number) => void;
   /** Seconds; default 600. Over it the command's whole group is killed and `timeout` thrown. */
   timeout?: number;
   /** Each line as it comes. */

@@ -25,6 +25,7 @@ import { advertisedUrl } from './advertised-url.ts';
 import type { ClusterName, Cradle, Registrations } from './cradle.ts';
 import { JoinedPeers } from './joined-peers.ts';
 import { type PluginInstance, pluginsFor } from './load-plugins.ts';
+import type { ModeParts } from './mode-parts.ts';
 import { packageVersion } from './package-root.ts';
 import { pagesParts } from './pages-parts.ts';
 import { pluginViews } from './plugin-views.ts';
@@ -33,7 +34,15 @@ import { pluginViews } from './plugin-views.ts';
 const KEEP_PAGES_MS = 1000;
 
 /** What only a cluster sitter has. */
-export const clusterRegistrations: Registrations<ClusterName> = {
+export const clusterParts: ModeParts = {
+  register: (container) => container.register(clusterRegistrations),
+  app: clusterApp,
+  server: clusterServer,
+  holders: tokenHoldersOf,
+  identities: identitiesOf,
+};
+
+const clusterRegistrations: Registrations<ClusterName> = {
   store: asFunction(({ plugins }: Cradle) => onlyOne(plugins)).singleton(),
   clusterDoor: asFunction(({ app }: Cradle) => new ClusterDoor(app.callback())).singleton(),
   joinedPeers: asFunction(
@@ -70,7 +79,7 @@ export const clusterRegistrations: Registrations<ClusterName> = {
   ).singleton(),
 };
 
-export function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness }: Cradle): Cradle['app'] {
+function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness }: Cradle): Cradle['app'] {
   const down = (by: string): void => {
     clusterSitter
       .suspend(by)
@@ -101,13 +110,13 @@ export function clusterApp({ clusterSitter, auth, logger, pages, requestStop, re
 }
 
 /** The others reach one of several cluster sitters by the same port as people do. */
-export function clusterServer({ app, store, clusterDoor, settings }: Cradle): HttpServer {
+function clusterServer({ app, store, clusterDoor, settings }: Cradle): HttpServer {
   const bounds = connectionBounds(settings.max_connections);
   return new HttpServer(app, store.shared ? { bounds, door: clusterDoor } : { bounds });
 }
 
 /** Asked with each request, when the cluster sitter is there. */
-export function tokenHoldersOf(cradle: Cradle): TokenHolders {
+function tokenHoldersOf(cradle: Cradle): TokenHolders {
   return {
     holderOf: (token) => cradle.clusterSitter.tokens.holderOf(token),
     holder: (id) => cradle.clusterSitter.tokens.holder(id),
@@ -115,7 +124,7 @@ export function tokenHoldersOf(cradle: Cradle): TokenHolders {
 }
 
 /** The cluster sitter is made of plugins itself: it is looked for when it is asked, and not while they are created. */
-export function identitiesOf(cradle: Cradle): PluginServices['identities'] {
+function identitiesOf(cradle: Cradle): PluginServices['identities'] {
   return {
     issue: (machineId) => cradle.clusterSitter.identities.issue(machineId),
     greet: (machineId, endpoint) => cradle.clusterSitter.identities.greet(machineId, endpoint),

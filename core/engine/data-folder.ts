@@ -45,7 +45,6 @@ export class DataFolder {
         this.#putAside();
         try {
           linkSync(mine, this.#file);
-          noteFormat(this.path);
           return;
         } catch (error) {
           // Somebody was quicker: look again at who it is.
@@ -76,11 +75,15 @@ export class DataFolder {
     }
   }
 
-  /** Says where the daemon is reached. */
+  /**
+   * Says where the daemon is reached: it is up. From here on the files are of its form, and not before: until then an upgrade that
+   * waits for it may yet go back to the program before, which would refuse a folder of a newer one.
+   */
   announce(mode: SitterFile['mode'], url: string): void {
     const file = `${this.#file}.new`;
     writeFileSync(file, JSON.stringify(this.#self(mode, url)), { mode: 0o600 });
     renameSync(file, this.#file);
+    noteFormat(this.path);
   }
 
   /** The living daemon that has this folder. */

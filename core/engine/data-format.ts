@@ -4,7 +4,8 @@ import { CerebroError, messageOf, systemCode } from '../errors.ts';
 
 /**
  * The form of the files in a data folder. It grows when a program before could not read them any more; what is only added,
- * and may be left out, needs no new one.
+ * and may be left out, needs no new one. Whoever lets it grow has to write the new form only once the daemon is up (it is noted by
+ * then): one that does not come up is taken out again, and the program before starts on these files.
  */
 export const DATA_FORMAT = 1;
 
@@ -20,7 +21,7 @@ export function checkFormat(folder: string): void {
     );
 }
 
-/** Puts down of which form the files are from now on. A disk that is full keeps no daemon from its tasks. */
+/** Puts down of which form the files are from now on, for a daemon that is up. A disk that is full keeps no daemon from its tasks. */
 export function noteFormat(folder: string): void {
   if (formatOf(folder) === DATA_FORMAT) return;
   try {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { createJiti } from 'jiti';
+import type { Jiti } from 'jiti';
 import { z } from 'zod';
 import type { PluginView } from '../contracts/cluster-api.ts';
 import { didYouMean } from '../decide/words/nearest-names.ts';
@@ -119,15 +119,16 @@ async function importFile(path: string, where: string): Promise<unknown> {
     );
   return found.startsWith(codeRoot) && found.endsWith(compiled ? '.js' : '.ts')
     ? import(found)
-    : jitiFrom(found).import(found);
+    : (await jitiFrom(found)).import(found);
 }
 
-function importPackage(name: string, file: string): Promise<unknown> {
-  return jitiFrom(file).import(name);
+async function importPackage(name: string, file: string): Promise<unknown> {
+  return (await jitiFrom(file)).import(name);
 }
 
-/** Loads what others wrote, TypeScript too; `cerebro/…` means this very program to it. */
-function jitiFrom(path: string): ReturnType<typeof createJiti> {
+/** Loads what others wrote, TypeScript too; `cerebro/…` means this very program to it. Our own plugins do not need it, and most have no others. */
+async function jitiFrom(path: string): Promise<Jiti> {
+  const { createJiti } = await import('jiti');
   const ending = compiled ? 'js' : 'ts';
   return createJiti(path, {
     alias: {

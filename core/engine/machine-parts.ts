@@ -18,11 +18,20 @@ import { Vitals } from '../machine/vitals.ts';
 import { ChosenEnforcer } from './chosen-enforcer.ts';
 import type { Cradle, MachineName, Registrations } from './cradle.ts';
 import { pluginsFor } from './load-plugins.ts';
+import type { ModeParts } from './mode-parts.ts';
+import { noIdentities } from './no-identities.ts';
 import { packageVersion } from './package-root.ts';
 import { pagesParts } from './pages-parts.ts';
 
 /** What only a machine sitter has. */
-export const machineRegistrations = (dataDir: string): Registrations<MachineName> => ({
+export const machineParts: ModeParts = {
+  register: (container, dataDir) => container.register(machineRegistrations(dataDir)),
+  app: machineApp,
+  server: machineServer,
+  identities: () => noIdentities,
+};
+
+const machineRegistrations = (dataDir: string): Registrations<MachineName> => ({
   enforcer: asFunction(
     ({ plugins, settings, logger }: Cradle) =>
       new ChosenEnforcer(pluginsFor(plugins, 'limit-enforcer'), settings.enforcer, logger),
@@ -66,7 +75,7 @@ export const machineRegistrations = (dataDir: string): Registrations<MachineName
   standing: asFunction(({ logger }: Cradle) => new Standing(logger)).singleton(),
 });
 
-export function machineApp(cradle: Cradle): Cradle['app'] {
+function machineApp(cradle: Cradle): Cradle['app'] {
   const {
     machineSitter,
     vitals,
@@ -97,7 +106,7 @@ export function machineApp(cradle: Cradle): Cradle['app'] {
 }
 
 /** The certificate has been read by then: the server is made when it is to listen. */
-export function machineServer({ app, ownIdentity, settings }: Cradle): HttpServer {
+function machineServer({ app, ownIdentity, settings }: Cradle): HttpServer {
   const door = new MachineDoor(app.callback(), ownIdentity.current);
   ownIdentity.onChange((identity) => door.use(identity));
   return new HttpServer(app, { door, bounds: connectionBounds(settings.max_connections) });

@@ -5,19 +5,21 @@ import type { Logger } from '../contracts/logger.ts';
 import type { PluginServices } from '../define-plugin.ts';
 import { Auth } from '../http/doors/auth.ts';
 import { ProcTable } from '../machine/proc-table.ts';
-import { clusterApp, clusterRegistrations, clusterServer, identitiesOf, tokenHoldersOf } from './cluster-parts.ts';
 import type { Cradle, Registrations, SharedName } from './cradle.ts';
 import { type DaemonOptions, DEFAULT_PORT } from './daemon.ts';
 import { DataFolder } from './data-folder.ts';
 import { createPlugins, type LoadedPlugin } from './load-plugins.ts';
-import { machineApp, machineRegistrations, machineServer } from './machine-parts.ts';
-import { noIdentities } from './no-identities.ts';
+import type { ModeParts } from './mode-parts.ts';
 import { packageRoot, selfCommand } from './package-root.ts';
 import { watchPlugins } from './plugin-views.ts';
 import { SystemClock } from './system-clock.ts';
 
 /** Registers everything that a daemon is made from; nothing is made before it is asked for. */
-export function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): AwilixContainer<Cradle> {
+export function wire(
+  options: DaemonOptions,
+  loaded: readonly LoadedPlugin[],
+  parts: ModeParts,
+): AwilixContainer<Cradle> {
   const container = createContainer<Cradle>({ strict: true });
   const dataDir = resolve(options.settings.data_dir);
   const shared: Registrations<SharedName> = {
@@ -45,7 +47,7 @@ export function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): A
     logger: asFunction(({ pino }: Cradle): Logger => pino).singleton(),
     plugins: asFunction((cradle: Cradle) =>
       watchPlugins(
-        createPlugins(loaded, (id) => pluginServices(cradle, options, id)),
+        createPlugins(loaded, (id) => pluginServices(cradle, options, parts, id)),
         cradle.clock,
       ),
     ).singleton(),
@@ -56,27 +58,24 @@ export function wire(options: DaemonOptions, loaded: readonly LoadedPlugin[]): A
         token: dataFolder.adminToken(),
         sessionKey: dataFolder.sessionKey(),
         name,
-        ...(mode === 'cluster' && { holders: tokenHoldersOf(cradle) }),
+        ...(parts.holders && { holders: parts.holders(cradle) }),
       });
     }).singleton(),
-    app: asFunction((cradle: Cradle) =>
-      cradle.mode === 'machine' ? machineApp(cradle) : clusterApp(cradle),
-    ).singleton(),
-    httpServer: asFunction((cradle: Cradle) =>
-      cradle.mode === 'machine' ? machineServer(cradle) : clusterServer(cradle),
-    ).singleton(),
+    app: asFunction((cradle: Cradle) => parts.app(cradle)).singleton(),
+    httpServer: asFunction((cradle: Cradle) => parts.server(cradle)).singleton(),
   };
-  container.register({ ...shared, ...machineRegistrations(dataDir), ...clusterRegistrations });
+  container.register(shared);
+  parts.register(container, dataDir);
   return container;
 }
 
-function pluginServices(cradle: Cradle, options: DaemonOptions, id: string): PluginServices {
+function pluginServices(cradle: Cradle, options: DaemonOptions, parts: ModeParts, id: string): PluginServices {
   return {
     clock: cradle.clock,
     logger: cradle.pino.child({ plugin: id }),
     processes: cradle.processes,
     dataDir: cradle.dataDir,
-    identities: cradle.mode === 'cluster' ? identitiesOf(cradle) : noIdentities,
+    identities: parts.identities(cradle),
     tasksGroup: cradle.settings.tasks_group,
     recipePath: [
       ...new Set([process.cwd(), ...cradle.settings.recipe_path.map((folder) => resolve(folder)), packageRoot]),

@@ -39,6 +39,8 @@ export const machineRecord = z.object({
   price: z.number().nullable(),
   /** When the copies of a draining machine are stopped although none elsewhere is ready yet (ms since the epoch); null: never. */
   drainUntil: z.number().nullable(),
+  /** It is drained, and was being deployed when that was asked for: nobody has heard its sitter yet. */
+  unheard: z.literal(true).optional(),
   /** Tasks that were on it when it was adopted and that no copy is of yet: they run on until somebody says what is to become of them. */
   found: z.array(taskDefinition).optional(),
   reason: z.string(),

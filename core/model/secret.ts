@@ -2,7 +2,10 @@ import { z } from 'zod';
 
 export const secretName = z
   .string()
-  .regex(/^[A-Za-z][A-Za-z0-9_.-]{0,99}$/, 'expected a name of letters, digits, _, . and -, at most 100 of them');
+  .regex(
+    /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/,
+    "a secret's name begins with a letter and goes on with letters, digits, _, . and -, at most 100 in all",
+  );
 
 /** What stands in a configuration in the place of a secret: its name. */
 export const secretRef = z.strictObject({ secret: secretName });

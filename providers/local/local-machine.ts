@@ -1,5 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -8,10 +18,11 @@ import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance, MachineOrder } from '../../core/contracts/machine-provider.ts';
 import type { ProcessTable } from '../../core/contracts/process-table.ts';
 import { messageOf, systemCode } from '../../core/errors.ts';
-import { sitterFile } from '../../core/model/sitter-file.ts';
+import type { Failure, Progress } from '../../core/model/progress.ts';
 import { IDENTITY_FILE, type TlsIdentity } from '../../core/model/tls-identity.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
 import { ownAddress, SHARED_ADDRESS } from './own-address.ts';
+import { SitterInFolder } from './sitter-in-folder.ts';
 
 const LOOK_MS = 250;
 const SUSPEND_DEADLINE_MS = 60_000;
@@ -39,6 +50,7 @@ export interface LocalMachineServices {
   maxRestartsPerMinute: number;
   ownAddresses: boolean;
   onChange(): void;
+  onProgress(machineId: string, progress: Progress): void;
 }
 
 /**
@@ -52,14 +64,20 @@ export class LocalMachine {
   #child: ChildProcess | null = null;
   #timer: Timer | null = null;
   #deaths: number[] = [];
+  /** Where the words of the sitter that was started last begin in its log. */
+  #said = 0;
+  /** Why its sitter does not run; null: it does, or has not been started yet. */
+  #failure: Failure | null = null;
   #wasRunning = false;
   #watching = false;
+  readonly #sitter: SitterInFolder;
   readonly #services: LocalMachineServices;
 
   private constructor(folder: string, file: InstanceFile, services: LocalMachineServices) {
     this.folder = folder;
     this.id = file.machineId;
     this.#file = file;
+    this.#sitter = new SitterInFolder(folder, services.processes);
     this.#services = services;
   }
 
@@ -112,7 +130,7 @@ export class LocalMachine {
 
   instance(): Instance {
     const { clusterId, machineId, zone, intent, power } = this.#file;
-    const url = this.#sitter()?.url ?? null;
+    const url = this.#sitter.running?.url ?? null;
     const state = power === 'off' ? 'stopped' : url === null ? 'pending' : 'running';
     return {
       ref: machineId,
@@ -123,7 +141,7 @@ export class LocalMachine {
       state,
       address: this.#address,
       // The same port: plain HTTP is for this host's people, and TLS for the cluster sitter.
-      endpoint: (url ?? this.#lastUrl())?.replace(/^http:/, 'https:') ?? null,
+      endpoint: (url ?? this.#sitter.lastUrl)?.replace(/^http:/, 'https:') ?? null,
     };
   }
 
@@ -164,7 +182,7 @@ export class LocalMachine {
   /** Has the sitter end its tasks in order and go, until `watch` starts it again. */
   async suspend(): Promise<void> {
     this.unwatch();
-    const sitter = this.#sitter();
+    const sitter = this.#sitter.running;
     if (sitter && this.#file.power === 'on') {
       const token = readFileSync(join(this.folder, 'admin.token'), 'utf8').trim();
       try {
@@ -200,17 +218,19 @@ export class LocalMachine {
       this.#services.onChange();
       return;
     }
-    const running = this.#sitter() !== undefined;
+    const running = this.#sitter.running !== undefined;
     if (running !== this.#wasRunning) {
       this.#wasRunning = running;
+      if (running) this.#failure = null;
       this.#services.onChange();
     }
-    if (!running && this.#child === null && !this.#sitterBoots()) {
+    if (!running && this.#child === null && !this.#sitter.boots) {
       try {
         this.#boot();
       } catch (error) {
         // A full disk, or no more descriptors: it is tried again, and counts as a death of the sitter.
         this.#services.logger.error({ machine: this.id, err: error }, 'a machine sitter could not be started');
+        this.#failed(`its machine sitter could not be started: ${messageOf(error)}`);
       }
     }
     if (!this.#watching) return;
@@ -242,14 +262,18 @@ export class LocalMachine {
     this.#deaths = this.#deaths.filter((at) => now - at < 60_000);
     if (this.#deaths.length > maxRestartsPerMinute) {
       logger.error({ machine: this.id }, 'the machine sitter keeps dying; the machine is given up');
+      const why = this.#failure === null ? '' : `: ${this.#failure.sentence}`;
+      this.#failed(`it is given up, since its machine sitter died ${this.#deaths.length} times within a minute${why}`);
       this.#giveUp(`its sitter died ${this.#deaths.length} times within a minute`);
       return;
     }
     this.#deaths.push(now);
+    this.#tell('its machine sitter is started');
     const [program = process.execPath, ...first] = selfCommand;
-    const port = /:(\d+)$/.exec(this.#lastUrl() ?? '')?.[1] ?? '0';
-    const log = openSync(join(this.folder, 'sitter.log'), 'a', 0o640);
+    const port = /:(\d+)$/.exec(this.#sitter.lastUrl ?? '')?.[1] ?? '0';
+    const log = openSync(this.#sitter.log, 'a', 0o640);
     try {
+      this.#said = fstatSync(log).size;
       const child = spawn(
         program,
         [...first, '--mode', 'machine', '--data-dir', this.folder, '--port', port, '--port-fallback', ...this.#size()],
@@ -269,6 +293,7 @@ export class LocalMachine {
       child.once('error', (error) => {
         logger.error({ machine: this.id, err: error }, 'a machine sitter could not be started');
         this.#child = null;
+        this.#failed(`its machine sitter could not be started: ${error.message}`);
       });
       child.unref();
       this.#child = child;
@@ -286,38 +311,20 @@ export class LocalMachine {
   #sitterEnded(code: number | null, signal: string | null): void {
     this.#services.logger.warn({ machine: this.id, code, signal }, 'a machine sitter ended; it is started again');
     this.#child = null;
+    const words = this.#sitter.lastWords(this.#said);
+    this.#failed(
+      `its machine sitter ended with ${code ?? signal}${words === '' ? '' : `: ${words}`} (${this.#sitter.log})`,
+    );
     this.#look();
   }
 
-  /** The sitter that runs, if one does. */
-  #sitter(): { pid: number; url: string } | undefined {
-    const file = this.#sitterFile();
-    if (!file || file.bootId !== this.#services.processes.bootId) return undefined;
-    const info = this.#services.processes.read(file.pid);
-    // Before it listens its url is empty: it has the folder, but cannot be spoken to.
-    return info?.startTime === file.startTime && info.state !== 'Z' && file.url !== ''
-      ? { pid: file.pid, url: file.url }
-      : undefined;
+  #tell(step: string | null): void {
+    this.#services.onProgress(this.id, { step, percent: null, failure: this.#failure });
   }
 
-  /** One that has the folder and does not listen yet: an earlier daemon of ours started it. A second one would only find the folder taken. */
-  #sitterBoots(): boolean {
-    const file = this.#sitterFile();
-    if (file?.url !== '' || file.bootId !== this.#services.processes.bootId) return false;
-    const info = this.#services.processes.read(file.pid);
-    return info?.startTime === file.startTime && info.state !== 'Z';
-  }
-
-  #lastUrl(): string | null {
-    return this.#sitterFile()?.url || null;
-  }
-
-  #sitterFile(): z.infer<typeof sitterFile> | undefined {
-    try {
-      return sitterFile.parse(JSON.parse(readFileSync(join(this.folder, 'sitter.json'), 'utf8')));
-    } catch {
-      return undefined; // not written yet, or by a sitter that was cut down while writing
-    }
+  #failed(sentence: string): void {
+    this.#failure = { sentence, attempts: (this.#failure?.attempts ?? 0) + 1, at: this.#services.clock.now() };
+    this.#tell(null);
   }
 
   get #address(): string {

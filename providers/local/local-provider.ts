@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type {
+  FleetFound,
   FoundMachine,
   Instance,
   MachineOrder,
@@ -17,6 +18,7 @@ import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
 import type { TaskDefinition } from '../../core/model/task.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
+import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
 import { LocalRemote } from './local-remote.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
@@ -48,6 +50,8 @@ export class LocalProvider implements MachineProvider {
   readonly #machines = new Map<string, LocalMachine>();
   readonly #damaged = new Set<string>();
   readonly #listeners = new Set<() => void>();
+  readonly #progress = new ProgressListeners();
+  readonly onProgress = this.#progress.add;
   readonly #machineServices: LocalMachineServices;
 
   constructor(services: Services, config: Config) {
@@ -63,6 +67,7 @@ export class LocalProvider implements MachineProvider {
       onChange: () => {
         for (const listener of this.#listeners) listener();
       },
+      onProgress: this.#progress.tell,
     };
   }
 
@@ -104,13 +109,14 @@ export class LocalProvider implements MachineProvider {
       .map((machine) => machine.instance());
   }
 
-  async survey(): Promise<FoundMachine[]> {
-    return [...this.#machines.values()].map((machine) => {
+  async survey(): Promise<FleetFound> {
+    const machines = [...this.#machines.values()].map((machine) => {
       const instance = machine.instance();
       const { name, cpu, mem } = machine.type;
       const sold = this.types(instance.zone).find((type) => type.name === name);
       return { ...instance, type: { name, cpu: cpu ?? sold?.cpu ?? 0, mem: mem ?? sold?.mem ?? 0 } };
     });
+    return { machines, problems: [] };
   }
 
   async readTasks({ machineId }: FoundMachine): Promise<TaskDefinition[]> {

@@ -6,6 +6,7 @@ import type { PutFolderOptions, PutOptions, Remote, RunOptions, RunResult } from
 import { CerebroError, systemCode } from '../../core/errors.ts';
 import { CommandOutput, lastWords } from '../remotes/command-output.ts';
 import { checkedOwner, ownerMatches, sha256OfFile } from '../remotes/file-facts.ts';
+import { feed, fileInput } from '../remotes/file-input.ts';
 import { putFolderHere } from '../remotes/local-folder.ts';
 import { checkVariable } from '../remotes/shell-quote.ts';
 
@@ -30,6 +31,7 @@ export class LocalRemote implements Remote {
     if (program === undefined) throw new CerebroError('invalid', 'run: the list of arguments is empty');
     for (const name of Object.keys(options.env ?? {})) checkVariable(name);
     if (this.#closed) throw new CerebroError('unavailable', `${program} was not started: the remote was closed before`);
+    const input = options.inputFile === undefined ? undefined : await fileInput(options.inputFile, options);
     return new Promise((resolve, reject) => {
       const child = spawn(program, args, {
         cwd: options.cwd === undefined ? this.#folder : this.#path(options.cwd),
@@ -47,7 +49,8 @@ export class LocalRemote implements Remote {
       child.stdout.on('data', (chunk: Buffer) => output.stdout.take(chunk));
       child.stderr.on('data', (chunk: Buffer) => output.stderr.take(chunk));
       child.stdin.on('error', () => undefined); // a command need not read what it is given
-      child.stdin.end(options.input ?? '');
+      if (input) feed(child.stdin, input);
+      else child.stdin.end(options.input ?? '');
       let late = false;
       const killGroup = (): void => {
         try {

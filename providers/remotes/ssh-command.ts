@@ -4,6 +4,7 @@ import type { ClientChannel } from 'ssh2';
 import type { RunOptions } from '../../core/contracts/remote.ts';
 import { CerebroError } from '../../core/errors.ts';
 import { CommandOutput } from './command-output.ts';
+import { feed } from './file-input.ts';
 import { type SshConnection, type StartedLine, where } from './ssh-connection.ts';
 
 export interface SshCommand {
@@ -54,7 +55,7 @@ export class RunningCommand {
     channel.write(script);
     const { input = '' } = command;
     if (typeof input === 'string' || Buffer.isBuffer(input)) channel.end(input);
-    else input.pipe(channel);
+    else feed(channel, input);
     return running;
   }
 

@@ -7,6 +7,7 @@ import { CerebroError } from '../../core/errors.ts';
 import { lastWords } from './command-output.ts';
 import { endCommand } from './end-command.ts';
 import { sha256Of, sha256OfFile } from './file-facts.ts';
+import { fileInput, READ_BYTES } from './file-input.ts';
 import { notBegun } from './not-begun.ts';
 import { shellExports, shellQuote, shellWords } from './shell-quote.ts';
 import { RunningCommand, type SshCommand, type SshResult } from './ssh-command.ts';
@@ -19,8 +20,6 @@ import type { SshTarget } from './ssh-target.ts';
 const DEFAULT_TIMEOUT_S = 600;
 /** A text that is shorter is sent without a look at what is there: that would cost as much. */
 const SMALL_BYTES = 64 * 1024;
-/** Small pieces cost a large file a third more of our time. */
-const READ_BYTES = 1024 * 1024;
 const NO_PROGRAM = 'cerebro-no-such-program';
 
 export interface SshRemoteOptions {
@@ -122,7 +121,8 @@ export class SshRemote implements Remote {
   async #run(argv: readonly string[], options: RunOptions, asRoot: boolean): Promise<RunResult> {
     const [program] = argv;
     if (program === undefined) throw new CerebroError('invalid', 'run: the list of arguments is empty');
-    const { cwd, env = {}, input = '', timeout = DEFAULT_TIMEOUT_S, onLine, allowFailure } = options;
+    const { cwd, env = {}, timeout = DEFAULT_TIMEOUT_S, onLine, allowFailure } = options;
+    const input = options.inputFile === undefined ? (options.input ?? '') : await fileInput(options.inputFile, options);
     const script = [
       `${this.#goToFolder()}${cwd === undefined ? '' : `cd -- ${shellQuote(cwd)} || exit 126\n`}${shellExports({ ...env, ...this.#env })}`,
       `command -v ${shellQuote(program)} >/dev/null 2>&1 || { echo ${NO_PROGRAM} >&2; exit 127; }\n`,

@@ -3,6 +3,18 @@ import { join, resolve } from 'node:path';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import type { FileHashes } from './file-hashes.ts';
 
+/** What unpacks tarballs of these endings, on the machine. */
+const UNPACKERS: Readonly<Record<string, string>> = {
+  '.tar': 'cat',
+  '.tar.gz': 'gzip -dc',
+  '.tgz': 'gzip -dc',
+  '.tar.xz': 'xz -dc',
+  '.txz': 'xz -dc',
+  '.tar.bz2': 'bzip2 -dc',
+  '.tbz2': 'bzip2 -dc',
+  '.tbz': 'bzip2 -dc',
+  '.tar.zst': 'zstd -dc',
+};
 const TARBALL = /\.(tar|tar\.gz|tgz|tar\.xz|txz|tar\.bz2|tbz2?|tar\.zst)$/;
 
 export interface Release {
@@ -36,6 +48,11 @@ export async function findRelease(
   const sha256 = await hashes.of(path);
   checkSum(path, sha256);
   return { name: file.replace(TARBALL, ''), file, path, sha256, bytes: statSync(path).size };
+}
+
+/** The command, with its flags, that unpacks a tarball of that name for tar. */
+export function unpackerOf(file: string): string {
+  return UNPACKERS[TARBALL.exec(file)?.[0] ?? ''] ?? 'cat';
 }
 
 function tarballsIn(folder: string): string[] {

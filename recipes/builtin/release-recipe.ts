@@ -1,8 +1,10 @@
 import { posix } from 'node:path';
 import { z } from 'zod';
 import { DeploymentRecipe, type RecipeContext } from '../../core/contracts/recipe.ts';
+import type { RunOptions } from '../../core/contracts/remote.ts';
+import { SLOWEST_BYTES_PER_S, UNPACK } from '../unpack.ts';
 import type { FileHashes } from './file-hashes.ts';
-import { findRelease, type Release } from './find-release.ts';
+import { findRelease, type Release, unpackerOf } from './find-release.ts';
 
 const relative = (path: string): boolean => !path.split('/').includes('..') && !path.startsWith('-');
 
@@ -19,7 +21,7 @@ export const releaseOptions = z.strictObject({
   strip: z.number().int().min(0).max(10).default(0),
   /** Lines for /bin/sh, run in the unpacked release before it becomes the current one. */
   install: z.string().min(1).optional(),
-  /** Seconds for unpacking, and for the install script. */
+  /** Seconds for unpacking (beside the time that sending takes), and for the install script. */
   timeout: z.number().positive().default(600),
 });
 
@@ -66,23 +68,17 @@ export class ReleaseRecipe extends DeploymentRecipe {
     folder: string,
     { strip, install, timeout }: z.infer<typeof releaseOptions>,
   ): Promise<string> {
-    const upload = posix.join(target, 'upload', `${release.sha256.slice(0, 12)}-${release.file}`);
-    const sending = `${release.file} is sent, ${megabytes(release.bytes)}`;
+    const sending = `${release.file} is sent and unpacked, ${megabytes(release.bytes)}`;
     this.logger.info({}, sending);
     this.progress(sending, 0);
-    await this.remote.put(release.path, upload, {
-      mode: 0o644,
-      sha256: release.sha256,
-      onProgress: (sent, total) => this.progress(sending, total === 0 ? 100 : (sent / total) * 100),
+    const args = [posix.join(target, 'releases', folder), unpackerOf(release.file), release.sha256];
+    const flags = strip === 0 ? [] : [`--strip-components=${strip}`];
+    // One that is there was not installed to its end: it is made anew.
+    await this.#shell(`rm -rf -- "$1"\n${UNPACK}`, [...args, ...flags], {
+      inputFile: release.path,
+      onInput: (sent, total) => this.progress(sending, total === 0 ? 100 : (sent / total) * 100),
+      timeout: timeout + release.bytes / SLOWEST_BYTES_PER_S,
     });
-    this.logger.info({}, `${release.file} is unpacked`);
-    this.progress(`${release.file} is unpacked`);
-    const unpack = `
-      rm -rf -- "$1/releases/$2" "$1/releases/.$2.part"
-      mkdir -p -- "$1/releases/.$2.part"
-      tar -xf "$3" -C "$1/releases/.$2.part" ${strip === 0 ? '' : `--strip-components=${strip} `}
-      mv -- "$1/releases/.$2.part" "$1/releases/$2"`;
-    await this.#shell(unpack, [target, folder, upload], { timeout });
     if (install !== undefined) {
       this.logger.info({}, `${release.name} is installed`);
       this.progress(`${release.name} is installed`);
@@ -112,7 +108,7 @@ export class ReleaseRecipe extends DeploymentRecipe {
       touch -- "releases/$2"
       ln -sfn -- "releases/$2" ".current.$$"
       mv -T -- ".current.$$" current
-      rm -rf -- upload
+      rm -rf -- upload # of an earlier version of this recipe
       ls -1t releases | tail -n +$(($3 + 1)) | while IFS= read -r old; do
         [ "releases/$old" = "$before" ] || [ "$old" = "$2" ] || rm -rf -- "releases/$old"
       done`;
@@ -122,7 +118,7 @@ export class ReleaseRecipe extends DeploymentRecipe {
   #shell(
     script: string,
     args: readonly string[],
-    options: { timeout?: number } = {},
+    options: Pick<RunOptions, 'inputFile' | 'onInput' | 'timeout'> = {},
   ): ReturnType<typeof this.remote.run> {
     return this.remote.run(['/bin/sh', '-eu', '-c', script, 'sh', ...args], options);
   }

@@ -4,24 +4,16 @@ import type { MachineIdentities } from '../../core/contracts/identity-issuer.ts'
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import { IDENTITY_FILE } from '../../core/model/tls-identity.ts';
 import { lostContact } from './lost-contact.ts';
+import { BROKEN_RUNTIME, KEEPER, putInForce, START_PLAIN } from './put-in-force.ts';
 import type { Packed, SitterPackage } from './sitter-package.ts';
 import { checkSpace, judgeTarget, type TargetFacts } from './target-facts.ts';
 import { type SitterTarget, TargetHands } from './target-hands.ts';
-import {
-  BROKEN_RUNTIME,
-  END_PLAIN,
-  KEEPER,
-  REMOVE_SYSTEMD,
-  START_PLAIN,
-  START_SYSTEMD,
-  STAY_DOWN_SYSTEMD,
-  SUSPEND,
-  SWITCH,
-} from './target-scripts.ts';
+import { END_PLAIN, REMOVE_SYSTEMD, STAY_DOWN_SYSTEMD, SUSPEND } from './target-scripts.ts';
 
 export type { SitterTarget } from './target-hands.ts';
 
-const SCRIPT_S = 60;
+/** For a sitter from before to end, too. */
+const PUT_IN_FORCE_S = 180;
 /** Ending tasks in order takes as long as their own stop_timeouts. */
 const WIPE_S = 300;
 const ANSWER_MS = 90_000;
@@ -82,7 +74,8 @@ export class MachineSitterDeployment {
         'its cerebro-machine.service is that of another machine sitter; remove that first, or have this one run without systemd (service: plain)',
       );
     if (!facts.bash) hands.tell('there is no /bin/bash: commands of tasks are run by /bin/sh');
-    const [program, runtime] = await Promise.all([pack.program(), pack.runtime(arch)]);
+    const packer = await pack.packer(facts.zstd);
+    const [program, runtime] = await Promise.all([pack.program(packer), pack.runtime(arch, packer)]);
     const bring = [
       { kind: 'runtimes', packed: runtime },
       { kind: 'programs', packed: program },
@@ -93,9 +86,7 @@ export class MachineSitterDeployment {
     );
     for (const { kind, packed } of bring) await hands.bring(facts.folder, kind, packed);
 
-    if (facts.deployed === '') await hands.shell('set -eu; mkdir -p "$1/data"; chmod 700 "$1/data"', [facts.folder]);
-    await hands.write(JSON.stringify(identity), `${facts.folder}/data/${IDENTITY_FILE}`, 0o600);
-    const changed = await this.#putInForce(hands, facts, program, runtime);
+    const changed = await this.#putInForce(hands, facts, { program, runtime, identity: JSON.stringify(identity) });
     const endpoint = `https://${target.address.includes(':') ? `[${target.address}]` : target.address}:${hands.port}`;
     await this.#untilItAnswers(hands, facts.folder, endpoint);
     return { endpoint, changed };
@@ -141,8 +132,12 @@ export class MachineSitterDeployment {
     await hands.run([...node, String(this.#deps.suspendS ?? SUSPEND_S)], SUSPEND, WIPE_S);
   }
 
-  /** Settings, service, and the links that name program and runtime. true: the sitter was started, or started again. */
-  async #putInForce(hands: TargetHands, facts: TargetFacts, program: Packed, runtime: Packed): Promise<boolean> {
+  /** Certificate, settings, service, and the links that name program and runtime. true: the sitter was started, or started again. */
+  async #putInForce(
+    hands: TargetHands,
+    facts: TargetFacts,
+    { program, runtime, identity }: { program: Packed; runtime: Packed; identity: string },
+  ): Promise<boolean> {
     const { folder } = facts;
     const settings = JSON.stringify(
       { ...hands.target.settings, data_dir: `${folder}/data`, host: hands.target.host ?? '0.0.0.0', port: hands.port },
@@ -151,30 +146,30 @@ export class MachineSitterDeployment {
     );
     const systemd = hands.usesSystemd(facts);
     const deployed = sha256([program.name, runtime.name, settings, systemd ? 'systemd' : KEEPER].join('\0'));
-    if (deployed === facts.deployed && facts.running) return false;
+    const file = `data/${IDENTITY_FILE}`;
+    if (deployed === facts.deployed && facts.running) {
+      await hands.write(identity, `${folder}/${file}`, 0o600);
+      return false;
+    }
     hands.tell(
       facts.running ? 'the machine sitter is started again; its tasks run on' : 'the machine sitter is started',
     );
-    // From here on nothing counts as deployed until it is: who comes after a crash in between does it again.
-    if (facts.deployed !== '') await hands.shell('rm -f "$1/deployed"', [folder]);
-    await hands.write(settings, `${folder}/cerebro.yaml`, 0o600);
-    if (!systemd) await hands.write(KEEPER, `${folder}/keep-sitter`, 0o755);
-    await this.#switch(hands, [folder, program.name, runtime.name, String(hands.port)]);
-    await hands.shell(systemd ? START_SYSTEMD : START_PLAIN, [folder]);
-    await hands.write(deployed, `${folder}/deployed`, 0o644);
-    return true;
-  }
-
-  async #switch(
-    hands: TargetHands,
-    args: [folder: string, program: string, runtime: string, port: string],
-  ): Promise<void> {
-    const { code, stderr } = await hands.run(['/bin/sh', '-s', '--', ...args], SWITCH, SCRIPT_S, true);
-    if (code === 0) return;
+    const { script, args } = putInForce({
+      folder,
+      program: program.name,
+      runtime: runtime.name,
+      port: hands.port,
+      systemd,
+      identity: { file, text: identity },
+      settings,
+      deployed,
+    });
+    const { code, stderr } = await hands.run(['/bin/sh', '-s', '--', ...args], script, PUT_IN_FORCE_S, true);
+    if (code === 0) return true;
     const words = stderr.trim().split('\n').at(-1) || `code ${code}`;
     if (code === BROKEN_RUNTIME)
-      throw new CerebroError('unsupported', `the Node runtime ${args[2]} does not run there: ${words}`);
-    throw new CerebroError('invalid', `the program ${args[1]} could not be put in force there: ${words}`);
+      throw new CerebroError('unsupported', `the Node runtime ${runtime.name} does not run there: ${words}`);
+    throw new CerebroError('invalid', `the program ${program.name} could not be put in force there: ${words}`);
   }
 
   async #untilItAnswers(hands: TargetHands, folder: string, endpoint: string): Promise<void> {

@@ -1,8 +1,10 @@
-import { existsSync, readFileSync, realpathSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 import { CerebroError } from '../../core/errors.ts';
+import { filesUnder } from './files-under.ts';
+import { NpmFiles } from './npm-files.ts';
+import type { ImportKind } from './package-exports.ts';
 
 /** A file of this host, and where it lies in the package. */
 export interface PackedFile {
@@ -10,50 +12,54 @@ export interface PackedFile {
   to: string;
 }
 
-const manifest = z.object({
-  name: z.string(),
-  version: z.string(),
-  dependencies: z.record(z.string(), z.string()).default({}),
-  optionalDependencies: z.record(z.string(), z.string()).default({}),
-});
+const manifest = z.object({ version: z.string(), dependencies: z.record(z.string(), z.string()).default({}) });
 
 const pluginList = z.object({
   plugins: z.array(z.looseObject({ use: z.string(), modes: z.array(z.string()).optional() })),
 });
 
-/** Files that nobody needs who only runs a package. */
-const UNNEEDED = /\.(d\.[mc]?ts|[mc]?ts|map|md|markdown|flow)$/i;
+/** Half of the program that no machine runs: whoever asks for it there is told so (`core/engine/mode-parts.ts`). */
+const NOT_THERE: ReadonlySet<string> = new Set(['core/engine/cluster-parts.js']);
 const RELATIVE_IMPORT = /(?:from|import\(|import)\s*['"](\.[^'"]+)['"]/g;
 
 /**
  * Everything that a machine sitter needs to run, of the program whose package is in `root`: the compiled files that it can reach by
- * imports, the plugins for machines, the templates, and the npm packages that those files name, with what these depend on.
+ * imports, the plugins for machines, the templates, and of the npm packages that those files name what they can reach of them.
  */
 export async function packedFiles(
   root: string,
 ): Promise<{ files: PackedFile[]; pluginsJson: string; version: string }> {
-  const { dependencies, version } = manifestOf(root);
+  const { dependencies, version } = manifest.parse(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')));
   const plugins = machinePlugins(root);
   const ours = reachable(root, ['core/main.js', ...plugins.entries]);
-  const named = Object.keys(dependencies).filter((name) =>
-    ours.some(({ text }) => text.includes(`'${name}'`) || text.includes(`'${name}/`)),
-  );
   const files: PackedFile[] = ours.map(({ path }) => ({ from: path, to: relative(root, path) }));
   for (const path of [
-    'package.json',
-    'LICENSE',
+    join(root, 'package.json'),
+    join(root, 'LICENSE'),
     ...(await filesUnder(join(root, 'bin'))),
     ...(await filesUnder(join(root, 'templates'))),
-  ]) {
-    const from = path.startsWith(root) ? path : join(root, path);
-    if (existsSync(from)) files.push({ from, to: relative(root, from) });
-  }
-  files.push(...(await npmFiles(root, named)));
+  ])
+    if (existsSync(path)) files.push({ from: path, to: relative(root, path) });
+  const named = namedPackages(Object.keys(dependencies), ours);
+  files.push(...(await new NpmFiles(root).reachedFrom(named)));
   return { files, pluginsJson: plugins.json, version };
 }
 
-function manifestOf(folder: string): z.infer<typeof manifest> {
-  return manifest.parse(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')));
+/** What of npm packages stands in our files: as an import, or as a path in one (`find('htmx.org/dist/htmx.min.js')`). */
+function namedPackages(
+  packages: readonly string[],
+  ours: readonly { text: string }[],
+): { name: string; kind: ImportKind }[] {
+  const escaped = packages.map((name) => name.replaceAll('.', '\\.')).join('|');
+  const literal = new RegExp(`((?:from|import\\(|import)\\s*)?'((?:${escaped})(/[^']+)?)'`, 'g');
+  const found = new Map<string, { name: string; kind: ImportKind }>();
+  for (const { text } of ours)
+    for (const [, imported, name = '', path] of text.matchAll(literal)) {
+      if (imported === undefined && path === undefined) continue; // a word that is also a package's name
+      const kind = imported === undefined ? 'require' : 'import';
+      found.set(`${kind} ${name}`, { name, kind });
+    }
+  return [...found.values()];
 }
 
 /** plugins.json as a machine needs it, and the files that it names. */
@@ -71,7 +77,7 @@ function reachable(root: string, entries: readonly string[]): { path: string; te
   const found = new Map<string, string>();
   const open = entries.map((entry) => join(root, 'dist', entry));
   for (let path = open.pop(); path !== undefined; path = open.pop()) {
-    if (found.has(path)) continue;
+    if (found.has(path) || NOT_THERE.has(relative(join(root, 'dist'), path))) continue;
     if (!existsSync(path)) {
       throw new CerebroError(
         'unsupported',
@@ -83,48 +89,4 @@ function reachable(root: string, entries: readonly string[]): { path: string; te
     for (const [, target = ''] of text.matchAll(RELATIVE_IMPORT)) open.push(join(dirname(path), target));
   }
   return [...found].map(([path, text]) => ({ path, text }));
-}
-
-/** The files of npm packages, each package where Node finds it from whoever asks for it. */
-async function npmFiles(root: string, names: readonly string[]): Promise<PackedFile[]> {
-  const files: PackedFile[] = [];
-  /** Place in the package -> the folder that it is taken from. */
-  const placed = new Map<string, string>();
-  const open = names.map((name) => ({ name, from: root, place: '' }));
-  // In the order in which they are named: what the program itself names has the first places, as npm would have it.
-  for (const next of open) {
-    const folder = findPackage(next.name, next.from);
-    if (folder === undefined) continue; // an optional one that is not installed
-    const top = join('node_modules', next.name);
-    const place = (placed.get(top) ?? folder) === folder ? top : join(next.place, 'node_modules', next.name);
-    if (placed.has(place)) continue;
-    placed.set(place, folder);
-    for (const path of await filesUnder(folder, true))
-      if (!UNNEEDED.test(path)) files.push({ from: path, to: join(place, relative(folder, path)) });
-    const { dependencies, optionalDependencies } = manifestOf(folder);
-    for (const name of Object.keys({ ...dependencies, ...optionalDependencies }))
-      open.push({ name, from: folder, place });
-  }
-  return files;
-}
-
-function findPackage(name: string, from: string): string | undefined {
-  for (let folder = from; ; folder = dirname(folder)) {
-    const candidate = join(folder, 'node_modules', name);
-    if (existsSync(join(candidate, 'package.json'))) return realpathSync(candidate);
-    if (folder === dirname(folder)) return undefined;
-  }
-}
-
-/** Every file under a folder, absolute; `ownOnly`: not those of packages in it. */
-async function filesUnder(folder: string, ownOnly = false): Promise<string[]> {
-  if (!existsSync(folder)) return [];
-  const found: string[] = [];
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isFile()) found.push(path);
-    else if (entry.isDirectory() && !(ownOnly && entry.name === 'node_modules'))
-      found.push(...(await filesUnder(path, ownOnly)));
-  }
-  return found;
 }

@@ -14,6 +14,8 @@ export interface TargetFacts {
   /** Seconds since the epoch. */
   time: number;
   bash: boolean;
+  /** It can unpack what zstd has packed. */
+  zstd: boolean;
   missing: string[];
   systemd: boolean;
   /** The nearest folder that is there, whether we may write it, and the bytes that are free under it (null: not known). */
@@ -55,6 +57,7 @@ export function readFacts(text: string): TargetFacts {
     uid: number('uid') ?? -1,
     time: number('time') ?? 0,
     bash: one('bash') === 'yes',
+    zstd: one('zstd') === 'yes',
     missing: values.get('missing') ?? [],
     systemd: one('systemd') === 'yes',
     parent: one('parent'),
@@ -78,12 +81,12 @@ export function readFacts(text: string): TargetFacts {
 }
 
 /** A PEM as it stands in a JSON string. */
-function unescaped(text: string): string {
+export function unescaped(text: string): string {
   return text.replaceAll('\\n', '\n');
 }
 
 /** What is no certificate names nobody. */
-function namesIn(certificate: string): string {
+export function namesIn(certificate: string): string {
   try {
     return new X509Certificate(certificate).subjectAltName ?? '';
   } catch {
@@ -143,10 +146,9 @@ export function judgeTarget(facts: TargetFacts, wanted: Wanted): string {
   return arch;
 }
 
-/** Throws `no_space` when what has to be brought does not fit, with room for the tarball while it is unpacked, and to live. */
+/** Throws `no_space` when what has to be brought does not fit, with room to live. */
 export function checkSpace(facts: TargetFacts, bring: readonly Packed[]): void {
-  const need =
-    bring.reduce((sum, { bytes, unpacked }) => sum + bytes + unpacked, 0) + (bring.length > 0 ? 16_000_000 : 0);
+  const need = bring.reduce((sum, { unpacked }) => sum + unpacked, 0) + (bring.length > 0 ? 16_000_000 : 0);
   if (facts.free === null || facts.free >= need) return;
   throw new CerebroError(
     'no_space',

@@ -1,11 +1,12 @@
-import type { Remote, RunResult } from '../../core/contracts/remote.ts';
+import type { Remote, RunOptions, RunResult } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
+import { SLOWEST_BYTES_PER_S, UNPACK } from '../unpack.ts';
 import type { Packed } from './sitter-package.ts';
 import { megabytes, readFacts, type TargetFacts } from './target-facts.ts';
-import { LAST_WORDS, PROBE, UNPACK } from './target-scripts.ts';
+import { LAST_WORDS, PROBE } from './target-scripts.ts';
 
 const SCRIPT_S = 60;
-const UNPACK_S = 300;
+const UNPACK_S = 600;
 
 export interface SitterTarget {
   remote: Remote;
@@ -29,6 +30,11 @@ export interface SitterTarget {
   onStep?: (sentence: string) => void;
   /** What is done now, and how much of that (0 to 100; null: nobody can tell), as often as it changes. */
   onProgress?: (step: string, percent: number | null) => void;
+}
+
+/** Where a sitter is put when nobody says it. */
+export function defaultFolder(asRoot: boolean): string {
+  return asRoot ? '/opt/cerebro' : 'cerebro';
 }
 
 /** What is done on one target, as the right user. */
@@ -62,14 +68,13 @@ export class TargetHands {
   }
 
   async facts(): Promise<TargetFacts> {
-    const folder = this.target.folder ?? (this.#asRoot ? '/opt/cerebro' : 'cerebro');
+    const folder = this.target.folder ?? defaultFolder(this.#asRoot);
     return readFacts((await this.shell(PROBE, [folder, String(this.port)])).stdout);
   }
 
   run(argv: readonly string[], input: string, timeout: number, allowFailure = false): Promise<RunResult> {
     this.checkSignal();
-    const options = { input, timeout, allowFailure };
-    return this.#asRoot ? this.target.remote.sudo(argv, options) : this.target.remote.run(argv, options);
+    return this.#as(argv, { input, timeout, allowFailure });
   }
 
   shell(script: string, args: readonly string[], timeout = SCRIPT_S): Promise<RunResult> {
@@ -85,25 +90,27 @@ export class TargetHands {
     return this.target.remote.write(text, path, { mode, sudo: this.#asRoot });
   }
 
+  /** Sends it and unpacks it there, in one. */
   async bring(folder: string, kind: string, packed: Packed): Promise<void> {
     this.checkSignal();
     const step = `${packed.name} is brought there, ${megabytes(packed.bytes)}`;
     this.tell(step);
-    const tarball = `${folder}/incoming/${packed.name}.tar.gz`;
-    await this.target.remote.put(packed.path, tarball, {
-      mode: 0o600,
-      sudo: this.#asRoot,
-      sha256: packed.sha256,
-      onProgress: (sent, total) => this.progress(step, total === 0 ? 100 : Math.floor((sent / total) * 100)),
-    });
-    this.progress(`${packed.name} is unpacked there`);
+    const args = [`${folder}/${kind}/${packed.name}`, `${packed.packer} -dc`, packed.sha256, '-o'];
     try {
-      await this.shell(UNPACK, [folder, kind, packed.name, tarball], UNPACK_S);
+      await this.#as(['/bin/sh', '-c', UNPACK, 'sh', ...args], {
+        inputFile: packed.path,
+        onInput: (sent, total) => this.progress(step, total === 0 ? 100 : Math.floor((sent / total) * 100)),
+        timeout: UNPACK_S + packed.bytes / SLOWEST_BYTES_PER_S,
+      });
     } catch (error) {
       if (!/No space left/i.test(messageOf(error))) throw error;
       throw new CerebroError('no_space', `there is no space left under ${folder} while ${packed.name} is unpacked`, {
         cause: error,
       });
     }
+  }
+
+  #as(argv: readonly string[], options: RunOptions): Promise<RunResult> {
+    return this.#asRoot ? this.target.remote.sudo(argv, options) : this.target.remote.run(argv, options);
   }
 }

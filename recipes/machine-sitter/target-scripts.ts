@@ -3,7 +3,7 @@ import { KILL_MARKED } from './kill-marked.ts';
 /** What is run on a target, each by /bin/sh or by the Node that was brought there. Arguments come as "$1", "$2" …, never in the text. */
 
 /** Whether a process of ours, by pid file: its working folder is ours. */
-const IS_OURS = `
+export const IS_OURS = `
 ours() { # FILE: prints the pid in it, if that is a process of ours that lives
   pid=$(cat "$folder/$1" 2>/dev/null) || return 1
   [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "$folder" ] && echo "$pid"
@@ -13,7 +13,7 @@ ours() { # FILE: prints the pid in it, if that is a process of ours that lives
  * Whose the units of a machine sitter are: the host has one set of them, and their names do not say it, but their data folder does.
  * Both ways to read the text, since an answer that failed must not pass for no unit.
  */
-const UNIT = `
+export const UNIT = `
 unit() { # prints ours or other; nothing where there is none
   text=$(systemctl cat cerebro-machine.service 2>/dev/null || cat /etc/systemd/system/cerebro-machine.service 2>/dev/null)
   [ -n "$text" ] || return 0
@@ -38,7 +38,8 @@ say machine "$(uname -m)"
 say uid "$(id -u)"
 say time "$(date +%s)"
 [ -x /bin/bash ] && say bash yes
-for tool in tar gzip; do command -v "$tool" >/dev/null 2>&1 || say missing "$tool"; done
+for tool in tar gzip sha256sum tee mkfifo; do command -v "$tool" >/dev/null 2>&1 || say missing "$tool"; done
+command -v zstd >/dev/null 2>&1 && say zstd yes
 [ -d /run/systemd/system ] && [ -f /sys/fs/cgroup/cgroup.controllers ] && say systemd yes
 parent=$folder
 while [ ! -e "$parent" ]; do parent=$(dirname "$parent"); done
@@ -59,76 +60,6 @@ for key in authority certificate; do
   say "$key" "$(sed -n 's/.*"'$key'": *"\\([^"]*\\)".*/\\1/p' "$folder/data/identity.json" 2>/dev/null)"
 done
 exit 0
-`;
-
-/** FOLDER KIND NAME TARBALL: unpacks it to FOLDER/KIND/NAME, which appears whole. */
-export const UNPACK = `
-set -eu
-part="$1/$2/.$3.part"
-mkdir -p "$1/$2"
-rm -rf "$part"
-mkdir "$part"
-tar -xzo -f "$4" -C "$part"
-rm -f "$4"
-[ -d "$1/$2/$3" ] && rm -rf "$part" || mv "$part" "$1/$2/$3"
-`;
-
-/** The code of a switch to a Node that does not run there. */
-export const BROKEN_RUNTIME = 77;
-
-/** FOLDER PROGRAM RUNTIME PORT: puts them in force, and forgets all but the programs of now and before. */
-export const SWITCH = `
-set -eu
-cd "$1"
-before=$(readlink current || true)
-ln -sfn "programs/$2" current
-ln -sfn "runtimes/$3" runtime
-echo "$4" >port
-for path in programs/* runtimes/*; do
-  case $path in "programs/$2" | "runtimes/$3" | "$before") ;; *) rm -rf "$path" ;; esac
-done
-runtime/bin/node --version >/dev/null || exit ${BROKEN_RUNTIME}
-`;
-
-/** FOLDER: starts the sitter under its keeper, or has the keeper start it again. */
-export const START_PLAIN = `
-folder=$1
-cd "$folder" || exit 1
-rm -f stopped
-${IS_OURS}
-if ours keeper.pid >/dev/null; then
-  pid=$(ours sitter.pid)
-  : >ends
-  [ -n "$pid" ] || exit 0
-  kill -TERM "$pid"
-  # Whoever asks the port from here on is answered by the next one, or not at all.
-  tries=0
-  while [ "$(ours sitter.pid)" = "$pid" ] && [ $tries -lt 300 ]; do
-    sleep 0.1
-    tries=$((tries + 1))
-  done
-  exit 0
-fi
-: >ends
-unset SSH_CLIENT SSH_CONNECTION SSH_TTY SSH_ORIGINAL_COMMAND SSH_AUTH_SOCK
-if command -v setsid >/dev/null 2>&1; then setsid ./keep-sitter </dev/null >>sitter.log 2>&1 &
-else nohup ./keep-sitter </dev/null >>sitter.log 2>&1 & fi
-`;
-
-/** FOLDER: writes the units that the program itself knows, and (re)starts the sitter by them; the unit of the tasks stays as it is. */
-export const START_SYSTEMD = `
-set -eu
-folder=$1
-${UNIT}
-if [ "$(unit)" = other ]; then
-  echo 'the units cerebro-machine.service and cerebro-tasks.service there are those of another machine sitter; remove it first' >&2
-  exit 1
-fi
-cd "$1"
-runtime/bin/node current/dist/core/main.js --mode machine --settings "$1/cerebro.yaml" --data-dir "$1/data" install-service </dev/null
-systemctl daemon-reload
-systemctl enable --quiet cerebro-tasks.service cerebro-machine.service
-systemctl restart cerebro-machine.service
 `;
 
 /** FOLDER: what is to end does not come back by itself. Another's units are left alone. */
@@ -164,25 +95,6 @@ export const LAST_WORDS = `
 if [ -s "$1/sitter.log" ]; then tail -n 3 "$1/sitter.log"
 else journalctl --no-pager -o cat -n 3 -u cerebro-machine.service 2>/dev/null; fi
 exit 0
-`;
-
-/**
- * The plain daemon: keeps the sitter running where there is no systemd. It ends when the file `stopped` is there (or everything is gone), and
- * starts what `current` and `runtime` name by then, so an upgrade is a new link and an end of the sitter. Tasks are not touched by either.
- */
-export const KEEPER = `#!/bin/sh
-cd "$(dirname "$0")" || exit 1
-echo $$ >keeper.pid
-while [ -e cerebro.yaml ] && [ ! -e stopped ]; do
-  # Its size is bounded by the sitter's few words, and by this.
-  [ "$(wc -c <sitter.log)" -gt 10000000 ] && cp sitter.log sitter.log.1 && : >sitter.log
-  runtime/bin/node current/dist/core/main.js --mode machine --settings cerebro.yaml >>sitter.log 2>&1 &
-  echo $! >sitter.pid
-  wait $!
-  printf . >>ends
-  [ -e stopped ] || sleep 1
-done
-rm -f keeper.pid sitter.pid
 `;
 
 /**

@@ -29,6 +29,11 @@ t.test('a secret reaches the processes that are given it, and nothing that anybo
   t.match(told, 'DB is set (value 1)');
   t.match((await set(file)).stdout, 'DB is set (value 1)', 'the same from a file changes nothing');
   t.equal((await cluster.cli(['secret', 'set', 'DB'])).code, 1, 'an empty standard input is no secret');
+  for (const word of ['set', 'remove'])
+    t.match(await cluster.cli(['secret', word, 'bad name!']), {
+      code: 2,
+      stderr: /"bad name!" cannot be the name of a secret: a secret's name begins with a letter/,
+    });
   await cluster.apply(job('web', 'PASSWORD: {secret: DB}') + job('beside', 'PASSWORD: none'));
   const [before, beside] = [await cluster.ready('web', 2), await cluster.ready('beside', 2)];
   const password = (pid: number | null | undefined): string | undefined =>

@@ -6,6 +6,17 @@ import { packageRoot } from '../../core/engine/package-root.ts';
 /** What becomes of a release's daemon, which passes every check before its start. */
 const FLAWS = {
   ends: `console.error('cerebro: the stars are not right'); process.exit(7);`,
+  /** Its files have a newer form, and it ends when it has taken the data folder, before it is up. */
+  'newer-files': `
+    const { readFileSync, writeFileSync } = await import('node:fs');
+    for (const [name, from, to] of [
+      ['engine/data-format.js', /DATA_FORMAT = 1;/, 'DATA_FORMAT = 2;'],
+      ['machine/vitals.js', /async start\\(\\) \\{/, "async start() { throw new Error('the stars are not right');"],
+    ]) {
+      const path = new URL(name, import.meta.url);
+      writeFileSync(path, readFileSync(path, 'utf8').replace(from, to));
+    }
+    await import('./whole-main.js');`,
   hangs: `process.on('SIGTERM', () => undefined); setInterval(() => undefined, 1000); await new Promise(() => undefined);`,
 } as const;
 

@@ -6,6 +6,7 @@ import { createAuthority, issueCertificate } from '../../core/cluster/access/iss
 import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
+import type { Progress } from '../../core/model/progress.ts';
 import { LocalProvider } from '../../providers/local/local-provider.ts';
 import { config } from '../../providers/local/schema.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
@@ -150,4 +151,43 @@ t.test('two that share a folder have the same machines, and none twice', async (
   t.notOk(existsSync(folder));
   await Promise.all([under.provider.stop(), other.stop()]);
   await under.cleanUp();
+});
+
+t.test('a machine on its way says what is done, and one whose sitter ends again and again says why', async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'cerebro-local-'));
+  const program = join(dataDir, 'program');
+  writeFileSync(
+    program,
+    '#!/bin/sh\necho \'{"msg":"listening"}\' >&2\necho "cerebro: the stars are not right" >&2\nexit 7\n',
+    {
+      mode: 0o755,
+    },
+  );
+  const services = { clock: new SystemClock(), logger: silentLogger, processes: new ProcTable(), dataDir };
+  const provider = new LocalProvider({ ...services, selfCommand: [program] }, config.parse({}));
+  const told: Progress[] = [];
+  provider.onProgress((machineId, progress) => {
+    t.equal(machineId, 'm-1');
+    told.push(progress);
+  });
+  await provider.start();
+  t.teardown(async () => {
+    await provider.destroy(CLUSTER, 'm-1');
+    await provider.stop();
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 30 });
+  });
+  const [type] = provider.types('local-a');
+  if (!type) throw new Error('local-a sells nothing');
+  const identity = { authority: 'x', certificate: 'x', key: 'x' };
+  const order = { clusterId: CLUSTER, machineId: 'm-1', zone: 'local-a', intent: 'intent', token: 'token' };
+  await provider.create({ ...order, type, identity });
+  await eventually(async () => (await provider.describe(CLUSTER))[0]?.state === 'stopped', 'it is given up');
+  t.same(told[0], { step: 'its machine sitter is started', percent: null, failure: null });
+  const log = join(dataDir, 'machines', 'm-1', 'sitter.log');
+  const why = `its machine sitter ended with 7: cerebro: the stars are not right (${log})`;
+  t.match(told[1], { step: null, failure: { sentence: why, attempts: 1 } });
+  t.match(told[2], { step: 'its machine sitter is started', failure: { sentence: why } });
+  t.match(told.at(-1), {
+    failure: { sentence: `it is given up, since its machine sitter died 7 times within a minute: ${why}` },
+  });
 });

@@ -195,7 +195,7 @@ t.test('a machine through its life: killed, mistaken for another, upgraded, wipe
     // What was packed is whole: it can be packed again.
     const newer = join(folder, 'newer');
     mkdirSync(newer);
-    await run('tar', ['-xzf', (await packageOf(packageRoot).program()).path, '-C', newer]);
+    await run('tar', ['-xzf', (await packageOf(packageRoot).program('gzip')).path, '-C', newer]);
     const manifest = readFileSync(join(newer, 'package.json'), 'utf8');
     writeFileSync(join(newer, 'package.json'), manifest.replace(/"version": "[^"]+"/, '"version": "9.9.9"'));
     t.same((await deploymentOf(packageOf(newer)).deploy(target)).changed, true);
@@ -241,15 +241,23 @@ t.test('wipe ends the tasks of a sitter that takes no order: one that hangs, and
 /** Hands that let go at the call of that number, as a connection that breaks would. */
 class BreakingRemote extends LocalRemote {
   left = Number.POSITIVE_INFINITY;
+  /** The last script gets only as far as its statement of this number, as if the host had lost its power. */
+  statements = Number.POSITIVE_INFINITY;
+  /** How many it has. */
+  all = 0;
 
   #count(): void {
     this.left -= 1;
     if (this.left < 0) throw new Error('the connection broke');
   }
 
-  override async run(...args: Parameters<LocalRemote['run']>): ReturnType<LocalRemote['run']> {
+  override async run(...[argv, options = {}]: Parameters<LocalRemote['run']>): ReturnType<LocalRemote['run']> {
     this.#count();
-    return super.run(...args);
+    const { input = '' } = options;
+    const begins = [...input.matchAll(/^(cd "\$1"$|\[ -d data|put \S+ \d+ <<|rm -f deployed$|\( set )/gm)];
+    if (begins.length > 1) this.all = begins.length;
+    const cut = begins.length > 1 ? begins[this.statements] : undefined;
+    return super.run(argv, cut ? { ...options, input: `${input.slice(0, cut.index)}kill -KILL $$\n` } : options);
   }
 
   override async put(...args: Parameters<LocalRemote['put']>): ReturnType<LocalRemote['put']> {
@@ -280,7 +288,15 @@ t.test('a deployment that was broken off anywhere is brought to its end by the n
     calls += 1;
     if (calls > 40) throw new Error('it does not come to an end');
   }
-  t.ok(calls > 8, `it was broken off at ${calls} places`);
+  t.ok(calls > 3, `it was broken off at ${calls} places`);
+  await deployment.wipe(target);
+  remote.left = Number.POSITIVE_INFINITY;
+  for (remote.statements = 0; ; remote.statements++) {
+    const ended = await deployment.deploy({ ...target, remote }).catch((error: Error) => error.message);
+    if (typeof ended !== 'string') break;
+    t.match(ended, /SIGKILL/);
+  }
+  t.ok(remote.all > 8 && remote.statements === remote.all, `and within its script at ${remote.all}`);
   t.ok(await (await taskOn(target))());
 });
 

@@ -18,6 +18,8 @@ import type { Logger } from '../../core/contracts/logger.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { LocalRemote } from '../../providers/local/local-remote.ts';
 import { BuiltinRecipeLoader } from '../../recipes/builtin/builtin-recipe-loader.ts';
+import { FileHashes } from '../../recipes/builtin/file-hashes.ts';
+import { ReleaseRecipe } from '../../recipes/builtin/release-recipe.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 
 interface Place {
@@ -49,12 +51,8 @@ async function withPlace(body: (place: Place) => Promise<void>): Promise<void> {
     const real = new LocalRemote(join(folder, 'machine'), {});
     const remote: Remote = Object.assign(Object.create(real), {
       run: (...args: Parameters<Remote['run']>) => {
-        calls.push('run');
+        calls.push(args[1]?.inputFile === undefined ? 'run' : 'send');
         return real.run(...args);
-      },
-      put: (...args: Parameters<Remote['put']>) => {
-        calls.push('put');
-        return real.put(...args);
       },
     });
     const machine = { id: 'm-1', zone: 'local-a', address: null };
@@ -104,11 +102,8 @@ t.test('the newest release is unpacked and made current, with progress', async (
     t.equal(text(t, join(target, 'current', 'run')), 'two');
     t.match(readlinkSync(join(target, 'current')), /^releases\/web-1.10\.[0-9a-f]{12}$/);
     t.same(readdirSync(target).sort(), ['current', 'releases']);
-    t.match(
-      said.join('\n'),
-      /^web-1.10.tgz is sent, \d+ kB\nweb-1.10.tgz is unpacked\nweb-1.10 is the current release$/,
-    );
-    t.match(shown, [/is sent, \d+ kB: 0 %$/, /is sent, \d+ kB: 100 %$/, 'web-1.10.tgz is unpacked']);
+    t.match(said.join('\n'), /^web-1.10.tgz is sent and unpacked, \d+ kB\nweb-1.10 is the current release$/);
+    t.match(shown, [/is sent and unpacked, \d+ kB: 0 %$/, /is sent and unpacked, \d+ kB: 100 %$/]);
     calls.length = 0;
     await deploy();
     t.same(calls, ['run'], 'an unchanged release costs one look');
@@ -123,7 +118,7 @@ t.test('a version names its tarball; going back sends nothing', async (t) => {
       await deploy(version);
       t.equal(text(t, join(target, 'current/run')), version.includes('1.0') ? 'one' : 'two');
     }
-    t.equal(calls.filter((call) => call === 'put').length, 2);
+    t.equal(calls.filter((call) => call === 'send').length, 2);
     await t.rejects(deploy('3.0'), { message: /none of them is version "3.0"; it holds web-1.0.tar, web-2.0.tar/ });
     await t.rejects(deploy('.0'), { message: /none of them is version ".0"/ });
     pack(releases, 'api-1.0.tar', { run: 'api' });
@@ -201,8 +196,34 @@ t.test('a tarball that is none, a folder that is not there, and wrong options sa
     writeFileSync(join(releases, 'web-1.tar.gz'), 'not a tarball');
     await t.rejects(deploy(), { message: /tar|gzip/ });
     t.notOk(existsSync(join(target, 'current')));
+    t.same(readdirSync(join(target, 'releases')), [], 'nothing is left of what was none');
     pack(releases, 'web-1.tar.gz', { run: 'mended' });
     await deploy();
     t.equal(text(t, join(target, 'current/run')), 'mended');
+  });
+});
+
+t.test('what changes while it is sent is not taken for the release, and leaves nothing', async (t) => {
+  await withPlace(async ({ releases, target, deploy }) => {
+    pack(releases, 'web-1.tar', { run: 'one' });
+    await deploy();
+    const tarball = pack(releases, 'web-2.tar', { run: 'two' });
+    const whole = readFileSync(tarball);
+    // Its hash is remembered for as long as nothing of the file shows that it is another one; here the file itself shows it too late.
+    const hashes = new FileHashes();
+    const of = hashes.of.bind(hashes);
+    hashes.of = async (path) => {
+      const hash = await of(path);
+      if (path === tarball) writeFileSync(path, Buffer.concat([whole, Buffer.alloc(10_240)]));
+      return hash;
+    };
+    const remote = new LocalRemote(join(target, '../..'), {});
+    const machine = { id: 'm-1', zone: 'local-a', address: null };
+    const { signal } = new AbortController();
+    const about = { job: 'web', copy: 'web.1', machine, logger: silentLogger, signal };
+    const recipe = new ReleaseRecipe({ remote, options: { release_dir: releases }, version: '2', ...about }, hashes);
+    await t.rejects(recipe.runDeploy(), { message: /what arrived is not what was sent; it was thrown away/ });
+    t.equal(text(t, join(target, 'current/run')), 'one');
+    t.equal(readdirSync(join(target, 'releases')).length, 1);
   });
 });

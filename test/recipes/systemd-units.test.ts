@@ -9,14 +9,10 @@ import { packageRoot } from '../../core/engine/package-root.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { LocalRemote } from '../../providers/local/local-remote.ts';
 import { MachineSitterDeployment } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
+import { START_SYSTEMD } from '../../recipes/machine-sitter/put-in-force.ts';
 import { SitterPackage } from '../../recipes/machine-sitter/sitter-package.ts';
 import { readFacts } from '../../recipes/machine-sitter/target-facts.ts';
-import {
-  PROBE,
-  REMOVE_SYSTEMD,
-  START_SYSTEMD,
-  STAY_DOWN_SYSTEMD,
-} from '../../recipes/machine-sitter/target-scripts.ts';
+import { PROBE, REMOVE_SYSTEMD, STAY_DOWN_SYSTEMD } from '../../recipes/machine-sitter/target-scripts.ts';
 import { TestAuthority } from '../tls/machine-with-certificate.ts';
 
 /** Stands in for systemd's: it knows one unit, says one pid, and notes what it is told. The real one is asked in `npm run test:vm`. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -97,6 +98,24 @@ export function remoteSuite(make: () => Promise<RemoteUnderTest>): Suite {
       await remote.run(['true'], { input: 'x'.repeat(1_000_000) });
       await t.rejects(remote.run(['true'], { cwd: 'no such folder' }));
       await t.rejects(remote.run(['true'], { env: { 'a b': 'c' } }));
+    }),
+    test('a file is a standard input as well as a text', async (t, { remote }, local) => {
+      const file = join(local, 'input');
+      writeFileSync(file, 'ü'.repeat(1_500_000));
+      const told: number[] = [];
+      const onInput = (sent: number, total: number): void => {
+        t.equal(total, 3_000_000);
+        told.push(sent);
+      };
+      const { stdout } = await remote.run(['sha256sum'], { inputFile: file, onInput });
+      t.ok(stdout.startsWith(createHash('sha256').update(readFileSync(file)).digest('hex')));
+      t.equal(told.at(-1), 3_000_000);
+      t.ok(told.every((sent, i) => sent >= (told[i - 1] ?? 0)));
+      t.equal((await remote.run(['head', '-c', '2'], { inputFile: file })).stdout, 'ü'); // not all of it need be read
+      t.equal((await remote.run(['true'], { inputFile: file })).code, 0);
+      const sentence = await failure(remote.run(['touch', 'begun'], { inputFile: join(local, 'none') }));
+      t.ok(sentence?.startsWith('invalid: the file '));
+      await t.rejects(remote.run(['cat', 'begun'])); // nothing was started
     }),
     test('codes and failures are told apart', async (t, { remote }) => {
       const { code, stderr } = await remote.run(['/bin/sh', '-c', 'echo why >&2; exit 3'], { allowFailure: true });

@@ -52,6 +52,7 @@ export class MachineOrders {
           found: [],
           stateSince: now,
           drainUntil: seconds > 0 ? now + seconds * 1000 : null,
+          unheard: machine.state === 'deploying' ? true : undefined,
           reason: `drained by ${by}`,
         },
         kind: 'machine-draining',
@@ -64,16 +65,19 @@ export class MachineOrders {
   async cancelDrain(id: string, by: string): Promise<void> {
     await this.#order(id, by, (machine, now) => {
       if (machine.state !== 'draining') throw new CerebroError('conflict', `${id} is ${machine.state}, not draining`);
+      // Ready is only what was heard: the other is deployed on, and is ready as soon as its sitter answers.
+      const state = machine.unheard ? 'deploying' : 'ready';
       return {
         change: {
-          state: 'ready',
+          state,
+          unheard: undefined,
           cordoned: false,
           cordonedFor: undefined,
           drainUntil: null,
           stateSince: now,
           reason: `drain cancelled by ${by}`,
         },
-        kind: 'machine-ready',
+        kind: `machine-${state}`,
         message: `${id} is not drained any more`,
       };
     });
