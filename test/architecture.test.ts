@@ -99,9 +99,10 @@ t.test('only main.ts listens to signals and ends the process', async (t) => {
 });
 
 t.test('a plugin folder has index.ts, schema.ts and README.md', async (t) => {
+  const libraries = new Set(Object.values(LIBRARIES).flat());
   for (const place of ['plugins', 'providers', 'recipes']) {
     for (const entry of readdirSync(join(packageRoot, place), { withFileTypes: true })) {
-      if (!entry.isDirectory() || LIBRARIES.some((library) => `${place}/${entry.name}/` === library)) continue;
+      if (!entry.isDirectory() || libraries.has(`${place}/${entry.name}/`)) continue;
       const files = readdirSync(join(packageRoot, place, entry.name));
       for (const file of ['index.ts', 'schema.ts', 'README.md'])
         t.ok(files.includes(file), `${place}/${entry.name}/${file}`);

@@ -21,6 +21,7 @@ import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
 import { LocalRemote } from './local-remote.ts';
+import { isDraft } from './machine-folder.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
 import { readTaskFolder } from './read-task-folder.ts';
 import type { Config } from './schema.ts';
@@ -171,7 +172,7 @@ export class LocalProvider implements MachineProvider {
   /** Takes up machines that are not known yet: those of an earlier run, and those of others that share the folder. */
   #takeUp(): void {
     for (const name of readdirSync(this.#folder)) {
-      if (this.#machines.has(name) || this.#damaged.has(name)) continue;
+      if (isDraft(name) || this.#machines.has(name) || this.#damaged.has(name)) continue;
       const machine = this.#load(name);
       if (!machine) continue;
       this.#machines.set(machine.id, machine);
