@@ -74,9 +74,12 @@ export class ClaimedHost {
     return this.#read(text);
   }
 
-  /** Whose the host is; undefined: nobody's. */
-  async owner(): Promise<Claim | undefined> {
-    const text = await this.#remote.script('cat claim 2>/dev/null || :', { name: 'read the claim', timeout: SHORT_S });
+  /** Whose the host is; undefined: nobody's. `file`: for a remote that works elsewhere. */
+  async owner(file = 'claim'): Promise<Claim | undefined> {
+    const text = await this.#remote.script(`cat -- ${shellQuote(file)} 2>/dev/null || :`, {
+      name: 'read the claim',
+      timeout: SHORT_S,
+    });
     return text === '' ? undefined : this.#read(text);
   }
 
@@ -116,6 +119,19 @@ export class ClaimedHost {
       'conflict',
       'its claim file cannot be read, so nobody knows whose the host is; delete it if nobody is',
     );
+  }
+}
+
+/** undefined: the host is the machine's. Else why it cannot be. */
+export async function claimFor(note: Claim, host: ClaimedHost): Promise<string | undefined> {
+  const { clusterId, machineId, intent } = note;
+  try {
+    const owner = await host.claim({ clusterId, machineId, intent });
+    if (owner.intent === intent && owner.clusterId === clusterId) return undefined;
+    return `is ${owner.machineId} of ${owner.clusterId === clusterId ? 'this cluster' : `another cluster (${owner.clusterId})`}`;
+  } catch (error) {
+    if (error instanceof CerebroError && error.code === 'conflict') return `is not taken: ${error.message}`;
+    throw error;
   }
 }
 

@@ -6,7 +6,7 @@ import { sitterUrl } from './sitter-url.ts';
 import type { HostHands, Sitters, StepProgress } from './sitters.ts';
 
 /** In our folder on the host. */
-const FOLDER = 'sitter';
+export const SITTER_FOLDER = 'sitter';
 
 /** Brings Cerebro and its Node runtime to the host: that needs nothing but SSH and Linux. */
 export class DeployedSitters implements Sitters {
@@ -33,7 +33,7 @@ export class DeployedSitters implements Sitters {
   }
 
   url({ remote, address }: HostHands): Promise<string | null> {
-    return sitterUrl(remote, address, { folder: `${FOLDER}/data`, asRoot: this.#asRoot });
+    return sitterUrl(remote, address, { folder: `${SITTER_FOLDER}/data`, asRoot: this.#asRoot });
   }
 
   async start(hands: HostHands, signal: AbortSignal, onProgress: StepProgress): Promise<void> {
@@ -56,7 +56,7 @@ export class DeployedSitters implements Sitters {
   }
 
   async renew({ remote }: HostHands, identity: TlsIdentity): Promise<void> {
-    const path = `${FOLDER}/data/${IDENTITY_FILE}`;
+    const path = `${SITTER_FOLDER}/data/${IDENTITY_FILE}`;
     await remote.write(JSON.stringify(identity), path, { mode: 0o600, sudo: this.#asRoot });
   }
 
@@ -66,7 +66,7 @@ export class DeployedSitters implements Sitters {
       remote,
       machineId,
       address,
-      folder: FOLDER,
+      folder: SITTER_FOLDER,
       asRoot: this.#asRoot,
       service,
       ...(port !== 0 && { port }),

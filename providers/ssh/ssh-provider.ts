@@ -1,7 +1,13 @@
 import { join } from 'node:path';
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
-import type { Instance, MachineOrder, MachineProvider, NoCapacity } from '../../core/contracts/machine-provider.ts';
+import type {
+  Instance,
+  MachineOrder,
+  MachineProvider,
+  NoCapacity,
+  ProviderReport,
+} from '../../core/contracts/machine-provider.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
@@ -10,7 +16,8 @@ import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import type { SshConnections } from '../remotes/ssh-connections.ts';
 import { sshLogin } from '../remotes/ssh-login.ts';
-import { ClaimedHost, MACHINE_MARKER } from './claimed-host.ts';
+import { ClaimedHost, claimFor, MACHINE_MARKER } from './claimed-host.ts';
+import { inspectSsh } from './doctor.ts';
 import { hostsFor, type InventoryHost, inventoryOf, typesOf } from './inventory.ts';
 import { type MachineNote, MachineNotes } from './machine-notes.ts';
 import type { Config } from './schema.ts';
@@ -145,6 +152,11 @@ export class SshProvider implements MachineProvider {
     this.#listeners.add(listener);
   }
 
+  doctor(): Promise<ProviderReport> {
+    const now = this.#machineServices.clock.now();
+    return inspectSsh({ hosts: this.#hosts, pins: this.#connections.pins, config: this.#config, now });
+  }
+
   async #create(order: MachineOrder): Promise<Instance> {
     const running = this.#machines.get(order.machineId);
     if (running) return running.instance();
@@ -229,18 +241,5 @@ export class SshProvider implements MachineProvider {
       remote: this.#connections.remote(host.target, folder),
       marked: (env) => this.#connections.remote(host.target, folder, { ...env, ...mark }),
     };
-  }
-}
-
-/** undefined: the host is the machine's. Else why it cannot be. */
-async function claimFor(note: MachineNote, host: ClaimedHost): Promise<string | undefined> {
-  const { clusterId, machineId, intent } = note;
-  try {
-    const owner = await host.claim({ clusterId, machineId, intent });
-    if (owner.intent === intent && owner.clusterId === clusterId) return undefined;
-    return `is ${owner.machineId} of ${owner.clusterId === clusterId ? 'this cluster' : `another cluster (${owner.clusterId})`}`;
-  } catch (error) {
-    if (error instanceof CerebroError && error.code === 'conflict') return `is not taken: ${error.message}`;
-    throw error;
   }
 }
