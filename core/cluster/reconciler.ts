@@ -5,7 +5,7 @@ import { messageOf } from '../errors.ts';
 import type { ClusterSnapshot, Complaint, Plan } from '../model/plan.ts';
 import type { Executor } from './executor.ts';
 import { applyPlan } from './records/apply-plan.ts';
-import type { ClusterRecords } from './records/cluster-records.ts';
+import { type ClusterRecords, keys } from './records/cluster-records.ts';
 import { PassLoop } from './work/pass-loop.ts';
 import type { WorkCounter } from './work/work-counter.ts';
 
@@ -52,20 +52,20 @@ export class Reconciler {
   }
 
   start(): void {
+    this.#deps.records.onTrouble = () => this.#loop.poke();
     this.#loop.start();
   }
 
   stop(): Promise<void> {
+    this.#deps.records.onTrouble = null;
     return this.#loop.stop();
   }
 
   /** What the last plan could not do, for the page; first of all, that it could not be carried out at all. */
   get complaints(): readonly Complaint[] {
-    if (this.#trouble === null) return this.#complaints;
-    return [
-      { about: {}, sentence: `nothing can be changed now, what runs runs on: ${this.#trouble}` },
-      ...this.#complaints,
-    ];
+    const trouble = this.#trouble ?? this.#deps.records.trouble;
+    if (trouble === null) return this.#complaints;
+    return [{ about: {}, sentence: `nothing can be changed now, what runs runs on: ${trouble}` }, ...this.#complaints];
   }
 
   /** There may be something to do. */
@@ -80,7 +80,9 @@ export class Reconciler {
     await records.transact(() => {
       const now = clock.now();
       plan = this.#deps.plan(this.#deps.snapshot(now));
-      return plan.actions.length === 0 ? null : applyPlan(plan, records, now);
+      if (plan.actions.length > 0) return applyPlan(plan, records, now);
+      // A change that changes nothing: else nobody would learn that the store takes them again before somebody wants one.
+      return records.trouble === null ? null : { write: [{ put: keys.runtime, value: records.runtime }], events: [] };
     });
     this.#trouble = null;
     this.#deps.work.pass('done');

@@ -47,6 +47,12 @@ export interface FoundMachine extends Instance {
   type: MachineType;
 }
 
+/** What there is of machines, and where nobody could look: a sentence for each host, region or zone. */
+export interface FleetFound {
+  machines: FoundMachine[];
+  problems: string[];
+}
+
 /**
  * The `details` of a `no_capacity` error: nothing was made, and asking for the same again soon is in vain. Another size of the
  * zone, or another zone, may do.
@@ -102,13 +108,20 @@ export interface MachineProvider {
   /** Puts a certificate onto a machine without its sitter's help, for one whose own has ended; the sitter takes up the file by itself. */
   renewIdentity?(machineId: string, identity: TlsIdentity): Promise<void>;
   /**
-   * Everything that bears the tag of any cluster, ours or another, and is not gone; nothing without a tag. Asked only when a person
-   * wants to see or adopt a fleet (`cerebro adopt`), since it may take as long as it takes to look at each host.
+   * Everything that bears the tag of any cluster, ours or another, and is not gone; nothing without a tag. It changes nothing. Asked
+   * only when a person wants to see or adopt a fleet (`cerebro adopt`), since it may take as long as it takes to look at each host.
+   * A host that does not answer keeps nobody from seeing the others: it is one of the `problems`.
    */
-  survey?(): Promise<FoundMachine[]>;
-  /** The tasks of a machine that `survey` found, as they were defined, read without asking its sitter, which may be another cluster's. */
+  survey?(): Promise<FleetFound>;
+  /**
+   * The tasks of a machine that `survey` found, as they were defined, read without asking its sitter, which may be another cluster's.
+   * Throws where that cannot be told for sure: what is not known to run there would be ended as what no record knows.
+   */
   readTasks?(found: FoundMachine): Promise<TaskDefinition[]>;
-  /** Called when this cluster has adopted a machine that `survey` found, before anything else is asked of it. Idempotent. */
+  /**
+   * Called when this cluster is about to adopt a machine that `survey` found, before anything else is asked of it. Touches nothing on
+   * the machine. Idempotent. Throws `conflict` where it has become somebody else's since: it is not adopted then.
+   */
   takeOver?(found: FoundMachine): Promise<void>;
   /** How a person gets onto a machine; `cerebro login`. */
   login?(instance: { machineId: string; address: string | null }): Promise<MachineLogin>;

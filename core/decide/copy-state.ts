@@ -12,6 +12,16 @@ export interface CopyCondition {
   task: TaskStatus | null;
 }
 
+/** What keeps a copy from being begun, beside its own record and its machine's. */
+export interface CopyHolds {
+  /** Names still lead to its process, which goes on for that. */
+  named: boolean;
+  /** The job whose copies on its machine are to be ready first. */
+  leader: string | null;
+}
+
+const NO_HOLDS: CopyHolds = { named: false, leader: null };
+
 /** What is to be said of a copy, from its record and what its machine last reported. `progress` is its recipe's, or its machine's before that. */
 export function copyCondition(
   copy: CopyRecord,
@@ -19,11 +29,12 @@ export function copyCondition(
   contact: MachineContact | undefined,
   silentSince: number | null,
   progress: Progress | null = null,
+  holds: CopyHolds = NO_HOLDS,
 ): CopyCondition {
   const task = contact?.tasks?.get(copy.id) ?? null;
   const condition = (state: CopyState, reason: string): CopyCondition => ({ state, reason, task });
 
-  if (copy.wanted === 'stop') return condition('stopping', copy.reason);
+  if (copy.wanted === 'stop') return condition('stopping', whyStopping(copy, holds));
   if (!machine) return condition('unknown', `its machine ${copy.machine} is not known`);
   if (machine.state === 'lost') return condition('unknown', `its machine ${machine.id} is lost: ${machine.reason}`);
   if (silentSince !== null)
@@ -31,12 +42,37 @@ export function copyCondition(
       'unknown',
       `machine ${machine.id} has not been heard since ${new Date(silentSince).toISOString()}`,
     );
-  if (copy.taskVersion !== copy.version) return beforeTask(copy, machine, progress, condition);
+  if (copy.taskVersion !== copy.version) {
+    const held = whyHeld(copy, machine, contact, holds);
+    return held === null ? beforeTask(copy, machine, progress, condition) : condition('placed', held);
+  }
   if (!task)
     return condition(contact?.tasks ? 'starting' : 'unknown', `waiting for machine ${machine.id} to report it`);
+  if (holds.named && copy.taskGeneration !== copy.generation)
+    return condition('starting', 'waits with its restart until nobody can be led to it by name any more');
   if (task.version !== copy.version || task.generation !== copy.generation)
     return condition('starting', `waiting for machine ${machine.id} to report it as it is to run now`);
   return fromTask(task, condition);
+}
+
+function whyStopping(copy: CopyRecord, { named }: CopyHolds): string {
+  if (copy.lastError !== null)
+    return `${copy.reason}; it could not be ended yet: ${retrySentence(copy.lastError, copy)}`;
+  return named ? `${copy.reason}; it goes on until nobody can be led to it by name any more` : copy.reason;
+}
+
+/** Why nothing is done about it yet though its machine is there; null: it is. */
+function whyHeld(
+  copy: CopyRecord,
+  machine: MachineRecord,
+  contact: MachineContact | undefined,
+  { named, leader }: CopyHolds,
+): string | null {
+  if (copy.lastError !== null || (machine.state !== 'ready' && machine.state !== 'draining')) return null;
+  if (contact?.connected === false) return `waits for machine ${machine.id}, which is not heard just now`;
+  if (named)
+    return `waits with version ${copy.version} until nobody can be led to version ${copy.taskVersion} by name any more`;
+  return leader === null ? null : `waits for "${leader}" on ${machine.id}, which is not ready there yet`;
 }
 
 type Build = (state: CopyState, reason: string) => CopyCondition;

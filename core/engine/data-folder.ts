@@ -1,21 +1,24 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ProcessTable } from '../contracts/process-table.ts';
-import { CerebroError, messageOf, systemCode } from '../errors.ts';
+import { CerebroError, messageOf } from '../errors.ts';
 import type { Access } from '../model/access.ts';
-import { type SitterFile, sitterFile } from '../model/sitter-file.ts';
+import type { SitterFile } from '../model/sitter-file.ts';
 import { checkFormat, noteFormat } from './data-format.ts';
+import { FolderClaim } from './folder-claim.ts';
 import { packageVersion } from './package-root.ts';
 
 /** A daemon's data folder: who has it, and the secrets in it. */
 export class DataFolder {
   readonly path: string;
   readonly #processes: ProcessTable;
+  readonly #claim: FolderClaim;
 
   constructor(path: string, processes: ProcessTable) {
     this.path = path;
     this.#processes = processes;
+    this.#claim = new FolderClaim(this.#file, processes);
   }
 
   /** Makes the folder, for its owner alone, unless it is there. */
@@ -31,48 +34,7 @@ export class DataFolder {
   take(mode: SitterFile['mode']): void {
     this.make();
     checkFormat(this.path);
-    const mine = join(this.path, `sitter.${process.pid}.new`);
-    writeFileSync(mine, JSON.stringify(this.#self(mode, '')), { mode: 0o600 });
-    try {
-      for (let attempt = 0; ; attempt++) {
-        const holder = this.holder();
-        if (holder) {
-          throw new CerebroError(
-            'conflict',
-            `${this.path} is in use by a daemon already (pid ${holder.pid}${holder.url === '' ? '' : `, at ${holder.url}`})`,
-          );
-        }
-        this.#putAside();
-        try {
-          linkSync(mine, this.#file);
-          return;
-        } catch (error) {
-          // Somebody was quicker: look again at who it is.
-          if (systemCode(error) !== 'EEXIST' || attempt > 5) throw error;
-        }
-      }
-    } finally {
-      rmSync(mine, { force: true });
-    }
-  }
-
-  /**
-   * Takes the file of a daemon that is gone out of the way. Between the look and this, another may have put its own there: it is
-   * looked at once more when nobody else can touch it, and put back.
-   */
-  #putAside(): void {
-    const aside = `${this.#file}.${process.pid}.old`;
-    try {
-      renameSync(this.#file, aside);
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return;
-      throw error;
-    }
-    try {
-      if (this.#holderIn(aside)) linkSync(aside, this.#file);
-    } finally {
-      rmSync(aside, { force: true });
-    }
+    this.#claim.take(this.#self(mode, ''));
   }
 
   /**
@@ -88,20 +50,7 @@ export class DataFolder {
 
   /** The living daemon that has this folder. */
   holder(): SitterFile | undefined {
-    return this.#holderIn(this.#file);
-  }
-
-  #holderIn(path: string): SitterFile | undefined {
-    if (!existsSync(path)) return undefined;
-    let file: SitterFile;
-    try {
-      file = sitterFile.parse(JSON.parse(readFileSync(path, 'utf8')));
-    } catch {
-      return undefined; // cut off while it was written: by nobody who lives
-    }
-    if (file.bootId !== this.#processes.bootId) return undefined;
-    const info = this.#processes.read(file.pid);
-    return info?.startTime === file.startTime && info.state !== 'Z' ? file : undefined;
+    return this.#claim.holder();
   }
 
   release(): void {

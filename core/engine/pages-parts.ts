@@ -6,18 +6,21 @@ import { packageRoot } from './package-root.ts';
 
 /** What all pages of a daemon are made from. */
 export function pagesParts<Api extends PagedApi>(
-  { auth, logger }: Cradle,
+  { auth, logger }: Pick<Cradle, 'auth' | 'logger'>,
   plugins: PagesParts<Api>['plugins'],
   api: Api,
 ): PagesParts<Api> {
   return { plugins, api, auth, logger, templates: join(packageRoot, 'templates'), assets: assets() };
 }
 
+/** The one style sheet, in the order of its parts: what is later wins. */
+const STYLE = ['tokens', 'base', 'frame', 'controls', 'tables', 'states', 'notes', 'charts', 'logs', 'narrow'] as const;
+
 function assets(): PagesParts<PagedApi>['assets'] {
   const folder = join(packageRoot, 'templates', 'assets');
   const { resolve: find } = createRequire(import.meta.url);
   return {
-    'app.css': { path: join(folder, 'app.css'), type: 'text/css' },
+    'app.css': { path: STYLE.map((name) => join(folder, 'style', `${name}.css`)), type: 'text/css' },
     'app.js': { path: join(folder, 'app.js'), type: 'text/javascript' },
     'log.js': { path: join(folder, 'log.js'), type: 'text/javascript' },
     'logs.js': { path: join(folder, 'logs.js'), type: 'text/javascript' },

@@ -4,6 +4,7 @@ import Koa from 'koa';
 import { z } from 'zod';
 import type { Logger } from '../contracts/logger.ts';
 import { CerebroError } from '../errors.ts';
+import { compressAnswers } from './answers/compress-answers.ts';
 import { answerErrors, type ErrorAnswer } from './answers/error-response.ts';
 import type { Auth } from './doors/auth.ts';
 import { endWithToken } from './doors/end-with-token.ts';
@@ -45,6 +46,7 @@ export function daemonApp(parts: DaemonAppParts): Koa {
     ctx.set('X-Content-Type-Options', 'nosniff');
     await next();
   });
+  app.use(compressAnswers());
   app.use(answerErrors(parts.logger, parts.errorPage ?? (() => false)));
   app.use(async (ctx, next) => {
     if (!parts.ready() && ctx.path !== '/healthz')

@@ -1,4 +1,8 @@
 import { z } from 'zod';
+import { taskDefinition } from './task.ts';
+
+/** As much of a task's own file (`task.json`) on a machine as says what the task is. */
+export const foundTaskFile = z.object({ definition: taskDefinition });
 
 /** A task on a machine that is, or would be, adopted. */
 export const foundTaskView = z.object({
@@ -35,7 +39,7 @@ export const adoptionView = z.object({
   machines: z.array(foundMachineView),
   /** Tasks on machines that were adopted before, which are nobody's yet. */
   left: z.array(foundTaskView),
-  /** Providers that could not be asked, one sentence each. */
+  /** Providers, regions and hosts that could not be looked at, one sentence each. */
   problems: z.array(z.string()),
 });
 export type AdoptionView = z.infer<typeof adoptionView>;

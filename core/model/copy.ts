@@ -29,6 +29,8 @@ export const copyRecord = z.object({
   run: z.number().int().nullable(),
   /** How its part of that run ended; kept where the machine goes, so that it is not done again. */
   outcome: z.enum(['completed', 'failed']).nullable(),
+  /** The copy that it came after, which went with its machine or had to leave it: its timeline begins with that one's end. */
+  insteadOf: z.string().optional(),
   reason: z.string(),
   createdAt: z.number(),
   /** When `version` or `wanted` last changed. */

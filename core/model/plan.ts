@@ -118,6 +118,8 @@ export type Action =
       mem: number;
       run: number | null;
       linked: Record<string, number>;
+      /** The copy that it comes after: one whose machine is gone, or is being emptied. */
+      insteadOf?: string;
       reason: string;
     }
   | {

@@ -5,6 +5,7 @@ import type { Clock } from '../../core/contracts/clock.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import { tokenAnswer, versionAnswer } from './etcd-answers.ts';
 import { connectionWords, refusalOf, TokenOver, TryAgain } from './etcd-errors.ts';
+import { RangeSession } from './range-session.ts';
 import type { Config } from './schema.ts';
 
 /** Every endpoint is asked so often before a call gives up, if there is time. */
@@ -29,7 +30,9 @@ export class EtcdClient {
   readonly #clock: Clock;
   readonly #config: Config;
   #agents: { calls: Agent; streams: Agent } | null = null;
+  #tls: { ca?: string; cert?: string; key?: string } = {};
   readonly #underWay = new Set<AbortController>();
+  readonly #sessions = new Set<RangeSession>();
   /** The endpoint that answered last. */
   #at = 0;
   #token: { text: string; until: number } | null = null;
@@ -42,12 +45,12 @@ export class EtcdClient {
   /** Throws `invalid` for a file that cannot be read, `unauthorized` for a wrong password, `unavailable` without an answer. */
   async start(): Promise<void> {
     const { tls } = this.#config;
-    const connect = {
-      timeout: CONNECT_MS,
+    this.#tls = {
       ...(tls?.ca_file !== undefined && { ca: read('tls.ca_file', tls.ca_file) }),
       ...(tls?.cert_file !== undefined && { cert: read('tls.cert_file', tls.cert_file) }),
       ...(tls?.key_file !== undefined && { key: read('tls.key_file', tls.key_file) }),
     };
+    const connect = { timeout: CONNECT_MS, ...this.#tls };
     this.#agents = {
       calls: new Agent({ connect, maxResponseSize: MAX_ANSWER_BYTES }),
       streams: new Agent({ connect, bodyTimeout: 0 }),
@@ -64,6 +67,7 @@ export class EtcdClient {
     const agents = this.#agents;
     this.#agents = null;
     for (const call of this.#underWay) call.abort(new Error('the store is being closed'));
+    for (const session of this.#sessions) session.close();
     this.#token = null;
     await Promise.all([agents?.calls.destroy(), agents?.streams.destroy()]);
   }
@@ -96,6 +100,22 @@ export class EtcdClient {
     const refusal = refusalOf(answer.statusCode, await answer.body.text(), endpoint);
     if (refusal instanceof TokenOver) this.#token = null;
     throw refusal;
+  }
+
+  /** A connection for long lists, at the endpoint that answered last. Whoever asks for it closes it. */
+  async ranges(): Promise<RangeSession> {
+    this.#open();
+    const endpoint = this.#endpoint();
+    const headers = await this.#within(this.timeoutMs, undefined, (signal) => this.#authorization(endpoint, signal));
+    this.#open(); // it may have been closed meanwhile
+    const session = new RangeSession(endpoint, {
+      tls: this.#tls,
+      headers,
+      clock: this.#clock,
+      onClose: (closed) => this.#sessions.delete(closed),
+    });
+    this.#sessions.add(session);
+    return session;
   }
 
   /** The next endpoint is asked from now on. */

@@ -9,19 +9,16 @@ import type {
   Transaction,
   Watch,
 } from '../../core/contracts/state-store.ts';
-import { CerebroError } from '../../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 import { CommitChain } from './commit-chain.ts';
 import { type KeyValue, rangeAnswer, toBase64 } from './etcd-answers.ts';
 import { EtcdClient } from './etcd-client.ts';
 import { EtcdElection } from './etcd-election.ts';
-import { afterPrefix, EtcdKeys } from './etcd-keys.ts';
+import { EtcdKeys } from './etcd-keys.ts';
 import type { EtcdLease } from './etcd-lease.ts';
+import { listEntries } from './etcd-list.ts';
 import { EtcdWatch } from './etcd-watch.ts';
 import type { Config } from './schema.ts';
-
-const PAGE = 1000;
-/** A list that a compaction came into is begun anew so often. */
-const LIST_TRIES = 3;
 
 /** The store in etcd, for several cluster sitters. Revisions are etcd's own. */
 export class EtcdStore implements StateStore {
@@ -73,14 +70,17 @@ export class EtcdStore implements StateStore {
     return kvs[0] && this.#entry(kvs[0]);
   }
 
-  async list(prefix: string): Promise<{ entries: Entry[]; revision: number }> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.#list(prefix);
-      } catch (error) {
-        if (!(error instanceof CerebroError && error.code === 'conflict') || attempt >= LIST_TRIES) throw error;
-      }
-    }
+  list(prefix: string): Promise<{ entries: Entry[]; revision: number }> {
+    const { logger } = this.#services;
+    return listEntries(
+      {
+        client: this.#client,
+        keys: this.#keys,
+        onGateway: (reason) =>
+          logger.debug({ reason: messageOf(reason) }, 'a list is read by the gateway, not by gRPC'),
+      },
+      prefix,
+    );
   }
 
   commit(transaction: Transaction): Promise<CommitResult> {
@@ -105,23 +105,6 @@ export class EtcdStore implements StateStore {
     const lease = await this.#election.win({ holder, signal, before: this.#lease, onHeld });
     this.#lease = lease;
     return lease;
-  }
-
-  /** Page by page, all as of the first one's revision. */
-  async #list(prefix: string): Promise<{ entries: Entry[]; revision: number }> {
-    const first = this.#keys.entry(prefix);
-    const entries: Entry[] = [];
-    let revision = 0;
-    let key = toBase64(first);
-    for (;;) {
-      const body = { key, rangeEnd: afterPrefix(first), limit: String(PAGE), revision: String(revision) };
-      const page = await this.#client.call('/v3/kv/range', body, rangeAnswer);
-      if (revision === 0) revision = page.header.revision;
-      for (const kv of page.kvs) entries.push(this.#entry(kv));
-      const last = page.kvs.at(-1);
-      if (!page.more || !last) return { entries, revision };
-      key = toBase64(`${last.key}\0`);
-    }
   }
 
   #entry(kv: KeyValue): Entry {

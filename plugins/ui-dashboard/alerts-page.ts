@@ -1,5 +1,5 @@
 import type { Page } from '../../core/contracts/ui.ts';
-import { attentionOf } from './attention.ts';
+import { attentionOf, withLinks } from './attention.ts';
 import { pageOf } from './paging.ts';
 
 const PAGE_SIZE = 100;
@@ -10,6 +10,7 @@ export const alertsPage: Page = {
   nav: { title: 'Alerts', order: 28 },
   answer: async ({ query }, api) => {
     const items = attentionOf(api, api.status().attention);
-    return { template: 'alerts.njk', title: 'Alerts', data: { alerts: pageOf(items, query, '/alerts', PAGE_SIZE) } };
+    const alerts = withLinks(pageOf(items, query, '/alerts', PAGE_SIZE), api);
+    return { template: 'alerts.njk', title: 'Alerts', data: { alerts } };
   },
 };

@@ -1,4 +1,5 @@
 import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
+import { CerebroError } from '../../core/errors.ts';
 import type { AlertView } from '../../core/model/alert.ts';
 
 export interface AttentionItem {
@@ -24,4 +25,33 @@ export function attentionOf(api: Pick<ClusterApi, 'alerts'>, sentences: readonly
       .filter((sentence) => !told.has(sentence))
       .map((sentence) => ({ level: 'warn' as const, sentence, since: null })),
   ];
+}
+
+/**
+ * The same, with the copy or the machine that a plain sentence begins with ("web.3: …", "local-a-1 is lost: …") as what it is about. Each is
+ * looked up, so this is for what is shown.
+ */
+export function withLinks<Shown extends { items: AttentionItem[] }>(
+  shown: Shown,
+  api: Pick<ClusterApi, 'copy' | 'machine'>,
+): Shown {
+  return { ...shown, items: shown.items.map((item) => ({ ...item, ...aboutOf(item, api) })) };
+}
+
+function aboutOf(item: AttentionItem, api: Pick<ClusterApi, 'copy' | 'machine'>): Partial<AttentionItem> {
+  if (item.job ?? item.machine ?? item.copy) return {};
+  const name = /^([^\s:]+)(?:: | is )/.exec(item.sentence)?.[1];
+  if (name === undefined) return {};
+  if (isThere(() => api.copy(name))) return { copy: name };
+  return isThere(() => api.machine(name)) ? { machine: name } : {};
+}
+
+function isThere(look: () => unknown): boolean {
+  try {
+    look();
+    return true;
+  } catch (error) {
+    if (error instanceof CerebroError && error.code === 'not_found') return false;
+    throw error;
+  }
 }

@@ -2,6 +2,7 @@ import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
 import type { Page, PageAnswer, PageRequest } from '../../core/contracts/ui.ts';
 import { jobRunViewOf } from '../../core/model/cluster-view.ts';
 import { copiesIn, reservationOf } from '../../core/model/job.ts';
+import { statesOf, troubleFirst } from './copy-order.ts';
 import { pageAbout, TIMELINE } from './gone-page.ts';
 import { jobCondition, zonesOf } from './job-condition.ts';
 import { emptyForm, type JobForm, takeJobForm } from './job-form.ts';
@@ -63,7 +64,8 @@ async function jobPage(
         // A follower is laid out where its leader is.
         scalable: zone.name in record.spec.deployment_layout && record.spec.linked_job === undefined,
       })),
-      copies: pageOf(copies, request.query, pathOf(name), COPIES),
+      copies: pageOf(troubleFirst(copies), request.query, pathOf(name), COPIES),
+      states: statesOf(copies),
       // While all is as wanted there is nothing to explain.
       why: ['ready', 'waiting', 'stopped', 'running'].includes(condition)
         ? null

@@ -1,6 +1,7 @@
 import type { ClusterApi, CopyView } from '../../core/contracts/cluster-api.ts';
 import type { Page, PageAnswer, PageRequest } from '../../core/contracts/ui.ts';
 import { CerebroError } from '../../core/errors.ts';
+import { troubleFirst } from './copy-order.ts';
 import { asked } from './paging.ts';
 
 /** A browser holds six connections to one host: each copy that is followed takes one, and the rest of the page needs some too. */
@@ -17,7 +18,11 @@ export const logPages: readonly Page[] = [
     answer: async (request, api) => {
       const { name } = api.job(request.params.name ?? '');
       const self = `/jobs/${encodeURIComponent(name)}/logs`;
-      return logPage(request, api.copies({ job: name }), { name, self, back: `/jobs/${encodeURIComponent(name)}` });
+      return logPage(request, troubleFirst(api.copies({ job: name })), {
+        name,
+        self,
+        back: `/jobs/${encodeURIComponent(name)}`,
+      });
     },
   },
   {

@@ -4,6 +4,7 @@ import { CerebroError } from '../../core/errors.ts';
 import { pastOf } from './ask-machine.ts';
 import { confirmPage, planFor } from './confirm-page.ts';
 import { needConfirmation } from './confirmed.ts';
+import { troubleFirst } from './copy-order.ts';
 import { pageAbout, TIMELINE } from './gone-page.ts';
 import { pageOf } from './paging.ts';
 import { countOf } from './words.ts';
@@ -89,7 +90,7 @@ function order(
 async function machinePage(request: PageRequest, api: ClusterApi): Promise<PageAnswer> {
   const id = idOf(request);
   const machine = api.machine(id);
-  const copies = pageOf(api.copies({ machine: id }), request.query, pathOf(id), COPIES);
+  const copies = pageOf(troubleFirst(api.copies({ machine: id })), request.query, pathOf(id), COPIES);
   const [events, past] = await Promise.all([
     api.events({ machine: id, limit: TIMELINE }),
     pastOf({ machine: id }, request, api),

@@ -1,6 +1,6 @@
 import type { ClusterApi } from '../../core/contracts/cluster-api.ts';
 import type { Page, PageAnswer } from '../../core/contracts/ui.ts';
-import { attentionOf } from './attention.ts';
+import { attentionOf, withLinks } from './attention.ts';
 import { inTrouble, type JobRow, jobRow } from './job-condition.ts';
 import { underWay } from './under-way.ts';
 import { countOf } from './words.ts';
@@ -32,8 +32,13 @@ async function overview(api: ClusterApi): Promise<PageAnswer> {
     data: {
       headline: headline(jobs),
       size: `${countOf(jobs.length, 'job')} on ${countOf(machines.length, 'machine')}`,
-      attention: firstOf(attentionOf(api, status.attention), SHOWN_ATTENTION),
-      underWay: firstOf(underWay(jobViews, machines), SHOWN_UNDER_WAY),
+      doing: doing(jobs),
+      attention: withLinks(firstOf(attentionOf(api, status.attention), SHOWN_ATTENTION), api),
+      // A roll-out that has failed waits for a person: it needs attention, and nothing of it is under way.
+      underWay: firstOf(
+        underWay(jobViews, machines).filter(({ state }) => state !== 'failed'),
+        SHOWN_UNDER_WAY,
+      ),
       jobs: firstOf(jobs, SHOWN_JOBS),
       zones: firstOf(zoneRows(machines), SHOWN_ZONES),
       machineCount: machines.length,
@@ -49,6 +54,16 @@ export function firstOf<T>(all: readonly T[], most: number): { items: T[]; total
 function worstFirst(a: JobRow, b: JobRow): number {
   const rank = ({ condition }: JobRow): number => (inTrouble(condition) ? 0 : 1);
   return rank(a) - rank(b) || a.name.localeCompare(b.name);
+}
+
+/** What is not as it should be, in numbers; empty: nothing. */
+function doing(jobs: readonly JobRow[]): string {
+  const failing = jobs.reduce((sum, { total }) => sum + total.failing, 0);
+  const starting = jobs.reduce((sum, { total }) => sum + total.starting, 0);
+  const are = (count: number, what: string): string[] =>
+    count === 0 ? [] : [`${countOf(count, 'copy')} ${count === 1 ? 'is' : 'are'} ${what}`];
+  const parts = [...are(failing, 'failing'), ...are(starting, 'starting')];
+  return parts.length === 0 ? '' : `${parts.join(', ')}.`;
 }
 
 /** The one sentence that says whether what was asked for is there. */

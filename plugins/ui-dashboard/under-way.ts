@@ -11,6 +11,8 @@ export interface UnderWay {
   since: string;
   /** Copies that are where they should be, of all; null where that is no matter of copies. */
   progress: { done: number; of: number } | null;
+  /** Of what its sentence speaks of, 0 to 100; null: that cannot be told. */
+  percent: number | null;
 }
 
 const ON_THE_WAY = new Set(['requested', 'booting', 'deploying', 'draining', 'terminating']);
@@ -42,12 +44,13 @@ export function underWay(jobs: readonly JobView[], machines: readonly MachineVie
         sentence: `run ${lastRun.id}, ${lastRun.sentence}`,
         since: lastRun.startedAt,
         progress: null,
+        percent: null,
       });
     }
   }
-  for (const { id, state, reason, since } of machines)
+  for (const { id, state, reason, since, percent = null } of machines)
     if (ON_THE_WAY.has(state))
-      found.push({ kind: 'machine', about: id, state, sentence: reason, since, progress: null });
+      found.push({ kind: 'machine', about: id, state, sentence: reason, since, progress: null, percent });
   return found.sort((a, b) => a.since.localeCompare(b.since));
 }
 
@@ -65,5 +68,6 @@ function rollOut(
     sentence: rollout.sentence ?? `to version ${rollout.to}${back}${how}`,
     since: rollout.startedAt,
     progress: { done, of },
+    percent: null,
   };
 }

@@ -1,4 +1,5 @@
 import type { MachineView } from '../../core/contracts/cluster-api.ts';
+import { statesOf, troubleFirst } from './copy-order.ts';
 
 export interface ZoneRow {
   name: string;
@@ -33,15 +34,12 @@ export function zoneRows(machines: readonly MachineView[]): ZoneRow[] {
       states: statesOf(list),
       cpu: together(list.map((machine) => machine.cpu)),
       mem: together(list.map((machine) => machine.mem)),
-      shown: all ? list : list.filter(({ state }) => state !== 'ready').slice(0, SHOWN_OF_ZONE),
+      shown: (all ? list : list.filter(({ state }) => state !== 'ready').slice(0, SHOWN_OF_ZONE)).map((machine) => ({
+        ...machine,
+        copies: troubleFirst(machine.copies),
+      })),
     }))
     .sort((a, b) => a.name.localeCompare(b.name));
-}
-
-function statesOf(machines: readonly MachineView[]): ZoneRow['states'] {
-  const counts = new Map<string, number>();
-  for (const { state } of machines) counts.set(state, (counts.get(state) ?? 0) + 1);
-  return [...counts].map(([state, count]) => ({ state, count })).sort((a, b) => b.count - a.count);
 }
 
 /** What is used is the sum of what is known; null where nothing is. */

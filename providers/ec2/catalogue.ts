@@ -75,6 +75,16 @@ export class Catalogue {
     throw new CerebroError('no_capacity', `${size} is not on sale in ${site.zone}`, { details });
   }
 
+  /** The size of an instance that is there, whether or not it is on sale by the settings. Throws `invalid` for one that EC2 does not know. */
+  async sizeOf(site: Site, size: string): Promise<MachineType> {
+    const onSale = this.types(site.zone).find(({ name }) => name === size);
+    if (onSale) return onSale;
+    const { instanceType } = readSize(size);
+    const [info] = await this.#region(site).typeInfos([instanceType]);
+    if (info) return { name: size, ...roomOf(info, site) };
+    throw new CerebroError('invalid', `EC2 does not say how large an ${instanceType} is`);
+  }
+
   /** The image for a site. Throws `invalid` where there is none. */
   async image(site: Site, architecture: Architecture): Promise<{ id: string; rootDevice: string }> {
     const choice = site.image[architecture];
@@ -164,8 +174,7 @@ export class Catalogue {
   #sizes(site: Site, instanceType: string, info: InstanceTypeInfo): MachineType[] {
     const { config, prices } = this.#deps;
     const onDemand = priceOf(instanceType, site.region, prices(), config.prices);
-    const cpu = info.VCpuInfo?.DefaultVCpus ?? 0;
-    const mem = (info.MemoryInfo?.SizeInMiB ?? 0) - site.reserve_mem;
+    const { cpu, mem } = roomOf(info, site);
     if (cpu <= 0 || mem <= 0) return [];
     const size = (spot: boolean, price: number | undefined): MachineType => ({
       name: sizeName({ instanceType, spot }),
@@ -185,6 +194,11 @@ export class Catalogue {
     if (!region) throw new CerebroError('internal', `no client for ${site.region}`);
     return region;
   }
+}
+
+/** Cores, and MB for copies. */
+function roomOf(info: InstanceTypeInfo, { reserve_mem }: Site): { cpu: number; mem: number } {
+  return { cpu: info.VCpuInfo?.DefaultVCpus ?? 0, mem: (info.MemoryInfo?.SizeInMiB ?? 0) - reserve_mem };
 }
 
 /** The architecture of a type that the site has an image for. */

@@ -1,20 +1,30 @@
 import { join } from 'node:path';
 import type { Instance as Ec2Instance } from '@aws-sdk/client-ec2';
 import type { Clock } from '../../core/contracts/clock.ts';
-import type { Instance, MachineOrder, MachineProvider, ProviderReport } from '../../core/contracts/machine-provider.ts';
+import type {
+  FleetFound,
+  FoundMachine,
+  Instance,
+  MachineOrder,
+  MachineProvider,
+  ProviderReport,
+} from '../../core/contracts/machine-provider.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
-import { CerebroError, messageOf } from '../../core/errors.ts';
+import { CerebroError } from '../../core/errors.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
+import type { TaskDefinition } from '../../core/model/task.ts';
+import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import { Catalogue } from './catalogue.ts';
 import { inspectEc2 } from './doctor.ts';
 import { Ec2Region } from './ec2-region.ts';
 import { Fleet } from './fleet.ts';
+import { FoundInstances } from './found-instances.ts';
 import { LaunchBook } from './launch-book.ts';
+import { LaunchWatch } from './launch-watch.ts';
 import { Launcher } from './launcher.ts';
 import { machineView, pendingProgress } from './machine-view.ts';
-import { pause } from './pause.ts';
 import { Preparations } from './preparations.ts';
 import type { PriceTable } from './price-table.ts';
 import type { Config } from './schema.ts';
@@ -35,7 +45,6 @@ export interface Ec2Services extends SitterServices {
 export class Ec2Provider implements MachineProvider {
   readonly name = NAME;
   readonly #services: Ec2Services;
-  readonly #config: Config;
   readonly #sites: ReadonlyMap<string, Site>;
   readonly #regions: ReadonlyMap<string, Ec2Region>;
   readonly #catalogue: Catalogue;
@@ -43,17 +52,17 @@ export class Ec2Provider implements MachineProvider {
   readonly #launcher: Launcher;
   readonly #fleet: Fleet;
   readonly #sitters: SitterBringer;
+  readonly #found: FoundInstances;
   readonly #preparations: Preparations;
   readonly #listeners = new Set<() => void>();
   readonly #progress = new ProgressListeners();
   readonly onProgress = this.#progress.add;
   readonly #creating = new Map<string, { intent: string; made: Promise<Instance> }>();
   #life = new AbortController();
-  #watching: Promise<void> | null = null;
+  readonly #watch: LaunchWatch;
 
   constructor(services: Ec2Services, config: Config) {
     this.#services = services;
-    this.#config = config;
     const { clock, logger, dataDir, prices } = services;
     this.#sites = sitesOf(config, NAME);
     this.#regions = new Map(
@@ -71,7 +80,17 @@ export class Ec2Provider implements MachineProvider {
       signal: () => this.#life.signal,
     });
     this.#fleet = new Fleet({ clock, logger, config, regions, sites, book: this.#book, onChange });
+    this.#watch = new LaunchWatch({
+      clock,
+      logger,
+      book: this.#book,
+      fleet: this.#fleet,
+      pollMs: config.api.poll * 1000,
+      look: (clusterId) => this.describe(clusterId),
+    });
     this.#sitters = new SitterBringer({ ...services, fleet: this.#fleet, settings: config.sitter });
+    const found = { catalogue: this.#catalogue, fleet: this.#fleet, sitters: this.#sitters };
+    this.#found = new FoundInstances({ regions, sites, ...found });
     this.#preparations = new Preparations({
       clock,
       logger,
@@ -91,7 +110,7 @@ export class Ec2Provider implements MachineProvider {
     this.#preparations.start();
     this.#book.open();
     await this.#catalogue.start();
-    this.#watch();
+    this.#watch.look(this.#life.signal);
   }
 
   async stop(): Promise<void> {
@@ -99,7 +118,7 @@ export class Ec2Provider implements MachineProvider {
     this.#catalogue.stop();
     for (const region of this.#regions.values()) region.close();
     await this.#preparations.stop();
-    await this.#watching;
+    await this.#watch.stop();
     await Promise.allSettled([...this.#creating.values()].map(({ made }) => made));
     this.#services.ssh.close();
     this.#book.close();
@@ -127,8 +146,13 @@ export class Ec2Provider implements MachineProvider {
     return made;
   }
 
-  describe(clusterId: string): Promise<Instance[]> {
-    return this.#describe(clusterId);
+  async describe(clusterId: string): Promise<Instance[]> {
+    const instances = await this.#fleet.describe(clusterId);
+    for (const instance of instances) this.#follow(instance);
+    return instances.map((instance) => {
+      const trouble = this.#preparations.trouble(instance.machineId);
+      return trouble === null || instance.state !== 'running' ? instance : { ...instance, trouble };
+    });
   }
 
   async destroy(clusterId: string, machineId: string): Promise<void> {
@@ -147,9 +171,20 @@ export class Ec2Provider implements MachineProvider {
     return this.#services.ssh.login(machineId, this.#fleet.target(machineId, address));
   }
 
-  /** A deployment brings a new certificate, and starts nothing again where all else is there. */
-  renewIdentity(machineId: string): Promise<void> {
-    return this.#sitters.deploy(machineId, this.#life.signal);
+  renewIdentity(machineId: string, identity: TlsIdentity): Promise<void> {
+    return this.#sitters.renew(machineId, identity, this.#life.signal);
+  }
+
+  survey(): Promise<FleetFound> {
+    return this.#found.survey();
+  }
+
+  readTasks(found: FoundMachine): Promise<TaskDefinition[]> {
+    return this.#found.readTasks(found);
+  }
+
+  async takeOver(found: FoundMachine): Promise<void> {
+    this.#found.takeOver(found);
   }
 
   onChange(listener: () => void): void {
@@ -178,18 +213,9 @@ export class Ec2Provider implements MachineProvider {
     const instance = machineView(made, site);
     if (!instance) throw new CerebroError('internal', `EC2 has made ${made.InstanceId} without its tags`);
     this.#fleet.made(region.name, made);
-    this.#watch();
+    this.#watch.look(this.#life.signal);
     this.#tell();
     return instance;
-  }
-
-  async #describe(clusterId: string): Promise<Instance[]> {
-    const instances = await this.#fleet.describe(clusterId);
-    for (const instance of instances) this.#follow(instance);
-    return instances.map((instance) => {
-      const trouble = this.#preparations.trouble(instance.machineId);
-      return trouble === null || instance.state !== 'running' ? instance : { ...instance, trouble };
-    });
   }
 
   /** Takes a machine that is on its way a step further, or out of the book. */
@@ -199,41 +225,6 @@ export class Ec2Provider implements MachineProvider {
     if (instance.state === 'gone') this.#book.remove(instance.machineId);
     else if (instance.state === 'running' && instance.address !== null) this.#preparations.want(launch.order, instance);
     else if (instance.state === 'pending') this.#progress.tell(instance.machineId, pendingProgress(instance));
-  }
-
-  /** While machines are on their way, looks more often than anybody asks. */
-  #watch(): void {
-    if (this.#watching || this.#life.signal.aborted || this.#book.all().length === 0) return;
-    this.#watching = this.#lookOn(this.#life.signal).finally(() => {
-      this.#watching = null;
-    });
-  }
-
-  async #lookOn(signal: AbortSignal): Promise<void> {
-    const { clock, logger } = this.#services;
-    while (!signal.aborted && this.#book.all().length > 0) {
-      await pause(clock, this.#config.api.poll * 1000, signal);
-      if (signal.aborted) return;
-      const clusters = new Set(this.#book.all().map(({ order }) => order.clusterId));
-      let isTold = true;
-      for (const clusterId of clusters) {
-        try {
-          await this.#describe(clusterId);
-        } catch (error) {
-          isTold = false;
-          logger.debug({ reason: messageOf(error) }, 'EC2 does not answer; it is asked again');
-        }
-      }
-      if (isTold) this.#dropForgotten();
-    }
-  }
-
-  /** An order that made nothing, and that nobody repeats or ends, is not looked for any more. */
-  #dropForgotten(): void {
-    const now = this.#services.clock.now();
-    for (const { order, hiddenUntil } of this.#book.all()) {
-      if (hiddenUntil < now && !this.#fleet.knows(order.machineId)) this.#book.remove(order.machineId);
-    }
   }
 
   #tell(): void {

@@ -89,6 +89,11 @@ export class Ec2Region {
     );
   }
 
+  /** All that bears the tag of a cluster, of whichever. */
+  async tagged(): Promise<Ec2Instance[]> {
+    return this.#describe([filter('tag-key', TAG.cluster)]);
+  }
+
   /** What was made with a client token, if it can be seen. */
   async byToken(token: string): Promise<Ec2Instance | undefined> {
     return (await this.#describe([filter('client-token', token)]))[0];

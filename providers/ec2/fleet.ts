@@ -3,9 +3,10 @@ import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance } from '../../core/contracts/machine-provider.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
-import { type SshTarget, sshTarget } from '../remotes/ssh-target.ts';
+import type { SshTarget } from '../remotes/ssh-target.ts';
 import type { Ec2Region } from './ec2-region.ts';
 import { Evidence } from './evidence.ts';
+import { instanceTarget } from './instance-target.ts';
 import type { LaunchBook } from './launch-book.ts';
 import { machineView } from './machine-view.ts';
 import type { Config } from './schema.ts';
@@ -106,17 +107,7 @@ export class Fleet {
     const site = this.#deps.sites.get(tagOf(seen.instance, TAG.zone) ?? '');
     if (!site)
       throw new CerebroError('invalid', `the zone of ${machineId} is not in the settings of provider-ec2 any more`);
-    const at = address ?? machineView(seen.instance, site)?.address;
-    if (at === null || at === undefined)
-      throw new CerebroError('unavailable', `${machineId} has no ${site.address} address yet`);
-    const hostKey = tagOf(seen.instance, TAG.hostKey);
-    if (hostKey === undefined)
-      throw new CerebroError(
-        'invalid',
-        `${machineId} has lost its tag ${TAG.hostKey}: nobody can tell whether its address is still its own`,
-      );
-    // By the instance's own name: a cloud gives addresses to others again.
-    return sshTarget(at, { ...site.ssh, host_keys: [hostKey] }, seen.instance.InstanceId);
+    return instanceTarget(seen.instance, site, address);
   }
 
   async #ask(region: Ec2Region, clusterId: string): Promise<Instance[]> {

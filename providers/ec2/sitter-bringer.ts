@@ -1,7 +1,11 @@
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
+import type { TaskDefinition } from '../../core/model/task.ts';
+import type { TlsIdentity } from '../../core/model/tls-identity.ts';
+import { putIdentity, readSitterTasks, type SitterPlace } from '../../recipes/machine-sitter/found-sitter.ts';
 import type { MachineSitterDeployment } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
+import { defaultFolder } from '../../recipes/machine-sitter/target-hands.ts';
 import type { SshTarget } from '../remotes/ssh-target.ts';
 import type { Fleet } from './fleet.ts';
 import type { Config } from './schema.ts';
@@ -69,6 +73,36 @@ export class SitterBringer {
     } finally {
       await remote.close();
     }
+  }
+
+  /** Without asking the sitter. Throws where that cannot be told for sure. */
+  async readTasks(machineId: string, target: SshTarget): Promise<TaskDefinition[]> {
+    const remote = this.#deps.ssh.remote(target);
+    try {
+      return await readSitterTasks(this.#place(remote, machineId));
+    } finally {
+      await remote.close();
+    }
+  }
+
+  /**
+   * Another certificate, and then a deployment, which starts what does not run and nothing again where all is as it should be. The
+   * certificate first: a deployment takes a sitter of another authority for another cluster's, which is what an adopted one is still.
+   */
+  async renew(machineId: string, identity: TlsIdentity, signal: AbortSignal): Promise<void> {
+    const { ssh, fleet } = this.#deps;
+    const remote = ssh.remote(fleet.target(machineId, null));
+    try {
+      await putIdentity(this.#place(remote, machineId), identity);
+    } finally {
+      await remote.close();
+    }
+    await this.deploy(machineId, signal);
+  }
+
+  #place(remote: Remote, machineId: string): SitterPlace {
+    const { folder, as_root: asRoot } = this.#deps.settings;
+    return { remote, machineId, data: `${folder ?? defaultFolder(asRoot)}/data`, asRoot };
   }
 
   async #answers(machineId: string, endpoint: string): Promise<boolean> {

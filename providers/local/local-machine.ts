@@ -1,46 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
 import type { Clock, Timer } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type { Instance, MachineOrder } from '../../core/contracts/machine-provider.ts';
 import type { ProcessTable } from '../../core/contracts/process-table.ts';
-import { messageOf, systemCode } from '../../core/errors.ts';
+import { messageOf } from '../../core/errors.ts';
 import type { Failure, Progress } from '../../core/model/progress.ts';
-import { IDENTITY_FILE, type TlsIdentity } from '../../core/model/tls-identity.ts';
+import type { TlsIdentity } from '../../core/model/tls-identity.ts';
+import { type InstanceFile, makeMachineFolder, readInstance, writeIdentity, writeInstance } from './machine-folder.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
 import { ownAddress, SHARED_ADDRESS } from './own-address.ts';
 import { SitterInFolder } from './sitter-in-folder.ts';
 
 const LOOK_MS = 250;
 const SUSPEND_DEADLINE_MS = 60_000;
-
-const instanceFile = z.object({
-  clusterId: z.string(),
-  machineId: z.string(),
-  zone: z.string(),
-  intent: z.string(),
-  type: z.string(),
-  /** What its type offers; null in files of older machines. */
-  cpu: z.number().nullable().default(null),
-  mem: z.number().nullable().default(null),
-  /** `off` is what a power cut leaves: nothing of it is started again. */
-  power: z.enum(['on', 'off']),
-  reason: z.string(),
-});
-type InstanceFile = z.infer<typeof instanceFile>;
 
 export interface LocalMachineServices {
   clock: Clock;
@@ -81,37 +56,15 @@ export class LocalMachine {
     this.#services = services;
   }
 
-  /** A new machine's folder, complete before its instance file names it: a crash in between leaves nothing that counts. */
+  /** Throws `conflict` when another order has made a machine of that name. */
   static create(folder: string, order: MachineOrder, services: LocalMachineServices): LocalMachine {
-    rmSync(folder, { recursive: true, force: true });
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    writeFileSync(join(folder, 'admin.token'), `${order.token}\n`, { mode: 0o600 });
-    writeIdentity(folder, order.identity);
-    const { clusterId, machineId, zone, intent, type } = order;
-    const machine = new LocalMachine(
-      folder,
-      {
-        clusterId,
-        machineId,
-        zone,
-        intent,
-        type: type.name,
-        cpu: type.cpu,
-        mem: type.mem,
-        power: 'on',
-        reason: 'ordered',
-      },
-      services,
-    );
-    machine.#save();
-    return machine;
+    return new LocalMachine(folder, makeMachineFolder(folder, order), services);
   }
 
   /** undefined: there is no machine in that folder. */
   static load(folder: string, services: LocalMachineServices): LocalMachine | undefined {
-    const path = join(folder, 'instance.json');
-    if (!existsSync(path)) return undefined;
-    return new LocalMachine(folder, instanceFile.parse(JSON.parse(readFileSync(path, 'utf8'))), services);
+    const file = readInstance(folder);
+    return file && new LocalMachine(folder, file, services);
   }
 
   get clusterId(): string {
@@ -163,7 +116,7 @@ export class LocalMachine {
   /** Ends everything that belongs to this machine, at once, without asking. */
   async powerOff(reason: string): Promise<void> {
     this.#file = { ...this.#file, power: 'off', reason };
-    this.#save();
+    writeInstance(this.folder, this.#file);
     this.unwatch();
     await this.#killAll();
     this.#services.onChange();
@@ -243,9 +196,9 @@ export class LocalMachine {
   /** undefined: it is not there; null: it cannot be read. */
   #onDisk(): InstanceFile | null | undefined {
     try {
-      return instanceFile.parse(JSON.parse(readFileSync(join(this.folder, 'instance.json'), 'utf8')));
-    } catch (error) {
-      return systemCode(error) === 'ENOENT' ? undefined : null;
+      return readInstance(this.folder);
+    } catch {
+      return null; // it is looked at again
     }
   }
 
@@ -338,17 +291,4 @@ export class LocalMachine {
   #killAll(): Promise<void> {
     return killMarked(this.#services.processes, this.#services.clock, (marker) => marker === this.#marker);
   }
-
-  #save(): void {
-    if (!existsSync(this.folder)) return; // somebody has removed it: there is nothing to remember then
-    const path = join(this.folder, 'instance.json');
-    writeFileSync(`${path}.new`, JSON.stringify(this.#file), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
-  }
-}
-
-function writeIdentity(folder: string, identity: TlsIdentity): void {
-  const path = join(folder, IDENTITY_FILE);
-  writeFileSync(`${path}.part`, JSON.stringify(identity), { mode: 0o600 });
-  renameSync(`${path}.part`, path);
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type {
+  FleetFound,
   FoundMachine,
   Instance,
   MachineOrder,
@@ -20,6 +21,7 @@ import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
 import { LocalRemote } from './local-remote.ts';
+import { isDraft } from './machine-folder.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
 import { readTaskFolder } from './read-task-folder.ts';
 import type { Config } from './schema.ts';
@@ -108,13 +110,14 @@ export class LocalProvider implements MachineProvider {
       .map((machine) => machine.instance());
   }
 
-  async survey(): Promise<FoundMachine[]> {
-    return [...this.#machines.values()].map((machine) => {
+  async survey(): Promise<FleetFound> {
+    const machines = [...this.#machines.values()].map((machine) => {
       const instance = machine.instance();
       const { name, cpu, mem } = machine.type;
       const sold = this.types(instance.zone).find((type) => type.name === name);
       return { ...instance, type: { name, cpu: cpu ?? sold?.cpu ?? 0, mem: mem ?? sold?.mem ?? 0 } };
     });
+    return { machines, problems: [] };
   }
 
   async readTasks({ machineId }: FoundMachine): Promise<TaskDefinition[]> {
@@ -169,7 +172,7 @@ export class LocalProvider implements MachineProvider {
   /** Takes up machines that are not known yet: those of an earlier run, and those of others that share the folder. */
   #takeUp(): void {
     for (const name of readdirSync(this.#folder)) {
-      if (this.#machines.has(name) || this.#damaged.has(name)) continue;
+      if (isDraft(name) || this.#machines.has(name) || this.#damaged.has(name)) continue;
       const machine = this.#load(name);
       if (!machine) continue;
       this.#machines.set(machine.id, machine);

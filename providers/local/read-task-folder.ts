@@ -1,10 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
-import { type TaskDefinition, taskDefinition } from '../../core/model/task.ts';
-
-/** As much of a task's file as says what it is. */
-const taskFile = z.object({ definition: taskDefinition });
+import { foundTaskFile } from '../../core/model/adoption.ts';
+import type { TaskDefinition } from '../../core/model/task.ts';
 
 /** The tasks that a machine sitter keeps in its folder of tasks, without asking it. Throws what is wrong with a file. */
 export function readTaskFolder(folder: string): TaskDefinition[] {
@@ -12,5 +9,5 @@ export function readTaskFolder(folder: string): TaskDefinition[] {
   return readdirSync(folder)
     .map((name) => join(folder, name, 'task.json'))
     .filter((path) => !path.includes('/.removed-') && existsSync(path))
-    .map((path) => taskFile.parse(JSON.parse(readFileSync(path, 'utf8'))).definition);
+    .map((path) => foundTaskFile.parse(JSON.parse(readFileSync(path, 'utf8'))).definition);
 }

@@ -148,7 +148,8 @@ function login(
 ): Promise<Client | undefined> {
   const given = target.hostKeys.map(parseHostKey);
   const known = given.length > 0 ? given : pins.of(target.pinName);
-  const advice = given.length > 0 ? 'mend "host_keys" in the settings' : `take its line out of ${pins.path}`;
+  const mend = given.length > 0 ? 'mend "host_keys" in the settings' : `take its line out of ${pins.path}`;
+  const advice = target.otherKeyAdvice ?? mend;
   let shown: HostKey | undefined;
   let refused: CerebroError | undefined;
   const config: ConnectConfig = {

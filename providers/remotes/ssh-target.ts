@@ -62,6 +62,8 @@ export interface SshTarget {
   keys: readonly string[];
   agent?: string | undefined;
   hostKeys: readonly string[];
+  /** What to do where it shows another key and was set up anew; default: the settings, or our memory of it, are to be mended. */
+  otherKeyAdvice?: string;
   /** Under which name its key is remembered. Where addresses are used again (a cloud), the instance's own name. */
   pinName: string;
   jump?: SshTarget | undefined;

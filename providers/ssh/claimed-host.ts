@@ -71,16 +71,12 @@ export class ClaimedHost {
         'conflict',
         `${text.slice(STRANGER.length)} is there and not ours; name a folder of our own (the setting "folder"), or delete that if nobody needs it`,
       );
-    return this.#read(text);
+    return parseClaim(text);
   }
 
-  /** Whose the host is; undefined: nobody's. `file`: for a remote that works elsewhere. */
-  async owner(file = 'claim'): Promise<Claim | undefined> {
-    const text = await this.#remote.script(`cat -- ${shellQuote(file)} 2>/dev/null || :`, {
-      name: 'read the claim',
-      timeout: SHORT_S,
-    });
-    return text === '' ? undefined : this.#read(text);
+  /** Whose the host is; undefined: nobody's. */
+  owner(): Promise<Claim | undefined> {
+    return readClaim(this.#remote, 'claim');
   }
 
   /**
@@ -111,20 +107,20 @@ export class ClaimedHost {
     ].join('\n');
     await this.#remote.script(script, { name: 'wipe the host', asRoot: this.#asRoot, timeout: WIPE_S });
   }
-
-  #read(text: string): Claim {
-    const result = claimFile.safeParse(parsed(text));
-    if (result.success) return result.data;
-    throw new CerebroError(
-      'conflict',
-      'its claim file cannot be read, so nobody knows whose the host is; delete it if nobody is',
-    );
-  }
 }
 
-/** undefined: the host is the machine's. Else why it cannot be. */
-export async function claimFor(note: Claim, host: ClaimedHost): Promise<string | undefined> {
-  const { clusterId, machineId, intent } = note;
+/** The claim at a path there; undefined: there is none. Throws `conflict` for one that cannot be read. */
+export async function readClaim(remote: SshRemote, path: string): Promise<Claim | undefined> {
+  const script = `cat -- ${shellQuote(path)} 2>/dev/null || :`;
+  const text = await remote.script(script, { name: 'read the claim', timeout: SHORT_S });
+  return text === '' ? undefined : parseClaim(text);
+}
+
+/** Takes a host. undefined: it is the order's from now on, or was already. Else why it cannot be. */
+export async function claimFor(
+  { clusterId, machineId, intent }: Claim,
+  host: ClaimedHost,
+): Promise<string | undefined> {
   try {
     const owner = await host.claim({ clusterId, machineId, intent });
     if (owner.intent === intent && owner.clusterId === clusterId) return undefined;
@@ -133,6 +129,15 @@ export async function claimFor(note: Claim, host: ClaimedHost): Promise<string |
     if (error instanceof CerebroError && error.code === 'conflict') return `is not taken: ${error.message}`;
     throw error;
   }
+}
+
+function parseClaim(text: string): Claim {
+  const result = claimFile.safeParse(parsed(text));
+  if (result.success) return result.data;
+  throw new CerebroError(
+    'conflict',
+    'its claim file cannot be read, so nobody knows whose the host is; delete it if nobody is',
+  );
 }
 
 function parsed(text: string): unknown {

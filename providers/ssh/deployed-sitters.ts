@@ -1,5 +1,7 @@
 import type { Logger } from '../../core/contracts/logger.ts';
-import { IDENTITY_FILE, type TlsIdentity } from '../../core/model/tls-identity.ts';
+import type { TaskDefinition } from '../../core/model/task.ts';
+import type { TlsIdentity } from '../../core/model/tls-identity.ts';
+import { noSitter, putIdentity, readSitterTasks, type SitterPlace } from '../../recipes/machine-sitter/found-sitter.ts';
 import type { MachineSitterDeployment, SitterTarget } from '../../recipes/machine-sitter/machine-sitter-deployment.ts';
 import type { Config } from './schema.ts';
 import { sitterUrl } from './sitter-url.ts';
@@ -55,9 +57,17 @@ export class DeployedSitters implements Sitters {
     await this.#deployment.wipe(this.#target(hands));
   }
 
-  async renew({ remote }: HostHands, identity: TlsIdentity): Promise<void> {
-    const path = `${SITTER_FOLDER}/data/${IDENTITY_FILE}`;
-    await remote.write(JSON.stringify(identity), path, { mode: 0o600, sudo: this.#asRoot });
+  async renew(hands: HostHands, identity: TlsIdentity): Promise<void> {
+    const place = this.#place(hands);
+    if (!(await putIdentity(place, identity))) throw noSitter(place);
+  }
+
+  readTasks(hands: HostHands): Promise<TaskDefinition[]> {
+    return readSitterTasks(this.#place(hands));
+  }
+
+  #place({ remote, machineId }: HostHands): SitterPlace {
+    return { remote, machineId, data: `${SITTER_FOLDER}/data`, asRoot: this.#asRoot };
   }
 
   #target({ remote, machineId, address }: HostHands): SitterTarget {

@@ -5,7 +5,7 @@ import { judgeHost } from '../../recipes/machine-sitter/target-facts.ts';
 import { TargetHands } from '../../recipes/machine-sitter/target-hands.ts';
 import { HostKeyPins } from '../remotes/host-key-pins.ts';
 import { SshConnections } from '../remotes/ssh-connections.ts';
-import { ClaimedHost } from './claimed-host.ts';
+import { readClaim } from './claimed-host.ts';
 import { SITTER_FOLDER } from './deployed-sitters.ts';
 import type { InventoryHost } from './inventory.ts';
 import type { Config } from './schema.ts';
@@ -69,7 +69,7 @@ async function inspectHost(
     const [name] = (await remote.run(['hostname'])).stdout.trim().split('\n');
     const login = `${host.target.user}@${remote.place} (${name})`;
     if (sudo) await remote.sudo(['true']);
-    const owner = await new ClaimedHost(remote, false).owner(`${folder}/claim`);
+    const owner = await readClaim(remote, `${folder}/claim`);
     const whose = owner === undefined ? 'free' : `machine ${owner.machineId} of cluster ${owner.clusterId}`;
     if (sitter.command !== undefined) return finding('good', `${login}: ${whose}`);
     const target = { remote, machineId: '', address: host.address, folder: `${folder}/${SITTER_FOLDER}`, asRoot: sudo };

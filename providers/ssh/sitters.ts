@@ -1,4 +1,5 @@
 import type { MachineOrder } from '../../core/contracts/machine-provider.ts';
+import type { TaskDefinition } from '../../core/model/task.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import type { SshRemote } from '../remotes/ssh-remote.ts';
 
@@ -26,4 +27,6 @@ export interface Sitters {
   /** Ends it and its tasks, as far as that can be done in order; what bears the machine's mark is killed afterwards. */
   end(hands: HostHands): Promise<void>;
   renew(hands: HostHands, identity: TlsIdentity): Promise<void>;
+  /** The tasks of the sitter as they are defined, without asking it. Throws where that cannot be told for sure. */
+  readTasks(hands: HostHands): Promise<TaskDefinition[]>;
 }

@@ -21,6 +21,8 @@ export interface SshMachineServices {
   lookEveryMs: number;
   onChange(): void;
   onProgress(machineId: string, progress: Progress): void;
+  /** Whether it is for this cluster that we are here: what is another's, or of a store that was lost, is looked at and nothing else. */
+  serves(clusterId: string): boolean;
   /** Called when a machine sitter is found at an address for the first time, or at another one. */
   onFound(note: MachineNote, where: { address: string; endpoint: string }): void;
 }
@@ -155,7 +157,11 @@ export class SshMachine {
       this.#state = 'starting';
       return;
     }
-    const { clock, logger, sitters } = this.#services;
+    const { clock, logger, sitters, serves } = this.#services;
+    if (!serves(clusterId)) {
+      this.#state = 'unknown';
+      return;
+    }
     const now = clock.monotonic();
     // One that was just started has not written yet where it listens.
     const last = this.#starts.at(-1);

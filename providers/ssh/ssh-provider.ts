@@ -2,27 +2,32 @@ import { join } from 'node:path';
 import type { Clock } from '../../core/contracts/clock.ts';
 import type { Logger } from '../../core/contracts/logger.ts';
 import type {
+  FleetFound,
+  FoundMachine,
   Instance,
   MachineOrder,
   MachineProvider,
-  NoCapacity,
   ProviderReport,
 } from '../../core/contracts/machine-provider.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
 import type { MachineLogin } from '../../core/model/machine-login.ts';
 import type { MachineType } from '../../core/model/plan.ts';
+import type { TaskDefinition } from '../../core/model/task.ts';
 import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import type { SshConnections } from '../remotes/ssh-connections.ts';
 import { sshLogin } from '../remotes/ssh-login.ts';
 import { ClaimedHost, claimFor, MACHINE_MARKER } from './claimed-host.ts';
 import { inspectSsh } from './doctor.ts';
+import { FoundHosts } from './found-hosts.ts';
+import { HandsOnHosts } from './host-hands.ts';
 import { hostsFor, type InventoryHost, inventoryOf, typesOf } from './inventory.ts';
 import { type MachineNote, MachineNotes } from './machine-notes.ts';
 import type { Config } from './schema.ts';
-import type { HostHands, Sitters } from './sitters.ts';
+import type { Sitters } from './sitters.ts';
 import { SshMachine, type SshMachineServices } from './ssh-machine.ts';
+import { tryHosts } from './try-hosts.ts';
 import { unlistedInstance, unlistedSentence } from './unlisted-machine.ts';
 
 interface Services {
@@ -47,6 +52,10 @@ export class SshProvider implements MachineProvider {
   readonly #progress = new ProgressListeners();
   readonly onProgress = this.#progress.add;
   readonly #machineServices: SshMachineServices;
+  readonly #hands: HandsOnHosts;
+  readonly #found: FoundHosts;
+  /** The clusters that have asked for their machines: one, or two where it took another's name. */
+  readonly #served = new Set<string>();
 
   constructor(services: Services, config: Config) {
     this.#config = config;
@@ -54,6 +63,10 @@ export class SshProvider implements MachineProvider {
     const folder = join(services.dataDir, 'ssh');
     this.#connections = services.connections;
     this.#notes = new MachineNotes(join(folder, 'machines'));
+    const { connections, sitters } = services;
+    this.#hands = new HandsOnHosts(connections, config.folder);
+    const found = { hosts: this.#hosts, connections, hands: this.#hands, sitters, folder: config.folder };
+    this.#found = new FoundHosts(found);
     this.#machineServices = {
       clock: services.clock,
       logger: services.logger,
@@ -64,6 +77,7 @@ export class SshProvider implements MachineProvider {
         for (const listener of this.#listeners) listener();
       },
       onProgress: this.#progress.tell,
+      serves: (clusterId) => this.#served.has(clusterId),
       onFound: (note, where) => {
         const kept = this.#notes.get(note.machineId);
         if (kept?.intent !== note.intent || kept.endpoint === where.endpoint) return;
@@ -100,8 +114,9 @@ export class SshProvider implements MachineProvider {
   }
 
   create(order: MachineOrder): Promise<Instance> {
+    this.#served.add(order.clusterId);
     const known = this.#notes.get(order.machineId);
-    if (known && known.intent !== order.intent)
+    if (known?.clusterId === order.clusterId && known.intent !== order.intent)
       return Promise.reject(new CerebroError('conflict', `${order.machineId} exists already, by another order`));
     const underWay = this.#orders.get(order.machineId);
     if (underWay) return underWay;
@@ -111,9 +126,30 @@ export class SshProvider implements MachineProvider {
   }
 
   async describe(clusterId: string): Promise<Instance[]> {
+    this.#served.add(clusterId);
     const machines = [...this.#machines.values()].map((machine) => machine.instance());
     const unlisted = this.#notes.all().filter((note) => !this.#hosts.some(({ id }) => id === note.host));
     return [...machines, ...unlisted.map(unlistedInstance)].filter((instance) => instance.clusterId === clusterId);
+  }
+
+  survey(): Promise<FleetFound> {
+    return this.#found.survey();
+  }
+
+  readTasks(found: FoundMachine): Promise<TaskDefinition[]> {
+    return this.#found.readTasks(found);
+  }
+
+  /** The claim on the host stays as it is; only we remember it from here on. */
+  async takeOver(found: FoundMachine): Promise<void> {
+    const { clusterId, machineId, intent, zone } = found;
+    const host = await this.#found.confirm(found);
+    const known = this.#notes.get(machineId);
+    if (known?.clusterId === clusterId && known.intent === intent && this.#machines.has(machineId)) return;
+    await this.#letGo(machineId);
+    const note: MachineNote = { clusterId, machineId, intent, zone, host: host.id };
+    this.#notes.set(note);
+    await this.#take(note, host).watch();
   }
 
   async destroy(clusterId: string, machineId: string): Promise<void> {
@@ -158,27 +194,13 @@ export class SshProvider implements MachineProvider {
   }
 
   async #create(order: MachineOrder): Promise<Instance> {
+    // Of a cluster whose store was lost, or that was to be adopted and was not: its host is kept by its claim, not by our note.
+    if (this.#notes.get(order.machineId)?.clusterId !== order.clusterId) await this.#letGo(order.machineId);
     const running = this.#machines.get(order.machineId);
     if (running) return running.instance();
     const note = this.#notes.get(order.machineId);
     const candidates = note ? this.#hosts.filter((host) => host.id === note.host) : hostsFor(this.#hosts, order);
-    const refusals: string[] = [];
-    let taken = 0;
-    for (const host of candidates) {
-      const other = this.#notes
-        .all()
-        .find(({ host: id, machineId }) => id === host.id && machineId !== order.machineId);
-      if (other) taken += 1;
-      const refusal = other ? `${host.id} is ${other.machineId}` : await this.#tryHost(order, host);
-      if (typeof refusal !== 'string') return refusal;
-      refusals.push(refusal);
-    }
-    const why = refusals.length > 0 ? refusals.join('; ') : 'the inventory has none';
-    const sentence = `no host of the size ${order.type.name} is free in ${order.zone}: ${why}`;
-    // Only where none could be free: one that does not answer may do so soon.
-    if (taken < candidates.length || candidates.length === 0) throw new CerebroError('unavailable', sentence);
-    const details: NoCapacity = { zone: order.zone, type: order.type.name, why: 'sold_out' };
-    throw new CerebroError('no_capacity', sentence, { details });
+    return tryHosts(order, candidates, this.#notes.all(), (host) => this.#tryHost(order, host));
   }
 
   /** The machine, or why this host cannot be it. What goes wrong after the claim is thrown: the host is the order's then. */
@@ -191,7 +213,7 @@ export class SshProvider implements MachineProvider {
       return `${host.id}: ${messageOf(error)}`;
     }
     this.#notes.set(note);
-    const hands = this.#handsOf(note, host);
+    const hands = this.#hands.of(note, host);
     const refusal = await claimFor(note, new ClaimedHost(hands.remote, this.#config.sudo));
     if (refusal !== undefined) {
       this.#notes.delete(machineId);
@@ -204,7 +226,7 @@ export class SshProvider implements MachineProvider {
     return machine.instance();
   }
 
-  #take(note: MachineNote, host: InventoryHost, hands = this.#handsOf(note, host)): SshMachine {
+  #take(note: MachineNote, host: InventoryHost, hands = this.#hands.of(note, host)): SshMachine {
     const machine = new SshMachine(note, host, hands, this.#machineServices);
     this.#machines.set(note.machineId, machine);
     return machine;
@@ -212,7 +234,7 @@ export class SshProvider implements MachineProvider {
 
   /** Wipes the host. Throws `unavailable` while it cannot be reached: what runs there runs on, and is ended when it is back. */
   async #release(note: MachineNote, host: InventoryHost): Promise<void> {
-    const hands = this.#handsOf(note, host);
+    const hands = this.#hands.of(note, host);
     const { sitters, logger } = this.#machineServices;
     const { clusterId, machineId } = note;
     const onDisorder = (err: unknown): void =>
@@ -225,21 +247,17 @@ export class SshProvider implements MachineProvider {
     }
   }
 
+  /** Forgets what is remembered of a machine; on its host nothing is touched. */
+  async #letGo(machineId: string): Promise<void> {
+    await this.#machines.get(machineId)?.unwatch();
+    this.#machines.delete(machineId);
+    this.#notes.delete(machineId);
+  }
+
   #hostOf(machineId: string): InventoryHost {
     const note = this.#notes.get(machineId);
     const host = this.#hosts.find(({ id }) => id === note?.host);
     if (host) return host;
     throw new CerebroError('not_found', `no host of the inventory is the machine "${machineId}"`);
-  }
-
-  #handsOf({ clusterId, machineId }: MachineNote, host: InventoryHost): HostHands {
-    const mark = { [MACHINE_MARKER]: `${clusterId}/${machineId}` };
-    const { folder } = this.#config;
-    return {
-      machineId,
-      address: host.address,
-      remote: this.#connections.remote(host.target, folder),
-      marked: (env) => this.#connections.remote(host.target, folder, { ...env, ...mark }),
-    };
   }
 }

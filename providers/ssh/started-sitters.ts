@@ -1,5 +1,7 @@
 import type { MachineOrder } from '../../core/contracts/machine-provider.ts';
+import type { TaskDefinition } from '../../core/model/task.ts';
 import { IDENTITY_FILE, type TlsIdentity } from '../../core/model/tls-identity.ts';
+import { readSitterTasks } from '../../recipes/machine-sitter/found-sitter.ts';
 import { shellQuote, shellWords } from '../remotes/shell-quote.ts';
 import type { Config } from './schema.ts';
 import { sitterUrl } from './sitter-url.ts';
@@ -56,6 +58,10 @@ export class StartedSitters implements Sitters {
   /** Everything of it bears the machine's mark. */
   async end(): Promise<void> {
     await Promise.resolve();
+  }
+
+  readTasks({ remote, machineId }: HostHands): Promise<TaskDefinition[]> {
+    return readSitterTasks({ remote, machineId, data: FOLDER, asRoot: false });
   }
 
   /** A sitter that runs takes the file up by itself. */

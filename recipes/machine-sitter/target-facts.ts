@@ -81,12 +81,12 @@ export function readFacts(text: string): TargetFacts {
 }
 
 /** A PEM as it stands in a JSON string. */
-function unescaped(text: string): string {
+export function unescaped(text: string): string {
   return text.replaceAll('\\n', '\n');
 }
 
 /** What is no certificate names nobody. */
-function namesIn(certificate: string): string {
+export function namesIn(certificate: string): string {
   try {
     return new X509Certificate(certificate).subjectAltName ?? '';
   } catch {

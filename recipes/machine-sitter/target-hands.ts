@@ -32,6 +32,11 @@ export interface SitterTarget {
   onProgress?: (step: string, percent: number | null) => void;
 }
 
+/** Where a sitter is put when nobody says it. */
+export function defaultFolder(asRoot: boolean): string {
+  return asRoot ? '/opt/cerebro' : 'cerebro';
+}
+
 /** What is done on one target, as the right user. */
 export class TargetHands {
   readonly target: SitterTarget;
@@ -63,7 +68,7 @@ export class TargetHands {
   }
 
   async facts(): Promise<TargetFacts> {
-    const folder = this.target.folder ?? (this.#asRoot ? '/opt/cerebro' : 'cerebro');
+    const folder = this.target.folder ?? defaultFolder(this.#asRoot);
     return readFacts((await this.shell(PROBE, [folder, String(this.port)])).stdout);
   }
 

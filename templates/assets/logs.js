@@ -212,7 +212,7 @@ class LogView {
       if (this.#answered.size === this.#streams.length) this.#gatherUntil = Math.min(this.#gatherUntil, soon);
     }
     if (state === 'open') this.#problems.delete(name);
-    else this.#problems.set(name, `${name}: ${sentence}${state === 'lost' ? '; trying again…' : ''}`);
+    else this.#problems.set(name, `${name}: ${sentence}${state === 'lost' ? '; trying again…' : '.'}`);
     this.#say();
   }
 

@@ -1,20 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import type { Test } from 'tap';
+import type { BrowserContextOptions } from 'playwright-core';
 import { EmbeddedCluster, eventually } from '../e2e/embedded-cluster.ts';
-import { skipUnless } from '../fakes/needs.ts';
-
-const CHROMIUM = '/usr/bin/chromium';
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--no-first-run',
-  '--disable-dev-shm-usage',
-];
-const PATIENCE_MS = 120_000;
+import { Chromium, type Window } from './chromium.ts';
 
 /** A name that would be markup, were it not text. Slashes are not allowed in names. */
 export const SCRIPT_JOB = '<script>alert(1)<b>';
@@ -49,50 +35,25 @@ update: { auto_revert: false }
 /** A real cluster with some jobs, and a real browser that looks at it. */
 export class DashboardInBrowser {
   readonly cluster = new EmbeddedCluster();
+  readonly #browser = new Chromium();
   readonly #oddJob: string;
-  #browser: Browser | null = null;
 
   constructor(oddJob: string = SCRIPT_JOB) {
     this.#oddJob = oddJob;
   }
 
-  /** true: there is no browser, and the test has been told so. */
-  static missing(t: Test): boolean {
-    return skipUnless(t, existsSync(CHROMIUM), `${CHROMIUM} is not there: apt-get install chromium`);
-  }
-
   async start(): Promise<void> {
-    await Promise.all([this.#startCluster(), this.#startBrowser()]);
+    await Promise.all([this.#startCluster(), this.#browser.start()]);
   }
 
   async stop(): Promise<void> {
-    await this.#browser?.close();
+    await this.#browser.stop();
     await this.cluster.remove();
   }
 
   /** A window of a browser that is signed in, and what went wrong in it. */
-  async window(
-    options: BrowserContextOptions = {},
-    token: string = this.cluster.token,
-  ): Promise<{ context: BrowserContext; tab: Page; complaints: string[] }> {
-    if (!this.#browser) throw new Error('the browser was not started');
-    const context = await this.#browser.newContext(options);
-    const tab = await context.newPage();
-    tab.setDefaultTimeout(PATIENCE_MS);
-    const complaints: string[] = [];
-    tab.on('pageerror', (error) => complaints.push(error.message));
-    tab.on('console', (message) => {
-      if (/Content.Security.Policy/i.test(message.text())) complaints.push(message.text());
-    });
-    await tab.goto(`${this.cluster.url}/signin`);
-    await tab.fill('input[name=token]', token);
-    await tab.click('main button');
-    await tab.waitForURL(`${this.cluster.url}/`);
-    return { context, tab, complaints };
-  }
-
-  async #startBrowser(): Promise<void> {
-    this.#browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS, timeout: PATIENCE_MS });
+  window(options: BrowserContextOptions = {}, token: string = this.cluster.token): Promise<Window> {
+    return this.#browser.window(this.cluster.url, token, options);
   }
 
   async #startCluster(): Promise<void> {
@@ -106,13 +67,4 @@ export class DashboardInBrowser {
       'one job is in trouble',
     );
   }
-}
-
-const axe = (): string => readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** What keeps people from using the page as it stands, as axe finds it (WCAG 2.2 AA and its best practices). */
-export async function barriers(tab: Page): Promise<string[]> {
-  await tab.evaluate(axe());
-  const found = (await tab.evaluate('axe.run()')) as { violations: { id: string; nodes: { html: string }[] }[] };
-  return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`);
 }

@@ -1,12 +1,15 @@
 import t from 'tap';
 import { eventually } from '../suites/eventually.ts';
-import { barriers, DashboardInBrowser, SCRIPT_JOB } from './dashboard-in-browser.ts';
+import { jobActionCases, machineActionCases } from './action-cases.ts';
+import { barriers, Chromium, fits, LOOKS } from './chromium.ts';
+import { DashboardInBrowser, SCRIPT_JOB } from './dashboard-in-browser.ts';
 import { editCases } from './edit-cases.ts';
+import { keyboardCases } from './keyboard-cases.ts';
 import { logCases } from './log-cases.ts';
 import { settingsCases } from './settings-cases.ts';
 
 t.test('the dashboard of a real cluster in a real browser', async (t) => {
-  if (DashboardInBrowser.missing(t)) return;
+  if (Chromium.missing(t)) return;
   const dashboard = new DashboardInBrowser();
   const { cluster } = dashboard;
   t.teardown(() => dashboard.stop());
@@ -44,15 +47,15 @@ t.test('the dashboard of a real cluster in a real browser', async (t) => {
   ];
 
   for (const [look, options] of [
-    ['light', { colorScheme: 'light', viewport: { width: 1280, height: 900 } }],
-    ['dark and narrow', { colorScheme: 'dark', viewport: { width: 390, height: 800 } }],
+    ['light', LOOKS.light],
+    ['dark and narrow', LOOKS.narrow],
   ] as const) {
     await t.test(`no barrier that axe finds, and nothing sticks out: ${look}`, async (t) => {
       const { context, tab, complaints } = await dashboard.window({ ...options, bypassCSP: true });
       for (const path of pages) {
         const answer = await tab.goto(cluster.url + path, { waitUntil: 'load' });
         t.equal(answer?.status(), 200, path);
-        t.equal(await tab.evaluate('document.documentElement.scrollWidth <= innerWidth'), true, `${path} fits`);
+        t.equal(await fits(tab), true, `${path} fits`);
         t.strictSame(await barriers(tab), [], path);
       }
       t.strictSame(complaints, []);
@@ -131,13 +134,12 @@ t.test('the dashboard of a real cluster in a real browser', async (t) => {
   await t.test('logs', (t) => logCases(t, dashboard));
   await t.test('settings, plugins and tokens', (t) => settingsCases(t, dashboard));
   await t.test('a job that two people change at once', (t) => editCases(t, dashboard));
+  await t.test('without a mouse', (t) => keyboardCases(t, dashboard));
+  await t.test('what is done to jobs and copies', (t) => jobActionCases(t, dashboard));
+  await t.test('what is done to machines', (t) => machineActionCases(t, dashboard));
 
-  await t.test('a cordon by hand, a run, and a stop that is asked first', async (t) => {
+  await t.test('a run, and a stop that is asked first', async (t) => {
     const { context, tab } = await dashboard.window();
-    await tab.goto(`${cluster.url}/machines/${machine.id}`);
-    await tab.click('text="Cordon: no more copies"');
-    await tab.waitForSelector('text="Let it have copies again"');
-    await tab.click('text="Let it have copies again"');
     await tab.goto(`${cluster.url}/jobs/${encodeURIComponent('nightly report')}`);
     await tab.click('text="Run it now"');
     await tab.waitForSelector('#run-1 >> text=completed');

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import type { Page } from 'playwright-core';
 import type { Test } from 'tap';
 import { eventually } from '../suites/eventually.ts';
-import { barriers, type DashboardInBrowser } from './dashboard-in-browser.ts';
+import { barriers } from './chromium.ts';
+import type { DashboardInBrowser } from './dashboard-in-browser.ts';
 
 /** More lines than a page keeps. */
 const FLOOD = 130_000;
@@ -70,6 +72,30 @@ export async function logCases(t: Test, dashboard: DashboardInBrowser): Promise<
       'abcd',
       'progress100%',
     ]);
+    t.strictSame(complaints, []);
+    await context.close();
+  });
+
+  await t.test('a long line is wrapped or is not, and the log is downloaded whole', async (t) => {
+    const wide = `task_configuration: {name: wide, command: 'printf "%0900d\\n" 7; exec sleep 1000', cpu: .1, mem: 64}
+deployment_layout: {local-a: {count: 1}}`;
+    t.equal((await cluster.apply(wide)).status, 200);
+    const [copy] = await cluster.ready('wide', 1);
+    const { context, tab, complaints } = await dashboard.window();
+    await tab.goto(`${cluster.url}/copies/${copy?.copy}/logs`);
+    await tab.waitForSelector('.row:has-text("7")');
+    const height = async (): Promise<number> => (await tab.locator('.row').first().boundingBox())?.height ?? 0;
+    const overflows =
+      "(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth)(document.querySelector('.loglines'))";
+    const wrapped = await height();
+    t.equal(await tab.evaluate(overflows), false, 'nothing sticks out');
+    await tab.uncheck('[data-do=wrap]');
+    t.ok((await height()) < wrapped / 2, 'one line');
+    t.equal(await tab.evaluate(overflows), true, 'that can be scrolled along');
+    const [download] = await Promise.all([tab.waitForEvent('download'), tab.click('main >> text=download')]);
+    t.match(download.suggestedFilename(), /^wide\.\d+\.1\.both\.log$/);
+    t.equal(readFileSync(await download.path(), 'utf8'), `${'7'.padStart(900, '0')}\n`);
+    t.equal((await cluster.fetch('/api/v1/jobs/wide', { method: 'DELETE' })).status, 200);
     t.strictSame(complaints, []);
     await context.close();
   });

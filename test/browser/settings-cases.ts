@@ -1,5 +1,6 @@
 import type { Test } from 'tap';
-import { barriers, type DashboardInBrowser } from './dashboard-in-browser.ts';
+import { barriers } from './chromium.ts';
+import type { DashboardInBrowser } from './dashboard-in-browser.ts';
 
 /** The pages about the cluster sitter itself. */
 export async function settingsCases(t: Test, dashboard: DashboardInBrowser): Promise<void> {

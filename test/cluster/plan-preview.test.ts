@@ -22,14 +22,14 @@ t.test('a machine that is lost: the whole way, to the end', async (t) => {
   t.same(preview(two(), { lost: ['local-a-2'] }).sentences, [
     'forget web.2: its machine local-a-2 is gone',
     'order machine local-a-3 (small: 2 cores, 2048 MB): 1 copy of "web" had no room in local-a',
-    'start web.3 on local-a-3: "web" wants 2 in local-a',
+    'start web.3 on local-a-3: "web" wants 2 in local-a, in place of web.2 (its machine local-a-2 is gone)',
   ]);
 });
 
 t.test('a machine that is drained: its copies move before it is ended', async (t) => {
   t.same(preview(two(), { drained: ['local-a-2'] }).sentences, [
     'order machine local-a-3 (small: 2 cores, 2048 MB): 1 copy of "web" had no room in local-a',
-    'start web.3 on local-a-3: "web" wants 2 in local-a',
+    'start web.3 on local-a-3: "web" wants 2 in local-a, in place of web.2 (local-a-2 is being emptied)',
     'stop web.2: moved away from local-a-2',
     'machine local-a-2 becomes terminating: it is supposed to be drained; it is empty now',
   ]);

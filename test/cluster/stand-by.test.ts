@@ -1,109 +1,20 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import t, { type Test } from 'tap';
 import { createAuthority, issueCertificate } from '../../core/cluster/access/issue-certificate.ts';
 import { LeaderLine } from '../../core/cluster/leader/leader-line.ts';
-import { createDaemon, type Daemon } from '../../core/engine/create-daemon.ts';
-import { packageRoot } from '../../core/engine/package-root.ts';
-import { readSettings } from '../../core/engine/read-settings.ts';
 import { ClusterDoor } from '../../core/http/doors/cluster-door.ts';
 import { FORWARDED_BY_HEADER } from '../../core/model/forwarded-call.ts';
 import { EtcdServer, skipWithoutEtcd } from '../fakes/etcd-servers.ts';
 import { freePort } from '../fakes/free-port.ts';
 import { eventually } from '../suites/eventually.ts';
+import { job, OneOfSeveral } from './one-of-several.ts';
 
 const HOUR = 3600_000;
-const job = (name: string): string => `
-task_configuration: {name: ${name}, command: sleep 1}
-deployment_layout: {local-a: {count: 0}}
-`;
-
-interface Status {
-  leads: boolean;
-  leader: string | null;
-  attention: string[];
-  epoch: number;
-}
-
-/** A cluster sitter in this process, on a store that others use too. */
-class OneOfSeveral {
-  readonly folder = mkdtempSync(join(tmpdir(), 'cerebro-stand-by-'));
-  readonly #port: number;
-  readonly #plugins: string;
-  #daemon: Daemon | null = null;
-
-  constructor(port: number, etcd: EtcdServer) {
-    this.#port = port;
-    this.#plugins = join(this.folder, 'plugins.json');
-    const use = (path: string, config = {}): object => ({ use: join(packageRoot, path), config, modes: ['cluster'] });
-    const list = ['ui-dashboard', 'ui-settings', 'legacy-api'].map((name) => use(`plugins/${name}`));
-    const store = use('plugins/store-etcd', { endpoints: [etcd.url], lease: 8 });
-    writeFileSync(this.#plugins, JSON.stringify({ plugins: [store, use('providers/local'), ...list] }));
-  }
-
-  async start(): Promise<void> {
-    this.#daemon = await createDaemon({
-      mode: 'cluster',
-      settings: readSettings(undefined, { data_dir: join(this.folder, 'data'), port: this.#port }),
-      pluginsFile: this.#plugins,
-      logFile: join(this.folder, 'log'),
-      portFallback: false,
-      onStopRequested: () => undefined,
-    });
-    await this.#daemon.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#daemon?.stop();
-    this.#daemon = null;
-  }
-
-  async remove(): Promise<void> {
-    await this.stop();
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
-  }
-
-  get token(): string {
-    return readFileSync(join(this.folder, 'data', 'admin.token'), 'utf8').trim();
-  }
-
-  fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    const authorization = `Bearer ${this.token}`;
-    return fetch(this.url + path, { ...init, headers: { authorization, ...init.headers }, redirect: 'manual' });
-  }
-
-  async get<T>(path: string): Promise<T> {
-    return (await this.fetch(path)).json() as Promise<T>;
-  }
-
-  status(): Promise<Status> {
-    return this.get('/api/v1/status');
-  }
-
-  apply(text: string): Promise<Response> {
-    return this.fetch('/api/v1/jobs', { method: 'POST', body: text, headers: { 'content-type': 'text/yaml' } });
-  }
-
-  async jobs(): Promise<string[]> {
-    return (await this.get<{ name: string }[]>('/api/v1/jobs')).map(({ name }) => name).sort();
-  }
-
-  /** Who is said to have changed a job last. */
-  async lastBy(name: string): Promise<string | undefined> {
-    const events = await this.get<{ by?: string }[]>(`/api/v1/events?job=${name}&limit=100`);
-    return events.findLast(({ by }) => by !== undefined)?.by;
-  }
-}
-
 async function pair(t: Test): Promise<[OneOfSeveral, OneOfSeveral]> {
   const etcd = await EtcdServer.start();
-  const [one, other] = [new OneOfSeveral(await freePort(), etcd), new OneOfSeveral(await freePort(), etcd)];
+  const [one, other] = [new OneOfSeveral(await freePort(), [etcd.url]), new OneOfSeveral(await freePort(), [etcd.url])];
   t.teardown(async () => {
     await Promise.all([one.remove(), other.remove()]);
     await etcd.remove();
@@ -158,8 +69,7 @@ t.test('who stands by takes orders for the one that leads', async (t) => {
     const page = async (at: OneOfSeveral, path: string): Promise<string> =>
       (await fetch(at.url + path, { headers: { cookie }, redirect: 'manual' })).text();
     const csrfOf = (text: string): string => /name="_csrf" value="([^"]+)"/.exec(text)?.[1] ?? '';
-    const csrf = csrfOf(await page(standBy, '/settings'));
-    t.equal(csrf, csrfOf(await page(leader, '/settings')));
+    const csrf = csrfOf(await page(leader, '/settings'));
     const post = (path: string, fields: Record<string, string>): Promise<Response> =>
       fetch(standBy.url + path, {
         method: 'POST',
@@ -173,7 +83,10 @@ t.test('who stands by takes orders for the one that leads', async (t) => {
     t.match(await page(standBy, '/settings'), /value="3"|>3</);
     const problem = await post('/settings/idle-limit', { _csrf: csrf, limit: 'many', zone: '' });
     t.equal(problem.status, 400);
-    t.equal(csrfOf(await problem.text()), csrf, 'a form that the leader made can be sent here');
+    const made = { _csrf: csrfOf(await problem.text()), limit: '2', zone: '' };
+    t.equal((await post('/settings/idle-limit', made)).status, 303, 'a form that the leader made can be sent here');
+    const own = { _csrf: csrfOf(await page(standBy, '/settings')), limit: '3', zone: '' };
+    t.equal((await post('/settings/idle-limit', own)).status, 303, 'and so can its own');
     t.equal((await post('/settings/idle-limit', { _csrf: 'wrong', limit: '4', zone: '' })).status, 403);
   });
 

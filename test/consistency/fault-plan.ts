@@ -23,6 +23,12 @@ const KINDS = {
   /** The sitter of a machine. */
   'machine-killed': [0.2, 1],
   'machine-frozen': [1, 7],
+  /** No cluster sitter reaches it, sometimes for longer than until it is given up. */
+  'machine-alone': [2, 14],
+  /** One cluster sitter does not reach it. */
+  'wire-cut': [2, 14],
+  /** What one cluster sitter and it say to each other takes long, and sometimes longer than it is waited for. */
+  'wire-slow': [2, 10],
 } as const;
 export type FaultKind = keyof typeof KINDS;
 
@@ -33,8 +39,10 @@ export interface Fault {
   kind: FaultKind;
   /** Which member, sitter or machine. */
   target: number;
-  /** The member at the other end, where there is one. */
+  /** The member at the other end, or the machine, where there is one. */
   other: number;
+  /** Milliseconds that all takes longer, where something is slow. */
+  delayMs: number;
 }
 
 /** Faults for so many seconds, some at the same time; never two of a kind of thing at the same thing. */
@@ -46,18 +54,20 @@ export function planFaults(random: SeededRandom, seconds: number): Fault[] {
     const [least, most] = KINDS[kind];
     const target = random.int(0, 2);
     const other = (target + random.int(1, 2)) % 3;
+    const delayMs = Math.round(random.between(50, 3000));
     const lasts = Math.min(random.between(least, most), seconds - at);
     const thing = kind.split('-')[0] ?? '';
     const busy = faults.some(
       (fault) => fault.kind.startsWith(thing) && fault.target === target && fault.at + fault.lasts + 1 > at,
     );
-    if (!busy) faults.push({ at: round(at), lasts: round(lasts), kind, target, other });
+    if (!busy) faults.push({ at: round(at), lasts: round(lasts), kind, target, other, delayMs });
   }
   return faults;
 }
 
-export function sentenceOf({ at, lasts, kind, target, other }: Fault): string {
-  const between = kind === 'members-half-cut' ? ` -> ${other}` : '';
+export function sentenceOf({ at, lasts, kind, target, other, delayMs }: Fault): string {
+  const slow = kind === 'wire-slow' ? ` by ${delayMs} ms` : '';
+  const between = kind === 'members-half-cut' || kind.startsWith('wire-') ? ` -> ${other}${slow}` : '';
   return `${at.toFixed(1).padStart(6)} s  ${kind} ${target}${between}, for ${lasts.toFixed(1)} s`;
 }
 

@@ -1,16 +1,20 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EtcdServer } from '../fakes/etcd-servers.ts';
+import { eventually } from '../suites/eventually.ts';
 import { callerOf } from './caller-of.ts';
 import type { Fault } from './fault-plan.ts';
 import { Link } from './link.ts';
+import { MachineLinks, machinesIn } from './machine-links.ts';
+import { processesWith } from './processes-with.ts';
 import { SitterUnderTest } from './sitter-under-test.ts';
 
 const SIZE = 3;
 /** A process that was just ended may have been writing there. */
 const PATIENTLY = { recursive: true, force: true, maxRetries: 20, retryDelay: 100 };
 const memberName = (n: number): string => `member-${n}`;
+const sitterName = (n: number): string => `sitter-${n}`;
 
 /** Three members of etcd, three cluster sitters and the machines of this host that these make, and the wires between them. */
 export class Field {
@@ -19,6 +23,8 @@ export class Field {
   readonly sitters: readonly SitterUnderTest[];
   /** By which the others reach each member. */
   readonly #peerLinks: readonly Link[];
+  /** By which the cluster sitters reach each machine. */
+  readonly #machineLinks: MachineLinks;
 
   private constructor(
     folder: string,
@@ -30,6 +36,9 @@ export class Field {
     this.members = members;
     this.#peerLinks = links;
     this.sitters = sitters;
+    const whoCalls = (port: number, link: number): string =>
+      callerOf(port, link, new Map(sitters.map(({ pid }, n) => [sitterName(n), pid]))) ?? 'somebody';
+    this.#machineLinks = new MachineLinks(this.machinesFolder, whoCalls);
   }
 
   static async start(): Promise<Field> {
@@ -47,6 +56,7 @@ export class Field {
     const sitters: SitterUnderTest[] = [];
     for (let n = 0; n < SIZE; n++) sitters.push(await SitterUnderTest.make(ports, join(folder, 'machines')));
     const field = new Field(folder, members, links, sitters);
+    field.#machineLinks.start();
     for (const sitter of sitters) sitter.start();
     await Promise.all(sitters.map((sitter) => sitter.up()));
     return field;
@@ -58,7 +68,7 @@ export class Field {
 
   /** Begins a fault; the result ends it. */
   async begin(fault: Fault): Promise<() => Promise<void>> {
-    const { kind, target, other } = fault;
+    const { kind, target, other, delayMs } = fault;
     const member = this.#member(target);
     const sitter = this.#sitter(target);
     switch (kind) {
@@ -78,7 +88,7 @@ export class Field {
       case 'sitter-upgraded':
         return this.#end(sitter, 'SIGTERM');
       case 'sitter-frozen':
-        return this.#freeze(sitter.program.pid);
+        return this.#freeze(sitter.pid);
       case 'sitter-without-store':
         return cut(sitter.toStore.map((link) => ({ link, from: undefined })));
       case 'sitter-store-link-cut':
@@ -90,22 +100,32 @@ export class Field {
         return async () => undefined;
       case 'machine-frozen':
         return this.#freeze(this.#machinePid(target));
+      case 'machine-alone':
+        return cut(await this.#wiresTo(target, [...this.sitters.keys()]));
+      case 'wire-cut':
+        return cut(await this.#wiresTo(other, [target]));
+      case 'wire-slow':
+        return slow(await this.#wiresTo(other, [target]), delayMs);
     }
   }
 
+  /** From some of the cluster sitters to the n-th machine that there is now. */
+  async #wiresTo(n: number, sitters: readonly number[]): Promise<Wire[]> {
+    const link = await this.#machineLinks.nth(n);
+    return link === null ? [] : sitters.map((sitter) => ({ link, from: sitterName(sitter) }));
+  }
+
   async close(): Promise<void> {
-    const [first, ...others] = this.sitters;
-    // Before the machines are ended: each cluster sitter would start them again.
-    for (const sitter of others) await sitter.end('SIGTERM');
-    await first?.up();
-    await first?.program.down();
-    await first?.end('SIGKILL');
     for (const sitter of this.sitters) {
+      await sitter.end('SIGKILL');
       await sitter.close();
-      rmSync(sitter.program.folder, PATIENTLY);
     }
+    // Now that nobody starts them again.
+    await endMachines(this.machinesFolder);
+    for (const sitter of this.sitters) rmSync(sitter.program.folder, PATIENTLY);
     for (const member of this.members) await member.remove();
     for (const link of this.#peerLinks) await link.close();
+    await this.#machineLinks.close();
     rmSync(this.folder, PATIENTLY);
   }
 
@@ -140,7 +160,7 @@ export class Field {
 
   /** The sitter of the n-th machine; null: there is none now. */
   #machinePid(n: number): number | null {
-    const names = readdirSync(this.machinesFolder).sort();
+    const names = machinesIn(this.machinesFolder);
     const name = names[n % Math.max(1, names.length)];
     if (name === undefined) return null;
     try {
@@ -161,6 +181,23 @@ function cut(wires: readonly Wire[]): () => Promise<void> {
   return async () => {
     for (const { link, from } of wires) link.mend(from);
   };
+}
+
+function slow(wires: readonly Wire[], delayMs: number): () => Promise<void> {
+  for (const { link, from } of wires) link.slow(delayMs, from);
+  return async () => {
+    for (const { link, from } of wires) link.slow(0, from);
+  };
+}
+
+/** Their sitters, and all that these run. */
+async function endMachines(folder: string): Promise<void> {
+  await eventually(() => {
+    // In the middle of exec a process has no environment for a moment; whoever is to become a task is not alone.
+    const found = processesWith('CEREBRO_HOME', (home) => home.startsWith(`${folder}/`));
+    for (const { pid } of found) kill(pid, 'SIGKILL');
+    return found.length === 0;
+  }, 'nothing of the machines runs any more');
 }
 
 function kill(pid: number | null, signal: NodeJS.Signals): void {

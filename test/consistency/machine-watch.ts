@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { EPOCH_HEADER } from '../../core/model/machine-stream.ts';
 import type { HeardEpochs, Sighting, StaleCommand } from './history.ts';
+import { machinesIn } from './machine-links.ts';
 
 const LOOK_MS = 50;
 /** A command of a leader that was succeeded, at every so many looks. */
@@ -37,7 +38,7 @@ export class MachineWatch {
 
   #look(): void {
     this.#looks += 1;
-    for (const [n, name] of readdirSync(this.#folder).entries()) {
+    for (const [n, name] of machinesIn(this.#folder).entries()) {
       const instance = this.#read(name, 'instance.json');
       if (instance === undefined) continue;
       const { machineId: machine, intent } = JSON.parse(instance);

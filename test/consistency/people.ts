@@ -8,8 +8,9 @@ const JOBS = ['alpha', 'beta', 'gamma', 'delta'] as const;
 const NOTES = ['note-1', 'note-2', 'note-3'] as const;
 const COPIES = 2;
 const PEOPLE = 4;
-/** A busy host may be late with its answers. */
-const FIRST_TRIES = 10;
+/** A busy host may be late with its answers, and its first leader late with its lease. */
+const FIRST_TRIES = 60;
+const FIRST_PAUSE_MS = 1000;
 
 /** People who apply job files, each at any of the cluster sitters, some of them to the same job at the same time. */
 export class People {
@@ -29,8 +30,10 @@ export class People {
   async begin(random: SeededRandom): Promise<void> {
     for (const job of [...JOBS, ...NOTES]) {
       let made = false;
-      for (let n = 1; n <= FIRST_TRIES && !made; n++)
+      for (let n = 1; n <= FIRST_TRIES && !made; n++) {
+        if (n > 1) await pause(FIRST_PAUSE_MS);
         made = (await this.#apply(job, `first-${job}-${n}`, 0, random)).outcome === 'acknowledged';
+      }
       if (!made) throw new Error(`${job} could not be made`);
     }
   }
@@ -49,7 +52,7 @@ export class People {
     for (let n = 1; this.#going; n++) {
       const job = random.chance(0.3) ? random.pick(JOBS) : random.pick(NOTES);
       await this.#apply(job, `person-${person}-${n}`, random.int(0, this.#sitters.length - 1), random);
-      await new Promise((resolve) => setTimeout(resolve, random.between(100, 900)));
+      await pause(random.between(100, 900));
     }
   }
 
@@ -72,4 +75,8 @@ export class People {
     if (answer?.status === 200) write.outcome = 'acknowledged';
     return write;
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

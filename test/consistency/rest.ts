@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import type { CopyRow } from '../e2e/embedded-cluster.ts';
 import type { Write } from './history.ts';
+import { processesWith } from './processes-with.ts';
 import type { SitterUnderTest } from './sitter-under-test.ts';
 
 interface Job {
@@ -65,17 +65,7 @@ export function wantedOf(writes: readonly Write[], tokens: ReadonlyMap<string, s
 
 /** The tasks of this run that really run: what the shell of each became. */
 function processesOf(run: string): { task: string; write: string }[] {
-  return readdirSync('/proc').flatMap((pid) => {
-    if (!/^\d+$/.test(pid)) return [];
-    try {
-      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-      const value = (name: string): string | undefined =>
-        environment.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
-      if (value('CEREBRO_CONSISTENCY') !== run || readFileSync(`/proc/${pid}/comm`, 'utf8').trim() !== 'sleep')
-        return [];
-      return [{ task: value('CEREBRO_JOB') ?? '', write: value('WRITE') ?? '' }];
-    } catch {
-      return []; // it has ended, or is not ours to look into
-    }
-  });
+  return processesWith('CEREBRO_CONSISTENCY', (value) => value === run)
+    .filter(({ program }) => program === 'sleep')
+    .map(({ variable }) => ({ task: variable('CEREBRO_JOB') ?? '', write: variable('WRITE') ?? '' }));
 }

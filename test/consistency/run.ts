@@ -65,6 +65,9 @@ async function main(): Promise<string[]> {
     for (const problem of [...problems, ...broken]) console.log(`BROKEN  ${problem}`);
     if (problems.length > 0) keepLogs(field);
     return [...problems, ...broken];
+  } catch (error) {
+    if (!interrupt.signal.aborted) keepLogs(field);
+    throw error;
   } finally {
     await people.stop();
     await watch.stop();

@@ -8,6 +8,8 @@ import { Link } from './link.ts';
 export const LEASE_SECONDS = 8;
 /** Somebody who wants an answer waits so long. */
 const PATIENCE_MS = 10_000;
+/** It is tried for so long to start it. */
+const START_MS = 180_000;
 
 /** A cluster sitter, the built program, that reaches everybody by wires of the test, and is started again when it ends, as by systemd. */
 export class SitterUnderTest {
@@ -17,8 +19,10 @@ export class SitterUnderTest {
   /** By which the other cluster sitters reach it. */
   readonly toUs: Link;
   readonly #flags: Record<string, string>;
-  #wanted = false;
-  #life: Promise<void> = Promise.resolve();
+  /** How much keeps it from running: it is started when nothing does. */
+  #holds = 1;
+  #failure: Error | null = null;
+  #life: Promise<unknown> = Promise.resolve();
 
   private constructor(toStore: readonly Link[], toUs: Link, machines: string) {
     this.toStore = toStore;
@@ -33,11 +37,16 @@ export class SitterUnderTest {
     const plugins = [
       use('plugins/enforcer-proc', ['machine']),
       use('plugins/store-etcd', ['cluster'], { endpoints, lease: LEASE_SECONDS, timeout: 4 }),
-      use('providers/local', ['cluster'], { folder: machines, machine_types: [size], max_restarts_per_minute: 1000 }),
+      use('test/consistency/linked-machines.ts', ['cluster'], {
+        folder: machines,
+        machine_types: [size],
+        max_restarts_per_minute: 1000,
+      }),
     ];
     const settings = [
       `advertised_url: http://127.0.0.1:${toUs.port}`,
-      'startup_grace: 5\nidle_grace: 3\nmax_idle_per_zone: 0\nlog_level: debug',
+      'startup_grace: 5\nsuspect_after: 2\nunreachable_after: 4\nlost_after: 8',
+      'idle_grace: 3\nmax_idle_per_zone: 0\nlog_level: debug',
     ].join('\n');
     this.#flags = {
       '--plugins': this.#write('plugins.json', JSON.stringify({ plugins })),
@@ -53,27 +62,37 @@ export class SitterUnderTest {
     return sitter;
   }
 
-  /** Starts it, again and again where it cannot (without a store, say). */
+  /** Starts it, again and again where it cannot (without a store, say), unless something else holds it still. */
   start(): void {
-    this.#wanted = true;
-    this.#life = this.#life.then(() => this.#begin());
+    this.#holds -= 1;
+    if (this.#holds === 0) this.#next(() => this.#begin());
   }
 
-  /** Ends it, when a start that is under way has come to its end. */
+  /** Ends it, when a start that is under way has come to its end; to be followed by one `start`. */
   async end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    this.#wanted = false;
+    this.#holds += 1;
+    this.#next(() => this.program.end(signal));
     await this.#life;
-    await this.program.end(signal);
   }
 
-  /** Resolves when it is up. */
+  /** Resolves when it is up. Throws what it said last when it could not be started. */
   async up(): Promise<void> {
     await this.#life;
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** null: it does not run. */
+  get pid(): number | null {
+    try {
+      return this.program.hasEnded ? null : this.program.pid;
+    } catch {
+      return null; // not yet, or not any more
+    }
   }
 
   /** What it said last, where it ended although nobody asked for that; null: it did not. */
   get lastWords(): string | null {
-    return this.#wanted && this.program.hasEnded ? this.program.output.slice(-2000) : null;
+    return this.#holds === 0 && this.program.hasEnded ? this.program.output.slice(-2000) : null;
   }
 
   /** Asks it; rejects without an answer in time. */
@@ -91,14 +110,25 @@ export class SitterUnderTest {
     await Promise.all([...this.toStore, this.toUs].map((link) => link.close()));
   }
 
+  /** One after the other, however long each takes. */
+  #next(step: () => Promise<unknown>): void {
+    this.#life = this.#life.then(step);
+  }
+
   async #begin(): Promise<void> {
-    while (this.#wanted) {
+    const deadline = performance.now() + START_MS;
+    this.#failure = null;
+    while (this.#holds === 0) {
       try {
         await this.program.up(this.#flags);
         return;
-      } catch {
+      } catch (error) {
         // It ended at once, since it could not reach what it needs.
         await this.program.end('SIGKILL');
+        if (performance.now() > deadline) {
+          this.#failure = error instanceof Error ? error : new Error(String(error));
+          return;
+        }
         await new Promise((resolve) => setTimeout(resolve, 300));
       }
     }

@@ -148,6 +148,13 @@ export class ClusterFixture {
     return this;
   }
 
+  /** The machine has a task of that id too, whatever the records say. */
+  reports(machine: string, id: string): this {
+    const job = id.slice(0, id.lastIndexOf('.'));
+    this.contacts.get(machine)?.tasks.set(id, taskStatus(id, job, this.jobs.get(job)?.version ?? 1));
+    return this;
+  }
+
   silent(machine: string, seconds: number): this {
     const contact = this.contacts.get(machine);
     if (contact)

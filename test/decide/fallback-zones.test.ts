@@ -54,7 +54,11 @@ t.test('an order that cannot be had is withdrawn for the next zone, and nobody e
     told.some((line) => line.startsWith(`start web.2 on ${B}-`)),
     told.join('\n'),
   );
-  t.ok(told.includes(`cannot: a copy of "other" waits for small, large, of which ${A} has none just now`));
+  t.ok(
+    told.includes(
+      `cannot: a copy of "other" waits for small, large, of which ${A} has none just now; it is asked for again every few minutes`,
+    ),
+  );
   const alone = soldOut(new ClusterFixture().job('other', { [A]: 1 }), A)
     .machine(`${A}-1`, { zone: A, state: 'requested', ref: null, endpoint: null, lastError: 'none left' })
     .copy('other.1', `${A}-1`, { zone: A, taskVersion: null, recipeVersion: null }, null);
@@ -64,7 +68,7 @@ t.test('an order that cannot be had is withdrawn for the next zone, and nobody e
 t.test('when no zone has any, that is told once, and tried again when the first may have', async (t) => {
   const fixture = soldOut(wants(2), A, B, C);
   t.same(plan(fixture), [
-    `cannot: a copy of "web" waits for small, large, of which ${A}, ${B}, ${C} have none just now`,
+    `cannot: a copy of "web" waits for small, large, of which ${A}, ${B}, ${C} have none just now; it is asked for again every few minutes`,
   ]);
   t.equal(planCluster(fixture.snapshot()).wakeAt, NOW + 60_000);
   const order = soldOut(wants(1), A, B, C)
@@ -118,9 +122,9 @@ t.test('a zone that sells nothing says why, when a job is applied and while its 
   t.match(checkJobs([job], context), [/does not serve this zone/]);
   const snapshot = { ...wants(1).snapshot(), types: () => [] };
   t.same(planSentences(planCluster({ ...snapshot, complaint: () => why })), [
-    `cannot: a copy of "web" waits for a machine in ${A}, where none is to be had: ${why}`,
+    `cannot: a copy of "web" waits for a machine in ${A}, where none is to be had: ${why}; one is ordered as soon as that changes`,
   ]);
   t.same(planSentences(planCluster(snapshot)), [
-    `cannot: a copy of "web" waits for a machine in ${A}, where none is to be had: no provider sells any there`,
+    `cannot: a copy of "web" waits for a machine in ${A}, where none is to be had: no provider sells any there; one is ordered as soon as that changes`,
   ]);
 });

@@ -167,7 +167,7 @@ t.test('a follower that has grown is not stopped for want of room: there is no o
     .copy('web.1', 'local-a-1', { linked: { log: 1 } })
     .copy('log.1', 'local-a-1', { version: 1, cpu: 0.1, linked: { web: 1 } });
   t.same(plan(fixture), [
-    'cannot: version 2 of "log" needs 1 cores and 100 MB, for which local-a-1 has no room beside "web"',
+    'cannot: version 2 of "log" needs 1 cores and 100 MB, for which local-a-1 has no room beside "web"; it stays at version 1 until there is',
   ]);
 });
 
@@ -205,7 +205,7 @@ t.test('a follower for whose growth there is no room does not hold up those on o
     .copy('log.2', 'local-a-2', { version: 1, cpu: 0.1 });
   t.same(plan(fixture), [
     'restart log.2 with version 2: "log" goes from version 1 to 2',
-    'cannot: version 2 of "log" needs 1 cores and 100 MB, for which local-a-1 has no room beside "web"',
+    'cannot: version 2 of "log" needs 1 cores and 100 MB, for which local-a-1 has no room beside "web"; it stays at version 1 until there is',
   ]);
 });
 

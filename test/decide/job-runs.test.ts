@@ -99,7 +99,7 @@ t.test('a part that was not done when its machine went is done again', async (t)
   const fixture = nightly('0 3 * * *', [{}]).copy('report.1', 'local-a-1', { run: 1, machine: 'local-a-9' }, null);
   t.same(plan(fixture), [
     'forget report.1: its machine local-a-9 is gone',
-    'start report.2 on local-a-1: run 1 of "report" wants 1 in local-a',
+    'start report.2 on local-a-1: run 1 of "report" wants 1 in local-a, in place of report.1 (its machine local-a-9 is gone)',
   ]);
 });
 

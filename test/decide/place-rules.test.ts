@@ -31,7 +31,9 @@ t.test('instance_types: only such machines, there or to be had', async (t) => {
     { 'local-a': 1 },
     { ...half, spec: { place: { instance_types: ['huge'] } } },
   );
-  t.same(plan(other), ['cannot: "web" wants machines that are huge; local-a has small, large']);
+  t.same(plan(other), [
+    'cannot: "web" wants machines that are huge; local-a has small, large; its copies wait until such a machine can be had',
+  ]);
 });
 
 t.test('labels: machines that bear them, and who asks for none leaves them to others', async (t) => {
@@ -50,7 +52,7 @@ t.test('labels: machines that bear them, and who asks for none leaves them to ot
     .machine('local-a-2', { labels: { disk: 'ssd' } });
   t.same(plan(there), ['start web.1 on local-a-2: "web" wants 1 in local-a']);
   t.same(plan(wants({ disk: 'nvme' }), [ssd, plain]), [
-    'cannot: "web" wants machines that are disk=nvme; local-a has small, small',
+    'cannot: "web" wants machines that are disk=nvme; local-a has small, small; its copies wait until such a machine can be had',
   ]);
 });
 
@@ -64,11 +66,13 @@ t.test('a size that is sold out: its order is withdrawn for another, or waited f
     'machine local-a-1 becomes terminating: local-a has no small just now',
     'forget web.1: its machine local-a-1 is gone',
     'order machine local-a-2 (large: 8 cores, 16384 MB): 1 copy of "web" had no room in local-a',
-    'start web.2 on local-a-2: "web" wants 1 in local-a',
+    'start web.2 on local-a-2: "web" wants 1 in local-a, in place of web.1 (its machine local-a-1 is gone)',
   ]);
   const all = new ClusterFixture().job('web', { 'local-a': 1 }, half);
   for (const name of ['small', 'large']) all.soldOut.set(sizeKey('local-a', { name }), NOW + 60_000);
-  t.same(plan(all), ['cannot: a copy of "web" waits for small, large, of which local-a has none just now']);
+  t.same(plan(all), [
+    'cannot: a copy of "web" waits for small, large, of which local-a has none just now; it is asked for again every few minutes',
+  ]);
   t.equal(planCluster(all.snapshot()).wakeAt, NOW + 60_000);
 });
 
@@ -78,7 +82,7 @@ t.test('max_machines and spend_ceiling: what they leave is ordered, and the rest
   few.limits = { ...few.limits, maxMachines: () => 2 };
   t.match(
     plan(few).at(-1),
-    /^cannot: 1 copy waits for a machine in local-a, which has 2 and may have 2 \(max_machines\)$/,
+    /^cannot: 1 copy waits for a machine in local-a, which has 2 and may have 2 \(max_machines\): room there, or a higher limit, is waited for$/,
   );
   const poor = wanted().machine('local-a-1', { price: 0.5 });
   poor.limits = { ...poor.limits, maxSpend: () => 1 };

@@ -75,7 +75,7 @@ golden(
   'what no machine type holds is said, and nothing is ordered',
   new ClusterFixture().job('web', { 'local-a': 1 }, { task: { cpu: 9 } }),
   [
-    'cannot: a copy of "web" needs 9 cores and 100 MB; no machine type of local-a is that large: small (2 cores, 2048 MB), large (8 cores, 16384 MB)',
+    'cannot: a copy of "web" needs 9 cores and 100 MB; no machine type of local-a is that large: small (2 cores, 2048 MB), large (8 cores, 16384 MB); it waits until the job asks for less, or the zone sells a larger one',
   ],
 );
 
@@ -156,7 +156,7 @@ golden(
     'machine local-a-1 becomes lost: the provider says that it is gone',
     'forget web.1: its machine local-a-1 is gone',
     'order machine local-a-2 (large: 8 cores, 16384 MB): replaces local-a-1, which is lost',
-    'start web.2 on local-a-2: "web" wants 1 in local-a',
+    'start web.2 on local-a-2: "web" wants 1 in local-a, in place of web.1 (its machine local-a-1 is gone)',
   ],
 );
 
@@ -171,7 +171,7 @@ golden(
   [
     'machine local-a-1 becomes lost: the provider says that it is stopped',
     'forget web.1: its machine local-a-1 is gone',
-    'start web.2 on local-a-2: "web" wants 1 in local-a',
+    'start web.2 on local-a-2: "web" wants 1 in local-a, in place of web.1 (its machine local-a-1 is gone)',
   ],
 );
 
@@ -190,8 +190,8 @@ golden(
     .silent('local-a-1', 31)
     .silent('local-a-2', 31),
   [
-    'cannot: local-a-1 is not replaced: 2 of 3 machines of local-a are or were silent at once, which looks like the network and not like machines',
-    'cannot: local-a-2 is not replaced: 2 of 3 machines of local-a are or were silent at once, which looks like the network and not like machines',
+    'cannot: local-a-1 is not replaced: 2 of 3 machines of local-a are or were silent at once, which looks like the network and not like machines; it is waited for. If it is dead: cerebro replace local-a-1',
+    'cannot: local-a-2 is not replaced: 2 of 3 machines of local-a are or were silent at once, which looks like the network and not like machines; it is waited for. If it is dead: cerebro replace local-a-2',
   ],
 );
 
@@ -204,7 +204,7 @@ golden(
     .silent('local-a-1', 30.2)
     .silent('local-a-2', 29.6),
   [
-    'cannot: local-a-1 is not replaced: 2 of 3 machines of local-a are or were silent at once, which looks like the network and not like machines',
+    'cannot: local-a-1 is not replaced: 2 of 3 machines of local-a are or were silent at once, which looks like the network and not like machines; it is waited for. If it is dead: cerebro replace local-a-1',
   ],
 );
 
@@ -212,8 +212,8 @@ golden(
   'the brake: when every zone is silent nothing is replaced',
   new ClusterFixture().machine('local-a-1').machine('local-b-1').silent('local-a-1', 31).silent('local-b-1', 31),
   [
-    'cannot: local-a-1 is not replaced: every zone is or was silent at once, which looks like the network and not like machines',
-    'cannot: local-b-1 is not replaced: every zone is or was silent at once, which looks like the network and not like machines',
+    'cannot: local-a-1 is not replaced: every zone is or was silent at once, which looks like the network and not like machines; it is waited for. If it is dead: cerebro replace local-a-1',
+    'cannot: local-b-1 is not replaced: every zone is or was silent at once, which looks like the network and not like machines; it is waited for. If it is dead: cerebro replace local-b-1',
   ],
 );
 
@@ -240,7 +240,7 @@ golden(
     'machine local-a-1 becomes lost: not ready 300 s after it was had',
     'forget web.1: its machine local-a-1 is gone',
     'order machine local-a-2 (small: 2 cores, 2048 MB): replaces local-a-1, which is lost',
-    'start web.2 on local-a-2: "web" wants 1 in local-a',
+    'start web.2 on local-a-2: "web" wants 1 in local-a, in place of web.1 (its machine local-a-1 is gone)',
   ],
 );
 

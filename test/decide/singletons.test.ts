@@ -24,7 +24,7 @@ t.test('a copy on a lost machine is replaced only when it has certainly stopped 
     .copy('boss.1', 'local-a-1');
   t.same(plan(late), [
     'forget boss.1: its machine local-a-1 is gone',
-    'start boss.2 on local-a-2: "boss" wants 1 in local-a',
+    'start boss.2 on local-a-2: "boss" wants 1 in local-a, in place of boss.1 (its machine local-a-1 is gone)',
   ]);
 });
 
@@ -32,7 +32,7 @@ t.test('at once, where the provider says that the machine is gone', async (t) =>
   const gone = boss().machine('local-a-1', lost(1)).machine('local-a-2').copy('boss.1', 'local-a-1');
   t.same(plan(gone.provider('local-a-1', 'gone')), [
     'forget boss.1: its machine local-a-1 is gone',
-    'start boss.2 on local-a-2: "boss" wants 1 in local-a',
+    'start boss.2 on local-a-2: "boss" wants 1 in local-a, in place of boss.1 (its machine local-a-1 is gone)',
   ]);
 });
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import t from 'tap';
 import { packageRoot } from '../../core/engine/package-root.ts';
-import { skipWithoutEtcd, skipWithoutOpenssl } from '../fakes/etcd-servers.ts';
+import { skipWithoutEtcd, skipWithoutEtcdctl, skipWithoutOpenssl } from '../fakes/etcd-servers.ts';
 import { freePort } from '../fakes/free-port.ts';
 import { eventually } from './embedded-cluster.ts';
 
@@ -84,7 +84,7 @@ function blocks(): { where: string; text: string }[] {
 }
 
 t.test('three members of etcd and three cluster sitters, by the very commands of the document', async (t) => {
-  if (skipWithoutEtcd(t) || skipWithoutOpenssl(t)) return;
+  if (skipWithoutEtcd(t) || skipWithoutEtcdctl(t) || skipWithoutOpenssl(t)) return;
   const root = mkdtempSync(join(tmpdir(), 'cerebro-ha-'));
   const programs = join(root, 'programs');
   mkdirSync(programs);
@@ -126,7 +126,7 @@ t.test('three members of etcd and three cluster sitters, by the very commands of
   };
 
   const all = blocks();
-  t.equal(all.length, 6, 'the document has so many blocks of commands');
+  t.equal(all.length, 7, 'the document has so many blocks of commands');
   let killed = -1;
   for (const { where, text } of all) {
     if (where === 'on each host') {
@@ -140,6 +140,11 @@ t.test('three members of etcd and three cluster sitters, by the very commands of
     } else if (where === 'on the one that leads') {
       killed = await leader();
       await shells[killed]?.say(here(text, killed));
+    } else if (where === 'on any host') {
+      await eventually(async () => (await leader()) >= 0, 'one leads again');
+      const said = await first.say(here(text, 0));
+      t.match(said, /compacted revision/);
+      t.equal(said.match(/Finished defragmenting/g)?.length, NAMES.length, 'each member');
     } else t.fail(`nobody knows where "${where}" is`);
   }
   await eventually(async () => (await leader()) >= 0, 'one leads again');

@@ -1,29 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { packageRoot } from '../../core/engine/package-root.ts';
-import { ProcTable } from '../../core/machine/proc-table.ts';
+import { endAll, writeSshPlugins } from '../fakes/ssh-inventory.ts';
 import { type SshdHost, SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
 import { EmbeddedCluster, eventually } from './embedded-cluster.ts';
-
-/** Cerebro's own plugins, and an inventory of these hosts. */
-function writePlugins(path: string, hosts: SshdHosts): void {
-  const own = JSON.parse(readFileSync(join(packageRoot, 'plugins.json'), 'utf8')) as { plugins: { use: string }[] };
-  const inventory = hosts.hosts.map(({ address, port, user }, n) => ({
-    name: `h${n + 1}`,
-    address,
-    cpu: 2,
-    mem: 1024,
-    access: { port, user },
-  }));
-  const main = join(packageRoot, 'dist', 'core', 'main.js');
-  const sitter = { command: ['/usr/bin/env', '-u', 'NODE_OPTIONS', process.execPath, main] };
-  const config = { access: { keys: [hosts.key] }, look_every: 1, sitter, zones: { rack1: { hosts: inventory } } };
-  const plugins = [...own.plugins, { use: './providers/ssh', modes: ['cluster'], config }];
-  const absolute = plugins.map((plugin) => ({ ...plugin, use: join(packageRoot, plugin.use) }));
-  writeFileSync(path, JSON.stringify({ plugins: absolute }));
-}
 
 /** A release whose program says which it is, and goes on for ever. */
 function release(folder: string, version: string): void {
@@ -46,16 +27,6 @@ task_configuration:
   ensure_alive: true
 `;
 
-/** Everything that was started on a host, whatever came of it: its logins have a home of their own. */
-function endAll(host: SshdHost): void {
-  const table = new ProcTable();
-  for (const pid of table.pids()) {
-    const marked =
-      table.environment(pid, 'CEREBRO_MACHINE') !== undefined && table.environment(pid, 'HOME') === host.home;
-    if (marked && table.read(pid)?.state !== 'Z') process.kill(pid, 'SIGKILL');
-  }
-}
-
 t.test('from a job to a machine over SSH, a release, an update, a way back, and a machine that is lost', async (t) => {
   if (skipWithoutSshd(t)) return;
   const hosts = await SshdHosts.start(2);
@@ -65,7 +36,7 @@ t.test('from a job to a machine over SSH, a release, an update, a way back, and 
   try {
     const releases = join(cluster.folder, 'releases');
     for (const version of ['1.0', '2.0']) release(releases, version);
-    writePlugins(join(cluster.folder, 'plugins.json'), hosts);
+    writeSshPlugins(join(cluster.folder, 'plugins.json'), hosts);
     const settings = join(cluster.folder, 'cerebro.yaml');
     writeFileSync(
       settings,

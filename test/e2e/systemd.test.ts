@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../core/engine/package-root.ts';
 import type { TaskStatus } from '../../core/model/task.ts';
@@ -10,6 +10,8 @@ import { eventually, isAlive } from './embedded-cluster.ts';
 
 /** `test/vm/with-systemd` says so: this host's own systemd is nobody's to play with. */
 const INSIDE = process.env.CEREBRO_SYSTEMD === '1';
+/** In the guest of `test/vm/run`, whose kernel holds limits by groups of version 2. */
+const HARD = process.env.CEREBRO_VM === '1';
 const BIN = join(packageRoot, 'bin', 'cerebro');
 const DATA = '/var/lib/cerebro';
 const URL = 'http://127.0.0.1:40000';
@@ -30,6 +32,15 @@ const groupOf = (pid: number): string =>
     .split('\n')
     .find((line) => line.startsWith('0::'))
     ?.slice(3) ?? '';
+
+/** The memory limit that the kernel holds a process to, in bytes; null: none. */
+function heldMemory(pid: number): number | null {
+  for (let group = groupOf(pid); group !== '/'; group = dirname(group)) {
+    const limit = readFileSync(join('/sys/fs/cgroup', group, 'memory.max'), 'utf8').trim();
+    if (limit !== 'max') return Number(limit);
+  }
+  return null;
+}
 
 async function call<T>(method: string, path: string, body?: unknown, dataDir = DATA): Promise<T> {
   const token = readFileSync(join(dataDir, 'admin.token'), 'utf8').trim();
@@ -80,6 +91,7 @@ t.test(
       const { pid: now, run, limits, phase } = await task('web');
       t.match({ now, run, phase }, { now: pid, run: 1, phase: 'running' }, what);
       t.equal(limits.memBytes, 64 * 1024 * 1024, `${what}: its limit holds`);
+      if (HARD) t.equal(heldMemory(pid), 64 * 1024 * 1024, `${what}: by the kernel`);
     };
 
     let before = mainPid();
@@ -137,6 +149,21 @@ t.test(
     sh('systemctl', 'start', 'cerebro-machine.service');
     await kept('after a stop and a start');
     await eventually(async () => (await task('short')).lastEnd?.code === 7, 'what ended meanwhile has its exit code');
+
+    if (HARD) {
+      // After all that it went through, the limit is one that kills: the task alone, and by its name.
+      const before = mainPid();
+      const command = "node -e 'const all = []; setInterval(() => all.push(Buffer.alloc(4e6, 1)), 10)'";
+      await call('PUT', '/api/v1/tasks/greedy', {
+        definition: definition('greedy', { command, mem: 64, ensure_alive: false }),
+        start: true,
+      });
+      await eventually(async () => (await task('greedy')).lastEnd !== null, 'the kernel ends it');
+      t.match((await task('greedy')).lastEnd, { reason: 'mem', enforcer: 'cgroup2' });
+      await call('DELETE', '/api/v1/tasks/greedy');
+      t.equal(mainPid(), before);
+      await kept('beside one that was ended for its memory');
+    }
 
     await call('POST', '/api/v1/tasks/web/actions', { action: 'restart' });
     await eventually(

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -22,28 +22,6 @@ t.test('the data folder is for its owner alone, also when the log is the first t
   });
   t.equal(statSync(dataDir).mode & 0o777, 0o700);
   await daemon.stop();
-});
-
-t.test('one that another has taken since it was looked at is left to that one', async (t) => {
-  const path = t.testdir();
-  const real = new ProcTable();
-  const own = real.read(process.pid);
-  const file = { pid: process.pid, startTime: own?.startTime, bootId: real.bootId, url: 'http://x', mode: 'machine' };
-  writeFileSync(join(path, 'sitter.json'), JSON.stringify(file));
-  // At the first look whoever had it is gone; by the second a new one lives there, as when two start at the same moment.
-  let looks = 0;
-  const processes = Object.create(real, {
-    bootId: { value: real.bootId },
-    read: {
-      value: (pid: number) => {
-        looks += 1;
-        return looks <= 2 ? undefined : real.read(pid);
-      },
-    },
-  });
-  t.throws(() => new DataFolder(path, processes).take('machine'), { code: 'conflict' });
-  t.ok(looks > 2);
-  t.same(readdirSync(path), ['sitter.json']);
 });
 
 t.test(

@@ -26,6 +26,10 @@ export function skipWithoutEtcd(t: Test): boolean {
   return skipUnless(t, isThere('etcd'), 'there is no etcd: apt-get install etcd-server');
 }
 
+export function skipWithoutEtcdctl(t: Test): boolean {
+  return skipUnless(t, isThere('etcdctl'), 'there is no etcdctl: apt-get install etcd-client');
+}
+
 export function skipWithoutOpenssl(t: Test): boolean {
   return skipUnless(t, isThere('openssl'), 'there is no openssl: apt-get install openssl');
 }

@@ -150,8 +150,8 @@ t.test('a roll-out shows how far it is, and what can be done with it', async (t)
   job.rollout = { to: 2, state: 'rolling', startedAt: AT, promoted: false, revertOf: null, sentence: null };
   const { browser } = await dashboard(t, api);
   const rolling = await browser.page('/jobs/hello');
-  t.match(rolling, /Roll-out to version 2.*1 of 1 copies.*Pause.*All the rest at once/s);
-  t.match(await browser.page('/'), /Under way.*id="way-roll-out-hello".*to version 2.*1 of 1 copies/s);
+  t.match(rolling, /Roll-out to version 2.*1 of 1 copy.*Pause.*All the rest at once/s);
+  t.match(await browser.page('/'), /Under way.*id="way-roll-out-hello".*to version 2.*1 of 1 copy/s);
   job.rollout = { ...job.rollout, state: 'failed', sentence: 'hello.1 did not come up' };
   const failed = await browser.page('/jobs/hello');
   t.match(failed, /Why it is failing.*hello.1 did not come up.*Resume/s);

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import type { Test } from 'tap';
+import { pagesParts } from '../../core/engine/pages-parts.ts';
 import { daemonApp } from '../../core/http/daemon-app.ts';
 import { Auth } from '../../core/http/doors/auth.ts';
 import { HttpServer } from '../../core/http/doors/http-server.ts';
@@ -11,8 +10,7 @@ import { UiSettings } from '../../plugins/ui-settings/ui-settings.ts';
 import type { FakeClusterApi } from '../fakes/fake-cluster-api.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
 
-const TOKEN = 'the-admin-token';
-const templates = join(import.meta.dirname, '..', '..', 'templates');
+export const TOKEN = 'the-admin-token';
 
 /** What a browser without JavaScript does. */
 export class Browser {
@@ -49,21 +47,8 @@ export class Browser {
 /** The dashboard over a fake cluster: the real app, pages, sign-in, templates and HTTP. */
 export async function dashboard(t: Test, api: FakeClusterApi): Promise<{ base: string; browser: Browser }> {
   const auth = new Auth({ token: TOKEN, sessionKey: randomBytes(32), name: 'test' });
-  const pages = new Pages({
-    plugins: [new UiDashboard(), new UiSettings()],
-    api,
-    auth,
-    logger: silentLogger,
-    templates,
-    assets: {
-      'app.js': { path: join(templates, 'assets', 'app.js'), type: 'text/javascript' },
-      'app.css': { path: join(templates, 'assets', 'app.css'), type: 'text/css' },
-      'htmx.min.js': {
-        path: createRequire(import.meta.url).resolve('htmx.org/dist/htmx.min.js'),
-        type: 'text/javascript',
-      },
-    },
-  });
+  const plugins = [new UiDashboard(), new UiSettings()];
+  const pages = new Pages(pagesParts({ auth, logger: silentLogger }, plugins, api));
   const app = daemonApp({
     title: 'test',
     version: '0',

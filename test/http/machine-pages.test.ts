@@ -1,25 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium, type Page } from 'playwright-core';
 import t from 'tap';
 import { createDaemon, type Daemon } from '../../core/engine/create-daemon.ts';
 import { readSettings } from '../../core/engine/read-settings.ts';
 import type { TaskStatus } from '../../core/model/task.ts';
-import { skipUnless } from '../fakes/needs.ts';
 import { type ConfigurationInput, definition } from '../machine/machine-under-test.ts';
 import { eventually } from '../suites/eventually.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
-const FLAGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--no-first-run',
-  '--disable-dev-shm-usage',
-];
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-machine-pages-'));
 let daemon: Daemon;
 let cookie = '';
@@ -109,7 +97,7 @@ t.test('the overview says what runs, what of its limits is used, and how the mac
   t.match(text, /\d+ of 1200 MB, polled/);
   t.match(text, /aria-label="Memory over the last hour: /);
   t.match(text, /Limits are held by proc/);
-  t.match(text, /They reserve [\d.]+ of [\d.]+ cores and \d+ of \d+ MB/);
+  t.match(text, /They reserve [\d.]+ of [\d.]+ cores? and [\d.]+ \w+ of [\d.]+ [MG]B that/);
 });
 
 t.test('a task’s page has its post-mortems, and its log shows what it wrote as text', async (t) => {
@@ -165,46 +153,3 @@ t.test('a name is text, whatever is in it', async (t) => {
   }
   await api(`/api/v1/tasks/${encodeURIComponent('Portal <b>Server<')}`, { method: 'DELETE' });
 });
-
-t.test('in a browser: no barrier that axe finds, nothing sticks out, and a log grows as it is written', async (t) => {
-  if (skipUnless(t, existsSync(CHROMIUM), `${CHROMIUM} is not there: apt-get install chromium`)) return;
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS, timeout: 120_000 });
-  t.teardown(() => browser.close());
-  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-  for (const colorScheme of ['light', 'dark'] as const) {
-    const context = await browser.newContext({ colorScheme, viewport: { width: 390, height: 800 }, bypassCSP: true });
-    const tab = await context.newPage();
-    tab.setDefaultTimeout(120_000);
-    const complaints: string[] = [];
-    tab.on('pageerror', (error) => complaints.push(error.message));
-    await tab.goto(`${daemon.url}/signin`);
-    await tab.fill('input[name=token]', daemon.adminToken);
-    await tab.click('main button');
-    await tab.waitForURL(`${daemon.url}/`);
-    for (const path of PAGES) {
-      await tab.goto(daemon.url + path, { waitUntil: 'load' });
-      t.equal(await tab.evaluate('document.documentElement.scrollWidth <= innerWidth'), true, `${path} fits`);
-      t.strictSame(await barriers(tab, axe), [], `${path}, ${colorScheme}`);
-    }
-    t.strictSame(complaints, []);
-    await context.close();
-  }
-  const context = await browser.newContext();
-  const tab = await context.newPage();
-  tab.setDefaultTimeout(120_000);
-  await tab.goto(`${daemon.url}/signin`);
-  await tab.fill('input[name=token]', daemon.adminToken);
-  await tab.click('main button');
-  await tab.waitForURL(`${daemon.url}/`);
-  await tab.goto(`${daemon.url}/tasks/ticker/log`);
-  await api('/api/v1/tasks/ticker/actions', { method: 'POST', body: '{"action":"restart"}' });
-  const begun = async (): Promise<number> => ((await tab.textContent('pre.log')) ?? '').split('begin').length - 1;
-  await eventually(async () => (await begun()) > 1, 'the next run is on the page');
-  await context.close();
-});
-
-async function barriers(tab: Page, axe: string): Promise<string[]> {
-  await tab.evaluate(axe);
-  const found = (await tab.evaluate('axe.run()')) as { violations: { id: string; nodes: { html: string }[] }[] };
-  return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' | ')}`);
-}

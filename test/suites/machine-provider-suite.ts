@@ -11,6 +11,8 @@ export interface ProviderUnderTest {
   zone: string;
   /** Makes the machine disappear without the provider being asked, as the world would. */
   destroyBehindItsBack?(machineId: string): Promise<void>;
+  /** Puts the folder of a machine sitter that has no tasks onto a machine, where what is tested has no sitters of its own. */
+  installSitter?(machineId: string): void;
   /** Another instance over the same machines, as after a restart of the cluster sitter; neither is started. */
   again(): MachineProvider;
   cleanUp(): Promise<void>;
@@ -119,7 +121,10 @@ export function machineProviderSuite(make: () => Promise<ProviderUnderTest>): Su
       const asked = await order(under, 'm-1');
       await provider.create(asked);
       await eventually(async () => (await find(provider, 'm-1'))?.state === 'running', 'it runs', 60_000);
-      const [found, ...others] = (await provider.survey()).filter(({ state }) => state !== 'gone');
+      under.installSitter?.('m-1');
+      const { machines, problems } = await provider.survey();
+      t.same(problems, []);
+      const [found, ...others] = machines.filter(({ state }) => state !== 'gone');
       t.ok(found && others.length === 0);
       if (!found) return;
       const { clusterId, machineId, zone, intent, type } = asked;

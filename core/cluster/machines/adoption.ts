@@ -10,7 +10,7 @@ import type { MachineRecord } from '../../model/machine.ts';
 import { type TaskDefinition, withoutSecrets } from '../../model/task.ts';
 import { type ClusterRecords, keys } from '../records/cluster-records.ts';
 import { newToken } from '../records/new-records.ts';
-import { type SurveyedMachine, surveyFleet } from './fleet-survey.ts';
+import { type SurveyedMachine, surveyFleet, takeOverFleet } from './fleet-survey.ts';
 
 export interface AdoptionDeps {
   records: ClusterRecords;
@@ -54,9 +54,11 @@ export class Adoption {
           `no provider has a machine of the cluster "${order.cluster}" that is not known here${problems.length > 0 ? ` (${problems.join('; ')})` : ''}`,
         );
       if (cluster !== null) this.#refuseTwoNames(cluster);
+      await takeOverFleet(ofCluster, clock);
       const adoptable = ofCluster.filter(({ problem }) => problem === null);
-      for (const { provider, found } of adoptable) await provider.takeOver?.(found);
-      if (cluster !== null) await records.transact(() => this.#write(cluster, adoptable, order.by, clock.now()));
+      // A name is not taken without its fleet.
+      if (cluster !== null && adoptable.length > 0)
+        await records.transact(() => this.#write(cluster, ofCluster, order.by, clock.now()));
       await this.#deps.onAdopted();
     }
     return {
@@ -127,9 +129,11 @@ export class Adoption {
 
   #survey(wanted: (found: FoundMachine) => boolean = () => true): ReturnType<typeof surveyFleet> {
     const { records, providers, clock } = this.#deps;
-    const isNew = (found: FoundMachine): boolean =>
-      found.state !== 'gone' && !(found.clusterId === records.clusterId && records.machines.has(found.machineId));
-    return surveyFleet(providers.values(), clock, (found) => isNew(found) && wanted(found));
+    return surveyFleet(providers.values(), clock, {
+      wanted,
+      recordOf: ({ clusterId, machineId }) =>
+        clusterId === records.clusterId ? records.machines.get(machineId) : undefined,
+    });
   }
 
   /** Whose machines are meant where nobody says it. Another cluster's are never taken without its name. */
@@ -148,7 +152,7 @@ export class Adoption {
 
   #write(
     cluster: string,
-    adopted: readonly SurveyedMachine[],
+    fleet: readonly SurveyedMachine[],
     by: string,
     now: number,
   ): { write: Operation[]; events: NewEvent[] } {
@@ -162,9 +166,14 @@ export class Adoption {
       events.push({ level: 'warn', kind: 'cluster-renamed', message, by });
     }
     const serials = new Map<string, number>();
-    for (const { found, tasks } of adopted) {
+    for (const { found, tasks, problem } of fleet) {
       const { machineId: id, zone } = found;
       if (records.machines.has(id)) continue;
+      if (problem !== null) {
+        // Our numbers may pass its own now, and it was not one of ours that came late.
+        write.push({ put: keys.stranger(id), value: found.ref });
+        continue;
+      }
       write.push({ put: keys.machine(id), value: adoptedMachine(found, tasks, by, now) });
       if (records.strangers.has(id)) write.push({ delete: keys.stranger(id) });
       const serial = Number(id.slice(zone.length + 1));

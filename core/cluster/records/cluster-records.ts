@@ -1,5 +1,13 @@
 import type { Clock, Timer } from '../../contracts/clock.ts';
-import type { Change, Condition, Operation, StateStore, Watch } from '../../contracts/state-store.ts';
+import type {
+  Change,
+  CommitResult,
+  Condition,
+  Operation,
+  StateStore,
+  Transaction,
+  Watch,
+} from '../../contracts/state-store.ts';
 import { CerebroError, messageOf } from '../../errors.ts';
 import { type AlertRecord, alertRecord } from '../../model/alert.ts';
 import { type ApiTokenRecord, apiTokenRecord } from '../../model/api-token.ts';
@@ -13,6 +21,7 @@ import { type SecretRecord, secretRecord } from '../../model/secret.ts';
 import { type RuntimeSettings, runtimeSettings } from '../../model/settings.ts';
 import { keep } from './keep-record.ts';
 import { keys } from './record-keys.ts';
+import { RevisionWaiters } from './revision-waiters.ts';
 
 export { keys } from './record-keys.ts';
 
@@ -70,7 +79,11 @@ export class ClusterRecords {
   #watch: Watch | null = null;
   /** The revision up to which everything was taken in. */
   revision = 0;
-  readonly #awaiting = new Set<{ revision: number; resolve: () => void; reject: (error: Error) => void }>();
+  readonly #awaiting: RevisionWaiters;
+  /** Why the store took no change when it was last asked; null: it did. */
+  trouble: string | null = null;
+  /** Called when the store begins to take no changes, for whoever tries on. */
+  onTrouble: (() => void) | null = null;
   #failure: Error | null = null;
   readonly #hooks: RecordHooks;
   #reload: Timer | null = null;
@@ -81,6 +94,7 @@ export class ClusterRecords {
     this.#store = store;
     this.#clock = clock;
     this.#hooks = hooks;
+    this.#awaiting = new RevisionWaiters(clock);
   }
 
   get clusterId(): string {
@@ -109,7 +123,7 @@ export class ClusterRecords {
     for (const entry of entries) this.#take(entry.key, entry.value, entry.revision);
     this.revision = revision;
     this.#failure = null;
-    this.#settle();
+    this.#awaiting.settle(this.revision);
     // The one way in, for our own commits and for what others write: so everything is taken in the order of its revisions.
     this.#watch = this.#store.watch(
       '',
@@ -169,7 +183,7 @@ export class ClusterRecords {
       if (!('delete' in operation && key.startsWith('event/')))
         when.push({ key, revision: this.#revisions.get(key) ?? 0 });
     }
-    const result = await this.#store.commit({ when, write });
+    const result = await this.#put({ when, write });
     if (!result.ok) {
       throw new CerebroError(
         'conflict',
@@ -181,23 +195,20 @@ export class ClusterRecords {
 
   /** Throws `unavailable` when the store has not told of it by then. */
   async takenIn(revision: number, withinMs = HEARD_MS): Promise<void> {
-    if (this.revision >= revision) return;
-    await new Promise<void>((resolve, reject) => {
-      const waiter = { revision, resolve, reject };
-      this.#awaiting.add(waiter);
-      const late = this.#clock.timer(withinMs, () => {
-        this.#awaiting.delete(waiter);
-        reject(new CerebroError('unavailable', 'a change was recorded, but the store does not tell of it'));
-      });
-      waiter.resolve = () => {
-        late.cancel();
-        resolve();
-      };
-      waiter.reject = (error) => {
-        late.cancel();
-        reject(error);
-      };
-    });
+    if (this.revision < revision) await this.#awaiting.wait(revision, withinMs);
+  }
+
+  async #put(transaction: Transaction): Promise<CommitResult> {
+    try {
+      const result = await this.#store.commit(transaction);
+      this.trouble = null;
+      return result;
+    } catch (error) {
+      const begins = this.trouble === null;
+      this.trouble = messageOf(error);
+      if (begins) this.onTrouble?.();
+      throw error;
+    }
   }
 
   /** The watch is over: nothing is built on what may be old, and everything is read anew until that works. */
@@ -231,8 +242,7 @@ export class ClusterRecords {
 
   #fail(error: Error): void {
     this.#failure ??= error;
-    for (const waiter of this.#awaiting) waiter.reject(this.#failure);
-    this.#awaiting.clear();
+    this.#awaiting.fail(this.#failure);
   }
 
   #eventWrites(events: readonly NewEvent[]): Operation[] {
@@ -249,15 +259,7 @@ export class ClusterRecords {
     for (const change of changes) this.#take(change.key, change.value, change.revision);
     this.revision = changes.at(-1)?.revision ?? this.revision;
     for (const listener of this.#listeners) listener(changes);
-    this.#settle();
-  }
-
-  #settle(): void {
-    for (const waiter of this.#awaiting) {
-      if (waiter.revision > this.revision) continue;
-      this.#awaiting.delete(waiter);
-      waiter.resolve();
-    }
+    this.#awaiting.settle(this.revision);
   }
 
   #take(key: string, value: unknown, revision: number): void {

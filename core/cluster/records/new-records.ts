@@ -41,7 +41,7 @@ export function placedCopy(
   jobRestarts: number,
   now: number,
 ): CopyRecord {
-  const { copy: id, job, version, zone, machine, cpu, mem, run, linked, reason } = action;
+  const { copy: id, job, version, zone, machine, cpu, mem, run, linked, insteadOf, reason } = action;
   return {
     id,
     job,
@@ -59,6 +59,7 @@ export function placedCopy(
     linked,
     run,
     outcome: null,
+    ...(insteadOf !== undefined && { insteadOf }),
     reason,
     createdAt: now,
     changedAt: now,

@@ -6,6 +6,8 @@ import type {
   JobView,
   MachineView,
 } from '../../contracts/cluster-api.ts';
+import { copyNext } from '../../decide/copy-next.ts';
+import { jobSentences } from '../../decide/words/job-sentences.ts';
 import { didYouMean } from '../../decide/words/nearest-names.ts';
 import { CerebroError } from '../../errors.ts';
 import type { CopyRecord } from '../../model/copy.ts';
@@ -128,7 +130,7 @@ export class ClusterViews {
     if (copy && view) {
       return {
         about: `copy ${about}`,
-        sentences: [copySentence(view)],
+        sentences: this.#copySentences([view]),
         timeline: copyTimeline(records.events, copy, EXPLAINED_EVENTS),
       };
     }
@@ -136,7 +138,8 @@ export class ClusterViews {
     if (machine) {
       const sentences = [
         `${machine.id} (${machine.type}) is ${machine.state}: ${machine.reason}`,
-        ...this.copies({ machine: about }).map(copySentence),
+        ...this.#sentencesAbout(({ about: { machine: id } }) => id === about),
+        ...this.#copySentences(this.copies({ machine: about })),
       ];
       return {
         about: `machine ${about}`,
@@ -168,14 +171,35 @@ export class ClusterViews {
         `${zone}: ${counts.ready} of ${counts.wanted} copies are ready${counts.failing > 0 ? `, ${counts.failing} failing` : ''}`,
       );
     }
-    for (const copy of this.copies({ job: job.name })) if (copy.state !== 'ready') sentences.push(copySentence(copy));
-    for (const { about, sentence } of this.#deps.complaints()) {
-      const ofItsZone = about.job === undefined && about.machine === undefined && about.zone !== undefined;
-      if (about.job === job.name || (ofItsZone && about.zone !== undefined && about.zone in view.zones))
-        sentences.push(sentence);
-    }
-    if (job.state === 'removing') sentences.push('it is being removed');
+    const copies = this.copies({ job: job.name });
+    const leaders = view.linkedJob === null ? 0 : this.copies({ job: view.linkedJob }).length;
+    sentences.push(...this.#copySentences(copies.filter(({ state }) => state !== 'ready')));
+    sentences.push(
+      ...this.#sentencesAbout(({ about: { job: of, machine, zone } }) =>
+        of === undefined ? machine === undefined && zone !== undefined && zone in view.zones : of === job.name,
+      ),
+      ...jobSentences(view, { own: copies.length, leaders }),
+    );
     return { about: `job ${job.name}`, sentences, timeline: this.events({ job: job.name, limit: EXPLAINED_EVENTS }) };
+  }
+
+  #sentencesAbout(wanted: (complaint: Complaint) => boolean): string[] {
+    return this.#deps
+      .complaints()
+      .filter(wanted)
+      .map(({ sentence }) => sentence);
+  }
+
+  /** Why each is as it is, and what comes next, in one sentence. */
+  #copySentences(copies: readonly CopyView[]): string[] {
+    const snapshot = this.#deps.snapshot();
+    const complaints = this.#deps.complaints();
+    return copies.map((view) => {
+      const record = this.#deps.records.copies.get(view.copy);
+      const next = record ? copyNext(record, view, snapshot, complaints) : null;
+      const why = `${view.copy} on ${view.machine} is ${view.state}: ${view.reason}`;
+      return next === null ? why : `${why}; ${next}`;
+    });
   }
 
   #now(): MadeViews {
@@ -188,8 +212,4 @@ export class ClusterViews {
     this.#made = { ...made, until: at + keepMs };
     return this.#made;
   }
-}
-
-function copySentence(copy: CopyView): string {
-  return `${copy.copy} on ${copy.machine} is ${copy.state}: ${copy.reason}`;
 }

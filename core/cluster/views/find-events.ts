@@ -13,12 +13,33 @@ export function findEvents(events: readonly ClusterEvent[], query: EventQuery): 
   return since === undefined ? newest(events, wanted, limit) : oldest(events, wanted, limit);
 }
 
-/** The newest events of a copy, and those of its machine alone since it was placed there: what it waits for happens to that. */
+/** Of what came before a copy: the end of the copy that it came after, and what had befallen that one's machine. */
+const CAUSES_OF_EACH = 3;
+
+/**
+ * The newest events of a copy, and those of its machine alone since it was placed there: what it waits for happens to that. Before
+ * them comes that it was placed, and why, where it came after another: however much has happened since, the chain has its beginning.
+ */
 export function copyTimeline(events: readonly ClusterEvent[], copy: CopyRecord, limit: number): ClusterEvent[] {
   const from = new Date(copy.createdAt).toISOString();
-  const ofMachine = (event: ClusterEvent): boolean =>
-    event.machine === copy.machine && event.copy === undefined && event.job === undefined && event.at >= from;
-  return newest(events, (event) => event.copy === copy.id || ofMachine(event), limit);
+  const ofMachine = (event: ClusterEvent): boolean => isOfMachine(event, copy.machine) && event.at >= from;
+  const placing = newest(events, (event) => event.copy === copy.id && event.kind === 'copy-placed', 1);
+  const causes = [...(copy.insteadOf === undefined ? [] : causesOf(events, copy.insteadOf, from)), ...placing];
+  const seen = new Set(causes);
+  const wanted = (event: ClusterEvent): boolean => (event.copy === copy.id || ofMachine(event)) && !seen.has(event);
+  return [...causes, ...newest(events, wanted, limit - causes.length)].sort((a, b) => a.seq - b.seq);
+}
+
+function causesOf(events: readonly ClusterEvent[], before: string, until: string): ClusterEvent[] {
+  const ends = newest(events, (event) => event.copy === before && event.at <= until, CAUSES_OF_EACH);
+  const machine = ends.at(-1)?.machine;
+  if (machine === undefined) return ends;
+  return [...newest(events, (event) => isOfMachine(event, machine) && event.at <= until, CAUSES_OF_EACH), ...ends];
+}
+
+/** It is about the machine itself, and nothing on it. */
+function isOfMachine(event: ClusterEvent, machine: string): boolean {
+  return event.machine === machine && event.copy === undefined && event.job === undefined;
 }
 
 function oldest(

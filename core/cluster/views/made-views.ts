@@ -2,6 +2,7 @@ import type { Clock } from '../../contracts/clock.ts';
 import type { CopyView, JobView, MachineView, ZoneCounts } from '../../contracts/cluster-api.ts';
 import { copyCondition } from '../../decide/copy-state.ts';
 import { type Health, healthOf } from '../../decide/plan/judge-machines.ts';
+import { LeadersReady } from '../../decide/plan/leaders-ready.ts';
 import { machineUse } from '../../decide/vitals/machine-use.ts';
 import { progressSentence, retrySentence } from '../../decide/words/progress-sentence.ts';
 import { jobRunViewOf, rollOutViewOf } from '../../model/cluster-view.ts';
@@ -39,6 +40,7 @@ interface Beside {
   silence: ReadonlyMap<string, number>;
   /** The copies that names still lead to. */
   held: ClusterSnapshot['dnsHolds'];
+  leaders: LeadersReady;
 }
 
 const NONE: readonly CopyView[] = [];
@@ -102,7 +104,7 @@ function nextRun({ clock }: MadeFrom, job: JobRecord): string | null {
 function copyView(
   { records, contacts, progress: board }: MadeFrom,
   copy: CopyRecord,
-  { silence, held }: Beside,
+  { silence, held, leaders }: Beside,
 ): CopyView {
   const progress = board.copy(copy.id) ?? board.machine(copy.machine);
   const { state, reason, task } = copyCondition(
@@ -111,6 +113,10 @@ function copyView(
     contacts.get(copy.machine),
     silence.get(copy.machine) ?? null,
     progress,
+    {
+      named: held?.has(copy.id) ?? false,
+      leader: leaders.awaited(copy) ? (records.jobs.get(copy.job)?.spec.linked_job ?? null) : null,
+    },
   );
   return {
     copy: copy.id,
@@ -118,7 +124,7 @@ function copyView(
     zone: copy.zone,
     machine: copy.machine,
     state,
-    reason: held?.has(copy.id) ? `${reason}; it goes on until nobody can be led to it by name any more` : reason,
+    reason,
     version: copy.version,
     cpu: copy.cpu,
     mem: copy.mem,
@@ -177,7 +183,7 @@ function besideOf({ records, contacts }: MadeFrom, snapshot: ClusterSnapshot): B
     if (healthOf(machine, snapshot) === 'unreachable')
       silent.set(machine.id, contacts.get(machine.id)?.heardAt || machine.stateSince);
   }
-  return { silence: silent, held: snapshot.dnsHolds };
+  return { silence: silent, held: snapshot.dnsHolds, leaders: new LeadersReady(snapshot) };
 }
 
 function grouped(copies: readonly CopyView[], keyOf: (copy: CopyView) => string): Map<string, CopyView[]> {

@@ -2,7 +2,7 @@ import type { CopyRecord } from '../../model/copy.ts';
 import type { MachineRecord } from '../../model/machine.ts';
 import type { ClusterSnapshot, Orphan } from '../../model/plan.ts';
 import type { TaskStatus } from '../../model/task.ts';
-import { isReady } from './copy-ready.ts';
+import { LeadersReady, type Linked } from './leaders-ready.ts';
 import { isStranger } from './strangers.ts';
 
 /**
@@ -115,36 +115,4 @@ function wasLetGo(snapshot: Linked, copy: CopyRecord): boolean {
 function isBehind(copy: CopyRecord): boolean {
   const { version, generation, recipeVersion, taskVersion, taskGeneration } = copy;
   return taskVersion !== version || taskGeneration !== generation || recipeVersion !== version;
-}
-
-type Linked = Pick<ClusterSnapshot, 'jobs' | 'copies' | 'contacts'>;
-
-/** On which machines the leaders of linked jobs are ready, with all their copies: a follower is started after its leader there. */
-class LeadersReady {
-  readonly #snapshot: Linked;
-  /** `MACHINE/JOB`; made when it is first asked for. */
-  #ready: Set<string> | null = null;
-
-  constructor(snapshot: Linked) {
-    this.#snapshot = snapshot;
-  }
-
-  /** Whether a copy that was never started waits for its leader. */
-  awaited(copy: CopyRecord): boolean {
-    const leader = this.#snapshot.jobs.get(copy.job)?.spec.linked_job;
-    if (leader === undefined || copy.taskVersion !== null) return false;
-    this.#ready ??= this.#look();
-    return !this.#ready.has(`${copy.machine}/${leader}`);
-  }
-
-  #look(): Set<string> {
-    const ready = new Set<string>();
-    const behind = new Set<string>();
-    for (const copy of this.#snapshot.copies.values()) {
-      if (copy.wanted !== 'run') continue;
-      (isReady(this.#snapshot, copy) ? ready : behind).add(`${copy.machine}/${copy.job}`);
-    }
-    for (const place of behind) ready.delete(place);
-    return ready;
-  }
 }

@@ -3,7 +3,7 @@ import { copiesIn, type JobRecord, reservationOf, runsByTurns } from '../../mode
 import { isReady, serialOf, taskInForce } from './copy-ready.ts';
 import type { LinkedJobs } from './linked-jobs.ts';
 import type { Pending } from './pending.ts';
-import type { WorkingState } from './working-state.ts';
+import { type Predecessor, placeOf, type WorkingState } from './working-state.ts';
 
 /** A set of copies that are wanted together: a job's standing ones, or those of one of its runs. */
 interface Wanted {
@@ -86,9 +86,23 @@ function fillSet(
       alongCpu: along.cpu,
       alongMem: along.mem,
       reason,
+      instead: predecessors(work, { job: job.name, zone, run }, byZone.get(zone) ?? []),
     });
   }
   return pending;
+}
+
+/** Whom copies that are begun now come after: those that went with their machines, and those that are to leave and have no successor yet. */
+function predecessors(
+  work: WorkingState,
+  place: Pick<CopyRecord, 'job' | 'zone' | 'run'>,
+  copies: readonly CopyRecord[],
+): Predecessor[] {
+  const gone = work.gone.get(placeOf(place)) ?? [];
+  if (work.draining.size === 0) return gone;
+  const succeeded = new Set(copies.map(({ insteadOf }) => insteadOf));
+  const leaving = copies.filter((copy) => isLeaving(work, copy) && !succeeded.has(copy.id));
+  return [...gone, ...leaving.map(({ id, machine }) => ({ copy: id, why: `${machine} is being emptied` }))];
 }
 
 /** How many copies of what may not run twice can be begun: as many as are wanted, less those that are there or still ending, in any zone. */

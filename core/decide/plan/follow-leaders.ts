@@ -30,7 +30,7 @@ export function followLeader(work: WorkingState, links: LinkedJobs, job: JobReco
       if (cpu > seat.freeCpu + 1e-6 || mem > seat.freeMem + 1e-6) {
         work.complain(
           { job: job.name, machine: id },
-          `"${job.name}" is to follow "${leader}" on ${id}, but needs ${cpu} cores and ${mem} MB and ${seat.freeCpu} and ${seat.freeMem} are free`,
+          `"${job.name}" is to follow "${leader}" on ${id}, but needs ${cpu} cores and ${mem} MB and ${seat.freeCpu} and ${seat.freeMem} are free; it is started when there is room`,
         );
         continue;
       }

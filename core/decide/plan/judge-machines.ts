@@ -23,6 +23,15 @@ export function healthOf(
   return silence >= snapshot.limits.suspectAfterMs ? 'suspect' : 'ok';
 }
 
+/** When a machine that stays silent is given up, unless a brake holds (ms since the epoch). */
+export function lostAt(
+  machine: MachineRecord,
+  snapshot: Pick<ClusterSnapshot, 'now' | 'startedAt' | 'contacts' | 'limits'>,
+): number {
+  const heard = snapshot.now - silenceOf(machine, snapshot);
+  return Math.max(heard + snapshot.limits.lostAfterMs, snapshot.startedAt + snapshot.limits.startupGraceMs);
+}
+
 function silenceOf(machine: MachineRecord, snapshot: Pick<ClusterSnapshot, 'now' | 'startedAt' | 'contacts'>): number {
   const contact = snapshot.contacts.get(machine.id) ?? NEVER_HEARD;
   return snapshot.now - Math.max(contact.heardAt, snapshot.startedAt, machine.stateSince);
@@ -41,7 +50,9 @@ export function judgeMachines(work: WorkingState): void {
   for (const machine of snapshot.machines.values()) {
     if (machine.state === 'lost' || machine.state === 'terminating') continue;
     const contact = snapshot.contacts.get(machine.id) ?? NEVER_HEARD;
-    if (contact.providerSays === 'gone' || contact.providerSays === 'stopped') {
+    // One that was adopted, and whose sitter does not come up yet, was not ours to begin with: its tasks may run on.
+    const isComing = machine.state === 'deploying' && contact.providerSays === 'stopped';
+    if (!isComing && (contact.providerSays === 'gone' || contact.providerSays === 'stopped')) {
       if (machine.state !== 'requested') lose(work, machine, `the provider says that it is ${contact.providerSays}`);
       continue;
     }
@@ -173,7 +184,7 @@ function loseTheSilent(work: WorkingState, silent: readonly MachineRecord[]): vo
     work.wake(snapshot.now + snapshot.limits.suspectAfterMs);
     work.complain(
       { machine: machine.id, zone: machine.zone },
-      `${machine.id} is not replaced: ${what} at once, which looks like the network and not like machines`,
+      `${machine.id} is not replaced: ${what} at once, which looks like the network and not like machines; it is waited for. If it is dead: cerebro replace ${machine.id}`,
       `brake/${everywhere ? '*' : machine.zone}`,
     );
   }

@@ -63,7 +63,7 @@ function tellOfSize(work: WorkingState, zone: string, item: Pending, types: read
   const sizes = types.map((type) => `${type.name} (${type.cpu} cores, ${type.mem} MB)`).join(', ') || 'none';
   work.complain(
     { job: job.name, zone },
-    `a copy of "${job.name}" needs ${cpu + alongCpu} cores and ${mem + alongMem} MB; no machine type of ${zone} is that large: ${sizes}`,
+    `a copy of "${job.name}" needs ${cpu + alongCpu} cores and ${mem + alongMem} MB; no machine type of ${zone} is that large: ${sizes}; it waits until the job asks for less, or the zone sells a larger one`,
   );
 }
 
@@ -83,7 +83,10 @@ function sentOn(item: Pending, zone: string, soldOut: string): Pending {
 function tellOfSoldOut(work: WorkingState, item: Pending, soldOut: string): void {
   const { job, zone, fallback } = item;
   const none = fallback.length === 0 ? `${zone} has none` : `${zonesOf(item).join(', ')} have none`;
-  work.complain({ job: job.name, zone }, `a copy of "${job.name}" waits for ${soldOut}, of which ${none} just now`);
+  work.complain(
+    { job: job.name, zone },
+    `a copy of "${job.name}" waits for ${soldOut}, of which ${none} just now; it is asked for again every few minutes`,
+  );
 }
 
 /** Says where it is not the size but the kind of machine that is not to be had; false: it is the size. */
@@ -92,7 +95,7 @@ function tellOfKind(work: WorkingState, zone: string, item: Pending): boolean {
   const all = work.snapshot.types(zone);
   if (all.length === 0) {
     const why = work.snapshot.complaint?.(zone) ?? 'no provider sells any there';
-    const sentence = `a copy of "${job.name}" waits for a machine in ${zone}, where none is to be had: ${why}`;
+    const sentence = `a copy of "${job.name}" waits for a machine in ${zone}, where none is to be had: ${why}; one is ordered as soon as that changes`;
     work.complain({ job: job.name, zone }, sentence);
     return true;
   }
@@ -102,7 +105,7 @@ function tellOfKind(work: WorkingState, zone: string, item: Pending): boolean {
   const sizes = all.map((type) => type.name).join(', ') || 'none';
   work.complain(
     { job: job.name, zone },
-    `"${job.name}" wants machines that are ${wanted.join(', ')}; ${zone} has ${sizes}`,
+    `"${job.name}" wants machines that are ${wanted.join(', ')}; ${zone} has ${sizes}; its copies wait until such a machine can be had`,
   );
   return true;
 }

@@ -1,5 +1,5 @@
 import type { JobRecord } from '../../model/job.ts';
-import type { Seat, WorkingState } from './working-state.ts';
+import type { Predecessor, Seat, WorkingState } from './working-state.ts';
 
 /** Copies of one kind that are wanted and have no machine yet. */
 export interface Pending {
@@ -18,6 +18,8 @@ export interface Pending {
   alongCpu: number;
   alongMem: number;
   reason: string;
+  /** In whose stead they are begun, the first of them first; there may be fewer than are wanted. */
+  instead: Predecessor[];
 }
 
 /** Where they may be placed, in this order. */
@@ -27,7 +29,8 @@ export function zonesOf({ zone, fallback }: Pick<Pending, 'zone' | 'fallback'>):
 
 /** Puts one copy onto a machine that has room for it. */
 export function place(work: WorkingState, item: Omit<Pending, 'count'>, seat: Seat): void {
-  const { job, zone, cpu, mem, run, version, reason } = item;
+  const { job, zone, cpu, mem, run, version } = item;
+  const before = item.instead.shift();
   work.actions.push({
     kind: 'place-copy',
     copy: work.nextCopyId(job),
@@ -39,7 +42,8 @@ export function place(work: WorkingState, item: Omit<Pending, 'count'>, seat: Se
     mem,
     run,
     linked: {},
-    reason,
+    ...(before && { insteadOf: before.copy }),
+    reason: before ? `${item.reason}, in place of ${before.copy} (${before.why})` : item.reason,
   });
   if ((item.alongCpu > 0 || item.alongMem > 0) && !work.placesOf(job.name).get(seat.id)) {
     seat.freeCpu -= item.alongCpu;

@@ -14,12 +14,10 @@ import type { Pending } from './pending.ts';
 import { placeCopies } from './place-copies.ts';
 import { rollJob } from './roll-out.ts';
 import { shedMachines } from './shed-machines.ts';
+import { singletonFreeAt } from './singleton-free-at.ts';
 import { noteStrangers } from './strangers.ts';
 import { uncordonMachines } from './uncordon-machines.ts';
 import { type Seat, WorkingState } from './working-state.ts';
-
-/** Clocks that run apart, and an answer that was under way. */
-const LEASH_SLACK_MS = 5000;
 
 /**
  * What should change in the cluster's records, given all that is known. Pure: the same snapshot gives the same plan,
@@ -116,33 +114,19 @@ function withoutSeat(work: WorkingState, copy: CopyRecord): void {
     work.remember(copy);
     return;
   }
-  const free = job?.spec.singleton ? freeAt(work, copy, job) : 0;
+  const free = job?.spec.singleton ? singletonFreeAt(snapshot, copy, job) : 0;
   if (free > snapshot.now) {
     holdBack(work, copy);
     work.wake(free);
     return;
   }
-  work.actions.push({ kind: 'forget-copy', copy: copy.id, reason: `its machine ${copy.machine} is gone` });
+  work.forget(copy);
 }
 
 /** Its place stays taken: nothing is begun in its stead yet. */
 function holdBack(work: WorkingState, copy: CopyRecord): void {
   const key = `${copy.job}/${copy.zone}`;
   work.heldBack.set(key, (work.heldBack.get(key) ?? 0) + 1);
-}
-
-/**
- * When a copy that may not run twice has certainly stopped itself on a machine that nobody hears: the machine was given up after
- * `lost_after`, which is its leash, and stopping takes its time. 0: it has, for the machine is no more.
- */
-function freeAt(work: WorkingState, copy: CopyRecord, job: JobRecord): number {
-  const machine = work.snapshot.machines.get(copy.machine);
-  if (!machine || work.snapshot.contacts.get(copy.machine)?.providerSays === 'gone') return 0;
-  const { contacts, limits, now } = work.snapshot;
-  const given = machine.state === 'lost' ? machine.stateSince : now;
-  // It may have been given up before its leash was over: on the provider's word that it is stopped.
-  const since = Math.max(given, (contacts.get(copy.machine)?.heardAt ?? 0) + limits.lostAfterMs);
-  return since + job.spec.task_configuration.stop_timeout * 1000 + LEASH_SLACK_MS;
 }
 
 /** Being removed itself, or linked to one that is: removing B removes A. */

@@ -108,7 +108,7 @@ function change(
         // There is no other place for it than beside its leader. It takes nobody's turn.
         work.complain(
           { job: job.name, machine: seat.id },
-          `version ${job.version} of "${job.name}" needs ${cpu} cores and ${mem} MB, for which ${seat.id} has no room beside "${job.spec.linked_job}"`,
+          `version ${job.version} of "${job.name}" needs ${cpu} cores and ${mem} MB, for which ${seat.id} has no room beside "${job.spec.linked_job}"; it stays at version ${copy.version} until there is`,
         );
         continue;
       }

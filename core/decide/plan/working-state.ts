@@ -19,6 +19,17 @@ export interface Seat {
   pledgedTo: Set<string>;
 }
 
+/** A copy in whose stead another is begun, and what became of it. */
+export interface Predecessor {
+  copy: string;
+  why: string;
+}
+
+/** Where copies of one kind count: those of a job's layout in a zone, or of one of its runs. */
+export function placeOf({ job, zone, run }: Pick<CopyRecord, 'job' | 'zone' | 'run'>): string {
+  return `${job}/${zone}/${run ?? ''}`;
+}
+
 /**
  * The snapshot with the plan's own changes folded in, and the plan so far. Each rule of the planner reads it and adds to it;
  * it never leaves `planCluster`.
@@ -33,6 +44,8 @@ export class WorkingState {
   readonly copiesByJob = new Map<string, CopyRecord[]>();
   /** Copies of jobs that may not run twice, on machines of which nobody knows yet that they have stopped them: by job and zone. */
   readonly heldBack = new Map<string, number>();
+  /** Copies that this plan forgets with their machines: what is begun in their stead says so. By job, zone and run. */
+  readonly gone = new Map<string, Predecessor[]>();
   /** Copies that are being stopped, by job: a job is not gone before they are. */
   readonly stoppingByJob = new Map<string, number>();
   /** Machines that this plan gives up, and whose like may be ordered instead. */
@@ -132,6 +145,13 @@ export class WorkingState {
   /** A copy that stays: it counts for its job, and for what is linked to it. */
   remember(copy: CopyRecord): void {
     append(this.copiesByJob, copy.job, copy);
+  }
+
+  /** Its machine is gone, and it with that. */
+  forget(copy: CopyRecord): void {
+    const why = `its machine ${copy.machine} is gone`;
+    this.actions.push({ kind: 'forget-copy', copy: copy.id, reason: why });
+    append(this.gone, placeOf(copy), { copy: copy.id, why });
   }
 
   /** The copies of a job on a machine that stay there. */

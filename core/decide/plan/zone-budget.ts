@@ -27,7 +27,7 @@ export class ZoneBudget {
     if (this.#machines + 1 > most) {
       this.#work.complain(
         { zone: this.#zone },
-        `${copies} for a machine in ${this.#zone}, which has ${this.#machines} and may have ${most} (max_machines)`,
+        `${copies} for a machine in ${this.#zone}, which has ${this.#machines} and may have ${most} (max_machines): room there, or a higher limit, is waited for`,
         `ceiling/${this.#zone}`,
       );
       return false;
@@ -37,7 +37,7 @@ export class ZoneBudget {
     if (spend > ceiling + SLACK) {
       this.#work.complain(
         { zone: this.#zone },
-        `${copies} for a machine in ${this.#zone}: with one more ${type.name} it would cost ${round(spend)} an hour, and may cost ${ceiling} (spend_ceiling)`,
+        `${copies} for a machine in ${this.#zone}: with one more ${type.name} it would cost ${round(spend)} an hour, and may cost ${ceiling} (spend_ceiling): room there, or a higher ceiling, is waited for`,
         `ceiling/${this.#zone}`,
       );
       return false;

@@ -14,7 +14,7 @@ function failureSentence({ sentence, attempts, at }: Failure): string {
 }
 
 /** Of ms since the epoch; with the zone, since who reads it may be in another one. */
-function clockTime(time: number): string {
+export function clockTime(time: number): string {
   return `${new Date(time).toISOString().slice(11, 19)} UTC`;
 }
 

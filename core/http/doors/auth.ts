@@ -5,6 +5,7 @@ import { CerebroError } from '../../errors.ts';
 import type { Access } from '../../model/access.ts';
 import { type ApiTokenView, scopeCovers, type TokenScope, tokenScope, tokenScopeWords } from '../../model/api-token.ts';
 import { FORWARDED_BY_HEADER, FORWARDED_SCOPE_HEADER, FORWARDED_SESSION_HEADER } from '../../model/forwarded-call.ts';
+import { maskSecret, masks } from './mask-secret.ts';
 
 const SESSION_MS = 7 * 24 * 3600 * 1000;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -165,8 +166,9 @@ export class Auth {
     ctx.cookies.set(this.#cookie, null);
   }
 
+  /** Another text each time; all that were given to a session are good for as long as it is. */
   csrfToken(session: Session): string {
-    return this.#sign(`csrf:${session.id}`);
+    return maskSecret(this.#hmac(`csrf:${session.id}`));
   }
 
   #isAdmin(token: string): boolean {
@@ -177,11 +179,15 @@ export class Auth {
     const body: unknown = ctx.request.body;
     const field = typeof body === 'object' && body !== null && '_csrf' in body ? body._csrf : undefined;
     const given = ctx.get('x-csrf-token') || field;
-    return typeof given === 'string' && equal(given, this.csrfToken(session));
+    return typeof given === 'string' && masks(given, this.#hmac(`csrf:${session.id}`));
   }
 
   #sign(text: string): string {
-    return createHmac('sha256', this.#key).update(text).digest('base64url');
+    return this.#hmac(text).toString('base64url');
+  }
+
+  #hmac(text: string): Buffer {
+    return createHmac('sha256', this.#key).update(text).digest();
   }
 }
 

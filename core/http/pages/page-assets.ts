@@ -1,14 +1,27 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { constants, gzipSync } from 'node:zlib';
 import type { Context } from 'koa';
+import { takesGzip } from '../answers/compress-answers.ts';
 
-/** URL name -> file. */
-export type AssetFiles = Readonly<Record<string, { path: string; type: string }>>;
+/** URL name -> file, or the files that it is put together from. */
+export type AssetFiles = Readonly<Record<string, { path: string | readonly string[]; type: string }>>;
 
-/** Scripts and styles, read once. */
+interface Representation {
+  body: Buffer;
+  etag: string;
+}
+
+interface Asset {
+  type: string;
+  plain: Representation;
+  packed: Representation;
+}
+
+/** Scripts and styles, read and packed once. */
 export class PageAssets {
   readonly #files: AssetFiles;
-  readonly #assets = new Map<string, { body: Buffer; type: string; etag: string }>();
+  readonly #assets = new Map<string, Asset>();
 
   constructor(files: AssetFiles) {
     this.#files = files;
@@ -16,9 +29,12 @@ export class PageAssets {
 
   load(): void {
     for (const [name, { path, type }] of Object.entries(this.#files)) {
-      const body = readFileSync(path);
-      const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
-      this.#assets.set(name, { body, type, etag });
+      const body = Buffer.concat([path].flat().map((file) => readFileSync(file)));
+      const hash = createHash('sha256').update(body).digest('base64url').slice(0, 22);
+      // Two representations of one thing: what a cache has of the one is not good for the other, so their tags differ.
+      const plain = { body, etag: `"${hash}"` };
+      const packed = { body: gzipSync(body, { level: constants.Z_BEST_COMPRESSION }), etag: `"${hash}.gz"` };
+      this.#assets.set(name, { type, plain, packed });
     }
   }
 
@@ -29,10 +45,18 @@ export class PageAssets {
       ctx.body = 'there is no such asset\n';
       return;
     }
-    ctx.set('ETag', asset.etag);
+    const gzip = takesGzip(ctx);
+    const { body, etag } = gzip ? asset.packed : asset.plain;
+    ctx.set('ETag', etag);
     ctx.set('Cache-Control', 'no-cache');
+    ctx.vary('Accept-Encoding');
     ctx.type = asset.type;
-    if (ctx.get('if-none-match') === asset.etag) ctx.status = 304;
-    else ctx.body = asset.body;
+    ctx.status = 200;
+    if (ctx.fresh) {
+      ctx.status = 304;
+      return;
+    }
+    if (gzip) ctx.set('Content-Encoding', 'gzip');
+    ctx.body = body;
   }
 }

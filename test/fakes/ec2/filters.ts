@@ -20,10 +20,14 @@ export const paged = {
   NextToken: z.string().optional(),
 };
 
-export function matches(asked: z.infer<typeof filters>, ask: (name: string) => string | undefined): boolean {
+/** `ask` gives what a thing has of a filter's name: one value, or several of which one is to match. */
+export function matches(
+  asked: z.infer<typeof filters>,
+  ask: (name: string) => string | readonly string[] | undefined,
+): boolean {
   return asked.every(({ Name, Value }) => {
-    const value = ask(Name);
-    return value !== undefined && Value.some((pattern) => wildcard(pattern).test(value));
+    const values = [ask(Name) ?? []].flat();
+    return values.some((value) => Value.some((pattern) => wildcard(pattern).test(value)));
   });
 }
 

@@ -12,6 +12,7 @@ export const describeInstances: Action = (world, region, tree) => {
   const found = shown(world, region, asked.InstanceId).filter((instance) =>
     matches(asked.Filter, (name) => {
       if (name.startsWith('tag:')) return instance.tags[name.slice(4)];
+      if (name === 'tag-key') return Object.keys(instance.tags);
       if (name === 'client-token') return instance.token ?? '';
       if (name === 'instance-state-name') return world.stateOf(instance);
       throw badFilter(name);

@@ -1,0 +1,112 @@
+import type { CopyRecord, CopyState } from '../model/copy.ts';
+import type { JobRecord } from '../model/job.ts';
+import type { MachineRecord } from '../model/machine.ts';
+import type { ClusterSnapshot, Complaint } from '../model/plan.ts';
+import type { TaskStatus } from '../model/task.ts';
+import { healthOf, lostAt } from './plan/judge-machines.ts';
+import { singletonFreeAt } from './plan/singleton-free-at.ts';
+import { clockTime } from './words/progress-sentence.ts';
+
+/** A copy as it is shown: `decide/copy-state.ts` says of its state why it is in it. */
+export interface ShownCopy {
+  state: CopyState;
+  task: TaskStatus | null;
+}
+
+/**
+ * What comes next for a copy that does not run as it should, in words that follow its reason: when, and by whose hand where it is not
+ * ours. null: it runs, or its reason has said it.
+ */
+export function copyNext(
+  copy: CopyRecord,
+  shown: ShownCopy,
+  snapshot: ClusterSnapshot,
+  complaints: readonly Complaint[],
+): string | null {
+  const job = snapshot.jobs.get(copy.job);
+  const machine = snapshot.machines.get(copy.machine);
+  if (shown.state === 'ready' || !job) return null;
+  if (shown.state === 'completed')
+    return copy.run === null ? 'it may exit, so it is not started again' : 'its part of the run is done';
+  if (!machine) return 'it is forgotten by the next plan, and begun elsewhere where it is wanted';
+  const { id } = machine;
+  if (copy.wanted === 'stop') return nextOfStopping(copy, job, machine, snapshot);
+  if (machine.state === 'lost') {
+    if (!job.spec.singleton) return 'it is begun elsewhere by the next plan';
+    const free = singletonFreeAt(snapshot, copy, job);
+    return free > snapshot.now
+      ? `another is begun at ${clockTime(free)}, when it has certainly ended itself (singleton)`
+      : 'another is begun by the next plan';
+  }
+  if (healthOf(machine, snapshot) === 'unreachable' && isServing(machine)) {
+    const brake = complaints.find(({ about, alert }) => about.machine === id && alert?.startsWith('brake/'));
+    return brake?.sentence ?? `${id} is given up at ${clockTime(lostAt(machine, snapshot))} if it is silent until then`;
+  }
+  if (copy.taskVersion !== copy.version) return nextBeforeTask(copy, machine, snapshot);
+  const held = snapshot.dnsHolds?.get(copy.id);
+  if (held !== undefined) return `by ${clockTime(held)} at the latest`;
+  const { task } = shown;
+  if (!task || task.version !== copy.version || task.generation !== copy.generation)
+    return `${id} is told again should it not know of it`;
+  return nextOfTask(task, job);
+}
+
+function isServing({ state }: MachineRecord): boolean {
+  return state === 'ready' || state === 'draining';
+}
+
+function nextOfStopping(
+  copy: CopyRecord,
+  job: JobRecord,
+  machine: MachineRecord,
+  snapshot: ClusterSnapshot,
+): string | null {
+  const held = snapshot.dnsHolds?.get(copy.id);
+  if (held !== undefined) return `by ${clockTime(held)} at the latest`;
+  if (copy.lastError !== null) return null;
+  if (snapshot.contacts.get(machine.id)?.connected === false) return `it is ended when ${machine.id} is heard again`;
+  return `it has ${job.spec.task_configuration.stop_timeout} s to end, and is killed then`;
+}
+
+function nextBeforeTask(copy: CopyRecord, machine: MachineRecord, snapshot: ClusterSnapshot): string | null {
+  const { id, state } = machine;
+  if (state === 'requested') return machine.lastError === null ? `it is begun when ${id} is ready` : null;
+  if (state === 'booting') {
+    const deadline = clockTime(Math.max(machine.createdAt, machine.stateSince) + snapshot.limits.bootDeadlineMs);
+    return `it is begun when ${id} is ready; another is ordered if that is not so by ${deadline}`;
+  }
+  if (state === 'deploying') return `it is begun when ${id}, which is being adopted, is ready`;
+  if (copy.lastError !== null) return null;
+  if (snapshot.contacts.get(id)?.connected === false)
+    return `it is begun when that is, and elsewhere if ${id} is silent until ${clockTime(lostAt(machine, snapshot))}`;
+  const held = snapshot.dnsHolds?.get(copy.id);
+  if (held !== undefined) return `by ${clockTime(held)} at the latest`;
+  const leader = snapshot.jobs.get(copy.job)?.spec.linked_job;
+  if (leader !== undefined && copy.taskVersion === null) return `it is started when all of "${leader}" there are ready`;
+  return copy.recipeVersion === copy.version ? `it runs when ${id} has taken it` : 'it is started when that has ended';
+}
+
+function nextOfTask(task: TaskStatus, job: JobRecord): string | null {
+  const { health_check: check, stop_timeout: grace } = job.spec.task_configuration;
+  switch (task.phase) {
+    case 'running':
+      if (task.flapping) return 'it counts as ready when it keeps running';
+      if (task.health?.state === 'unhealthy') return 'it is ended, and started again';
+      return check ? `it is ready when that goes well, and is started again after ${check.failures} failures` : null;
+    case 'starting':
+      return 'its process is being started';
+    case 'stopping':
+      return `it has ${grace} s to end, and is killed then`;
+    case 'backoff':
+      return task.nextStartAt === null ? null : `the next start is at ${clockTime(Date.parse(task.nextStartAt))}`;
+    case 'stopped':
+      if (task.lastEnd?.reason === 'user') return `it stays so until somebody starts it: cerebro restart "${job.name}"`;
+      return task.lastEnd?.reason === 'leash'
+        ? 'it is started again, since its machine is heard'
+        : 'it is started again with its machine';
+    case 'failed':
+      return `it is not started any more, until another version or: cerebro restart "${job.name}"`;
+    case 'exited':
+      return null;
+  }
+}
