@@ -91,6 +91,31 @@ export async function jobActionCases(t: Test, dashboard: DashboardInBrowser): Pr
     await context.close();
   });
 
+  await t.test(
+    'a job is written on the page, planned, applied, and all names are looked at; then one signs out',
+    async (t) => {
+      const { context, tab, complaints } = await dashboard.window();
+      await tab.click('text="Add a job"');
+      const written = await tab.inputValue('#text');
+      await tab.fill('#text', written.replace('greeter', 'written here'));
+      await tab.click('text="Show the plan"');
+      t.match(await tab.textContent('.plan'), /"written here" is added.*start written-here\.1 on /s);
+      await tab.click('text="Apply"');
+      await tab.waitForSelector('.notice:has-text("\\"written here\\" was added.")');
+      await cluster.ready('written here', 1);
+      t.equal((await cluster.fetch('/api/v1/jobs/written%20here', { method: 'DELETE' })).status, 200);
+      await tab.goto(`${cluster.url}/dns`);
+      await tab.click('text="Look at all names now"');
+      await tab.waitForSelector('.notice');
+      await tab.click('text="Sign out"');
+      await tab.waitForURL(`${cluster.url}/signin`);
+      await tab.goto(`${cluster.url}/jobs`);
+      t.equal(new URL(tab.url()).pathname, '/signin');
+      t.strictSame(complaints, []);
+      await context.close();
+    },
+  );
+
   await t.test('a job that is stopped is started again', async (t) => {
     const { context, tab, complaints } = await dashboard.window();
     await tab.goto(`${cluster.url}/jobs/worker`);
