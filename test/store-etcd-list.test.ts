@@ -6,6 +6,7 @@ import { SystemClock } from '../core/engine/system-clock.ts';
 import { EtcdStore } from '../plugins/store-etcd/etcd-store.ts';
 import { rangeRequest, rangeResponse } from '../plugins/store-etcd/range-message.ts';
 import { config } from '../plugins/store-etcd/schema.ts';
+import { Link } from './consistency/link.ts';
 import { EtcdServer, makeCertificates, skipWithoutEtcd, skipWithoutOpenssl } from './fakes/etcd-servers.ts';
 import { freePort } from './fakes/free-port.ts';
 import { silentLogger } from './fakes/silent-logger.ts';
@@ -78,6 +79,16 @@ t.test('a list of several pages is one moment', async (t) => {
     t.equal((await store.list('key/')).entries.length, KEYS);
     const away = await open(t, { endpoints: ['http://127.0.0.1:1', server.url] });
     t.equal((await away.store.list('key/')).entries.length, KEYS);
+  });
+
+  await t.test('and from one that falls silent', async (t) => {
+    const link = await Link.to(Number(new URL(server.url).port));
+    t.teardown(() => link.close());
+    const { store, gateway } = await open(t, { endpoints: [`http://127.0.0.1:${link.port}`, server.url], timeout: 3 });
+    t.equal((await store.list('none/')).entries.length, 0);
+    link.cut();
+    t.equal((await store.list('none/')).entries.length, 0);
+    t.match(gateway, [/in time/]);
   });
 
   await t.test('who is closed in the middle of one gives it up', async (t) => {

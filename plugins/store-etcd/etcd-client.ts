@@ -77,6 +77,11 @@ export class EtcdClient {
     return this.#config.timeout * 1000;
   }
 
+  /** Milliseconds for a try at one endpoint, so that there is time for another. */
+  get tryMs(): number {
+    return this.#shareOf(this.timeoutMs);
+  }
+
   async call<T>(path: string, body: object, answer: z.ZodType<T>, options: CallOptions = {}): Promise<T> {
     return this.#anywhere(options, async (endpoint, signal) =>
       this.#exchange(endpoint, 'POST', path, body, answer, signal, await this.#authorization(endpoint, signal)),
@@ -128,7 +133,7 @@ export class EtcdClient {
     const { endpoints } = this.#config;
     const withinMs = options.withinMs ?? this.timeoutMs;
     const deadline = this.#clock.monotonic() + withinMs;
-    const eachMs = Math.max(1000, withinMs / (endpoints.length + 1));
+    const eachMs = this.#shareOf(withinMs);
     let words = '';
     for (let attempt = 0; attempt < ROUNDS * endpoints.length; attempt++) {
       if (attempt > 0 && attempt % endpoints.length === 0) await this.#pause(BETWEEN_ROUNDS_MS);
@@ -213,6 +218,10 @@ export class EtcdClient {
 
   #endpoint(): string {
     return this.#config.endpoints[this.#at] ?? '';
+  }
+
+  #shareOf(ms: number): number {
+    return Math.max(1000, ms / (this.#config.endpoints.length + 1));
   }
 
   #open(): { calls: Agent; streams: Agent } {

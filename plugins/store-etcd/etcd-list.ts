@@ -37,7 +37,7 @@ class Pages {
     if (!this.#byGateway) {
       try {
         this.#session ??= await client.ranges();
-        return await this.#session.range(query, client.timeoutMs);
+        return await this.#session.range(query, client.tryMs);
       } catch (error) {
         if (error instanceof CerebroError) throw error;
         // Something in between does not speak it, or that member does not answer: the gateway's calls pass over to the next.
@@ -73,18 +73,25 @@ async function listOnce(parts: ListParts, prefix: string): Promise<Listing> {
   const listing: Listing = { entries: [], revision: 0 };
   const pages = new Pages(parts);
   try {
-    for (let key = Buffer.from(first); ; ) {
-      const { revision, found, more } = await pages.page({ key, rangeEnd, limit: PAGE, revision: listing.revision });
+    const from = (key: Buffer): Promise<RangePage> =>
+      pages.page({ key, rangeEnd, limit: PAGE, revision: listing.revision });
+    for (let coming = from(Buffer.from(first)); ; ) {
+      const { revision, found, more } = await coming;
       if (listing.revision === 0) listing.revision = revision;
+      const last = found.at(-1);
+      const isLast = !more || !last;
+      if (!isLast) {
+        // Asked for before this one is taken in: etcd reads it meanwhile.
+        coming = from(Buffer.concat([last.key, Buffer.of(0)]));
+        coming.catch(() => undefined); // it is told when its turn comes
+      }
       for (const { key, value, modRevision } of found)
         listing.entries.push({
           key: keys.own(key.toString()),
           value: JSON.parse(value.toString()),
           revision: modRevision,
         });
-      const last = found.at(-1);
-      if (!more || !last) return listing;
-      key = Buffer.concat([last.key, Buffer.of(0)]);
+      if (isLast) return listing;
     }
   } finally {
     pages.close();

@@ -54,6 +54,8 @@ export class RangeSession {
         ':path': path,
         'content-type': 'application/grpc',
         te: 'trailers',
+        // Else a member without a quorum says nothing.
+        hasleader: 'true',
       });
       const timer: Timer = this.#clock.timer(withinMs, () => stream.destroy(new Error('no answer in time')));
       const chunks: Buffer[] = [];

@@ -18,13 +18,15 @@ const KINDS = {
   'sitter-without-store': [2, 14],
   /** It reaches one member less. */
   'sitter-store-link-cut': [2, 10],
+  /** Every member answers it late, and sometimes too late. */
+  'sitter-store-slow': [2, 12],
   /** The others do not reach it. */
   'sitter-not-reached': [1, 8],
   /** The sitter of a machine. */
   'machine-killed': [0.2, 1],
   'machine-frozen': [1, 7],
   /** No cluster sitter reaches it, sometimes for longer than until it is given up. */
-  'machine-alone': [2, 14],
+  'machine-alone': [6, 20],
   /** One cluster sitter does not reach it. */
   'wire-cut': [2, 14],
   /** What one cluster sitter and it say to each other takes long, and sometimes longer than it is waited for. */
@@ -66,9 +68,9 @@ export function planFaults(random: SeededRandom, seconds: number): Fault[] {
 }
 
 export function sentenceOf({ at, lasts, kind, target, other, delayMs }: Fault): string {
-  const slow = kind === 'wire-slow' ? ` by ${delayMs} ms` : '';
-  const between = kind === 'members-half-cut' || kind.startsWith('wire-') ? ` -> ${other}${slow}` : '';
-  return `${at.toFixed(1).padStart(6)} s  ${kind} ${target}${between}, for ${lasts.toFixed(1)} s`;
+  const slow = kind.endsWith('-slow') ? ` by ${delayMs} ms` : '';
+  const between = kind === 'members-half-cut' || kind.startsWith('wire-') ? ` -> ${other}` : '';
+  return `${at.toFixed(1).padStart(6)} s  ${kind} ${target}${between}${slow}, for ${lasts.toFixed(1)} s`;
 }
 
 function round(seconds: number): number {

@@ -93,6 +93,11 @@ export class Field {
         return cut(sitter.toStore.map((link) => ({ link, from: undefined })));
       case 'sitter-store-link-cut':
         return cut(sitter.toStore.slice(other, other + 1).map((link) => ({ link, from: undefined })));
+      case 'sitter-store-slow':
+        return slow(
+          sitter.toStore.map((link) => ({ link, from: undefined })),
+          delayMs,
+        );
       case 'sitter-not-reached':
         return cut([{ link: sitter.toUs, from: undefined }]);
       case 'machine-killed':

@@ -48,9 +48,10 @@ async function main(): Promise<string[]> {
     const changes = await storeHistory(member);
     const acknowledged = people.writes.filter(({ outcome }) => outcome === 'acknowledged').length;
     const leads = changes.filter(({ key }) => key === 'epoch').length;
+    const lost = changes.filter(({ key, value }) => key.startsWith('data/event/') && kindIn(value) === 'machine-lost');
     console.log(
       `${plan.length} faults; ${people.writes.length} job files applied, ${acknowledged} acknowledged; ${leads} leads, ` +
-        `${watch.sightings.size} machines, ${watch.stale.length} commands of older epochs; at rest after ${seconds.toFixed(1)} s; ` +
+        `${watch.sightings.size} machines, ${lost.length} of them given up, ${watch.stale.length} commands of older epochs; at rest after ${seconds.toFixed(1)} s; ` +
         `load ${loadavg()
           .map((load) => load.toFixed(1))
           .join(' ')}`,
@@ -130,6 +131,10 @@ async function comeToRest(field: Field, people: People): Promise<{ problems: str
       };
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
+}
+
+function kindIn(event: string | null): unknown {
+  return event === null ? null : JSON.parse(event).kind;
 }
 
 /** What the cluster sitters' own logs say, for whoever has to find out. */

@@ -45,7 +45,7 @@ export class SitterUnderTest {
     ];
     const settings = [
       `advertised_url: http://127.0.0.1:${toUs.port}`,
-      'startup_grace: 5\nsuspect_after: 2\nunreachable_after: 4\nlost_after: 8',
+      'startup_grace: 3\nsuspect_after: 2\nunreachable_after: 4\nlost_after: 6',
       'idle_grace: 3\nmax_idle_per_zone: 0\nlog_level: debug',
     ].join('\n');
     this.#flags = {
