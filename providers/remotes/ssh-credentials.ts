@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import ssh2, { type AgentAuthMethod, type PublicKeyAuthMethod } from 'ssh2';
-import { CerebroError, messageOf } from '../../core/errors.ts';
+import { CerebroError, messageOf, systemCode } from '../../core/errors.ts';
 import type { SshTarget } from './ssh-target.ts';
 
 export interface Credential {
@@ -23,7 +23,8 @@ export function sshCredentials(target: SshTarget): Credential[] {
         problems.push(`${path}: ${/encrypted/i.test(parsed.message) ? ENCRYPTED : parsed.message}`);
       else found.push({ name: path, method: { type: 'publickey', username: target.user, key: parsed } });
     } catch (error) {
-      problems.push(messageOf(error));
+      const why = systemCode(error) === 'ENOENT' ? 'there is no such file' : messageOf(error);
+      problems.push(`${path}: ${why}`);
     }
   }
   const agent = target.agent === 'env' ? process.env.SSH_AUTH_SOCK : target.agent;

@@ -8,7 +8,7 @@ import { sitterUrl } from './sitter-url.ts';
 import type { HostHands, Sitters, StepProgress } from './sitters.ts';
 
 /** In our folder on the host. */
-const FOLDER = 'sitter';
+export const SITTER_FOLDER = 'sitter';
 
 /** Brings Cerebro and its Node runtime to the host: that needs nothing but SSH and Linux. */
 export class DeployedSitters implements Sitters {
@@ -35,7 +35,7 @@ export class DeployedSitters implements Sitters {
   }
 
   url({ remote, address }: HostHands): Promise<string | null> {
-    return sitterUrl(remote, address, { folder: `${FOLDER}/data`, asRoot: this.#asRoot });
+    return sitterUrl(remote, address, { folder: `${SITTER_FOLDER}/data`, asRoot: this.#asRoot });
   }
 
   async start(hands: HostHands, signal: AbortSignal, onProgress: StepProgress): Promise<void> {
@@ -67,7 +67,7 @@ export class DeployedSitters implements Sitters {
   }
 
   #place({ remote, machineId }: HostHands): SitterPlace {
-    return { remote, machineId, data: `${FOLDER}/data`, asRoot: this.#asRoot };
+    return { remote, machineId, data: `${SITTER_FOLDER}/data`, asRoot: this.#asRoot };
   }
 
   #target({ remote, machineId, address }: HostHands): SitterTarget {
@@ -76,7 +76,7 @@ export class DeployedSitters implements Sitters {
       remote,
       machineId,
       address,
-      folder: FOLDER,
+      folder: SITTER_FOLDER,
       asRoot: this.#asRoot,
       service,
       ...(port !== 0 && { port }),

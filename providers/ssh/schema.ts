@@ -34,7 +34,15 @@ function isOwnFolder(path: string): boolean {
 export const config = z.strictObject({
   access: sshAccess.prefault({}),
   /** Zones are called ssh-NAME. */
-  zones: z.record(name, zone),
+  zones: z.record(z.string(), zone).superRefine((zones, context) => {
+    for (const key of Object.keys(zones))
+      if (!name.safeParse(key).success)
+        context.addIssue({
+          code: 'custom',
+          path: [key],
+          message: 'a name is lower-case letters, digits and dashes, like rack1',
+        });
+  }),
   /** Where everything of ours lies on a host; relative to the user's home. */
   folder: z
     .string()

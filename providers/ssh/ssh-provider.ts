@@ -7,6 +7,7 @@ import type {
   Instance,
   MachineOrder,
   MachineProvider,
+  ProviderReport,
 } from '../../core/contracts/machine-provider.ts';
 import type { Remote } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
@@ -18,6 +19,7 @@ import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import type { SshConnections } from '../remotes/ssh-connections.ts';
 import { sshLogin } from '../remotes/ssh-login.ts';
 import { ClaimedHost, claimFor, MACHINE_MARKER } from './claimed-host.ts';
+import { inspectSsh } from './doctor.ts';
 import { FoundHosts } from './found-hosts.ts';
 import { HandsOnHosts } from './host-hands.ts';
 import { hostsFor, type InventoryHost, inventoryOf, typesOf } from './inventory.ts';
@@ -184,6 +186,11 @@ export class SshProvider implements MachineProvider {
 
   onChange(listener: () => void): void {
     this.#listeners.add(listener);
+  }
+
+  doctor(): Promise<ProviderReport> {
+    const now = this.#machineServices.clock.now();
+    return inspectSsh({ hosts: this.#hosts, pins: this.#connections.pins, config: this.#config, now });
   }
 
   async #create(order: MachineOrder): Promise<Instance> {

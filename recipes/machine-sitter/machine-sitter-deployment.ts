@@ -19,6 +19,8 @@ const WIPE_S = 300;
 const ANSWER_MS = 90_000;
 /** A sitter that answers ends its tasks in their own time; this is for one that does not, and for its own end. */
 const SUSPEND_S = 60;
+/** Who waits longer for what is brought is told why. */
+const PACKING_MS = 500;
 const ASK_AGAIN_MS = 250;
 const LOOK_MS = 2000;
 /** As many ends of a sitter that was just started are no accident. */
@@ -75,7 +77,7 @@ export class MachineSitterDeployment {
       );
     if (!facts.bash) hands.tell('there is no /bin/bash: commands of tasks are run by /bin/sh');
     const packer = await pack.packer(facts.zstd);
-    const [program, runtime] = await Promise.all([pack.program(packer), pack.runtime(arch, packer)]);
+    const [program, runtime] = await this.#packed(hands, [pack.program(packer), pack.runtime(arch, packer)]);
     const bring = [
       { kind: 'runtimes', packed: runtime },
       { kind: 'programs', packed: program },
@@ -130,6 +132,18 @@ export class MachineSitterDeployment {
     if (!facts.running && !revived) return;
     const node = [`${folder}/runtime/bin/node`, '--input-type=module', '-', folder];
     await hands.run([...node, String(this.#deps.suspendS ?? SUSPEND_S)], SUSPEND, WIPE_S);
+  }
+
+  /** Only the first deployment of a version waits for it, and is to say so. */
+  async #packed(hands: TargetHands, packing: [Promise<Packed>, Promise<Packed>]): Promise<[Packed, Packed]> {
+    const slow = this.#deps.clock.timer(PACKING_MS, () =>
+      hands.progress('Cerebro and its Node are packed here, once for all machines'),
+    );
+    try {
+      return await Promise.all(packing);
+    } finally {
+      slow.cancel();
+    }
   }
 
   /** Certificate, settings, service, and the links that name program and runtime. true: the sitter was started, or started again. */

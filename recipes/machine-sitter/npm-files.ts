@@ -46,7 +46,7 @@ interface Request {
 
 /**
  * The files of npm packages that a program can load, followed from what it names through every `require` and `import`: packages ship other
- * builds, sources and tests besides, four files of five. A package that makes up names of what it loads is taken whole, with all that
+ * builds, sources and tests besides, which are most of their files. A package that makes up names of what it loads is taken whole, with all that
  * it depends on.
  */
 export class NpmFiles {

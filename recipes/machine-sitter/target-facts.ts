@@ -106,11 +106,12 @@ export interface Wanted {
 /** Certificates are good since a day before they were issued: a clock that is further off than half of that is in danger. */
 const CLOCK_S = 12 * 3600;
 
-/** Node's name of the target's architecture. Throws with what keeps a machine sitter from living there, one sentence. */
-export function judgeTarget(facts: TargetFacts, wanted: Wanted): string {
-  const no = (code: 'unsupported' | 'conflict' | 'forbidden', sentence: string): never => {
-    throw new CerebroError(code, sentence);
-  };
+function no(code: 'unsupported' | 'conflict' | 'forbidden', sentence: string): never {
+  throw new CerebroError(code, sentence);
+}
+
+/** Node's name of the target's architecture. Throws with what keeps any machine sitter from living there, one sentence. `now` is in seconds. */
+export function judgeHost(facts: TargetFacts, now: number): string {
   if (facts.system !== 'Linux')
     return no('unsupported', `it runs ${facts.system || 'something unknown'}, and not Linux`);
   const arch = ARCHITECTURES[facts.machine];
@@ -125,12 +126,18 @@ export function judgeTarget(facts: TargetFacts, wanted: Wanted): string {
       'forbidden',
       `${facts.parent} may not be written by uid ${facts.uid}; name another folder, or let it be root (sudo)`,
     );
-  const hours = Math.round((facts.time - wanted.now) / 360) / 10;
-  if (Math.abs(facts.time - wanted.now) > CLOCK_S)
+  const hours = Math.round((facts.time - now) / 360) / 10;
+  if (Math.abs(facts.time - now) > CLOCK_S)
     return no(
       'unsupported',
       `its clock is ${Math.abs(hours)} hours ${hours < 0 ? 'behind' : 'ahead'}: certificates would not be good there; set it`,
     );
+  return arch;
+}
+
+/** The same, and what keeps this very one from living there: another's sitter, or a port that is taken. */
+export function judgeTarget(facts: TargetFacts, wanted: Wanted): string {
+  const arch = judgeHost(facts, wanted.now);
   if (facts.authority !== null && facts.authority !== wanted.authority)
     return no(
       'conflict',

@@ -288,7 +288,7 @@ t.test('a deployment that was broken off anywhere is brought to its end by the n
     calls += 1;
     if (calls > 40) throw new Error('it does not come to an end');
   }
-  t.ok(calls > 3, `it was broken off at ${calls} places`);
+  t.ok(calls >= 3, `it was broken off at ${calls} places`);
   await deployment.wipe(target);
   remote.left = Number.POSITIVE_INFINITY;
   for (remote.statements = 0; ; remote.statements++) {
