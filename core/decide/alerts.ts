@@ -45,7 +45,7 @@ function machineConditions(snapshot: ClusterSnapshot, add: (condition: Condition
   for (const machine of snapshot.machines.values()) {
     const { id, state } = machine;
     const key = `machine/${id}`;
-    const trouble = snapshot.contacts.get(id)?.trouble ?? null;
+    const trouble = snapshot.contacts.get(id)?.trouble?.sentence ?? null;
     if (state === 'lost') add({ key, level: 'error', sentence: `${id} is lost: ${machine.reason}`, machine: id });
     else if (trouble !== null) add({ key, level: 'warn', sentence: `${id}: ${trouble}`, machine: id });
     else if ((state === 'ready' || state === 'draining') && healthOf(machine, snapshot) === 'unreachable')

@@ -36,8 +36,8 @@ export interface MachineContact {
   connected: boolean;
   /** What the provider last said of the instance. `unknown` is no evidence of anything. */
   providerSays: 'running' | 'stopped' | 'gone' | 'unknown';
-  /** What the provider knows that bodes ill for it, in a sentence. */
-  trouble: string | null;
+  /** What the provider knew that bodes ill for it, and when it was asked (ms since the epoch). */
+  trouble: { sentence: string; askedAt: number } | null;
   /** The tasks as last reported; null until it has reported since this cluster sitter started. */
   tasks: ReadonlyMap<string, TaskStatus> | null;
 }

@@ -108,13 +108,16 @@ t.test('drained with a deadline: when it is over, copies are stopped although no
 t.test('a machine whose replacement is ready, or that the provider warns of, is drained', async (t) => {
   const replaced = new ClusterFixture().machine('local-a-1').machine('local-a-2', { replaces: 'local-a-1' });
   t.same(plan(replaced), ['machine local-a-1 becomes draining: local-a-2 is there to replace it']);
-  const ill = new ClusterFixture().machine('local-a-1');
-  const contacts = new Map(ill.snapshot().contacts);
-  const contact = contacts.get('local-a-1');
-  if (contact) contacts.set('local-a-1', { ...contact, trouble: 'it is taken back at noon (spot)' });
-  t.same(planSentences(planCluster({ ...ill.snapshot(), contacts })), [
-    'machine local-a-1 becomes draining: it is taken back at noon (spot)',
-  ]);
+  const ill = new ClusterFixture().machine('local-a-1', { stateSince: NOW - 5000 });
+  const warned = (askedAt: number): string[] => {
+    const contacts = new Map(ill.snapshot().contacts);
+    const contact = contacts.get('local-a-1');
+    const trouble = { sentence: 'it is taken back at noon (spot)', askedAt };
+    if (contact) contacts.set('local-a-1', { ...contact, trouble });
+    return planSentences(planCluster({ ...ill.snapshot(), contacts }));
+  };
+  t.same(warned(NOW - 1000), ['machine local-a-1 becomes draining: it is taken back at noon (spot)']);
+  t.same(warned(NOW - 6000), [], 'not for what was said of it before it was ready');
 });
 
 t.test('the brake holds while a cut heals: those that are back first do not condemn the rest', async (t) => {

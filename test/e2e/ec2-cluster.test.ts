@@ -31,13 +31,7 @@ t.test('from a job to EC2 instances that run it, through the loss of one, to non
       },
       task_configuration: { name: 'web', command: 'exec sleep 1000', ensure_alive: true },
     });
-  let boot = (): void => undefined;
-  hosts.slow.set(
-    'us-west-2b',
-    new Promise((resolve) => {
-      boot = resolve;
-    }),
-  );
+  const boot = hosts.holdBoots('us-west-2b');
   const applied = await cluster.apply(job(1));
   t.equal(applied.status, 200, await applied.text());
   // One that is not reached says why, and that it is tried again.

@@ -44,7 +44,7 @@ interface Contact extends MachineContact {
   backSince?: number;
   connected: boolean;
   providerSays: MachineContact['providerSays'];
-  trouble: string | null;
+  trouble: MachineContact['trouble'];
   /** When it was last told that its tasks may go on. */
   leashedAt: number;
   tasks: Map<string, TaskStatus> | null;
@@ -134,10 +134,11 @@ export class Observer {
       const instance = byMachine.get(machine.id);
       const contact = this.#contact(machine.id);
       const says = !instance && !confirmed.has(machine.id) ? 'unknown' : providerWord(machine, instance, askedAt);
-      const trouble = instance?.trouble ?? null;
-      if (contact.providerSays !== says || contact.trouble !== trouble) news = true;
+      const sentence = instance?.trouble ?? null;
+      // Said again it is news as well: of a machine that was not ready yet when it was said before, it did not count.
+      if (contact.providerSays !== says || sentence !== null || contact.trouble !== null) news = true;
       contact.providerSays = says;
-      contact.trouble = trouble;
+      contact.trouble = sentence === null ? null : { sentence, askedAt };
       if (instance && (instance.endpoint !== machine.endpoint || instance.address !== machine.address)) {
         news = true;
         await this.#takeAddress(machine.id, instance);

@@ -112,10 +112,14 @@ function judgeServing(work: WorkingState, machine: MachineRecord): boolean {
   return silence >= limits.lostAfterMs;
 }
 
-/** A machine that the provider warns of, or whose replacement is ready, is emptied while it still works. */
+/**
+ * A machine that the provider warns of, or whose replacement is ready, is emptied while it still works. What was said of it before it was
+ * ready does not count: it was what kept it from that.
+ */
 function emptyIfIll(work: WorkingState, machine: MachineRecord, contact: MachineContact): void {
   const successor = work.successors.get(machine.id);
-  const reason = contact.trouble ?? (successor?.state === 'ready' ? `${successor.id} is there to replace it` : null);
+  const warning = contact.trouble && contact.trouble.askedAt > machine.stateSince ? contact.trouble.sentence : null;
+  const reason = warning ?? (successor?.state === 'ready' ? `${successor.id} is there to replace it` : null);
   if (reason !== null) work.actions.push({ kind: 'machine-state', machine: machine.id, to: 'draining', reason });
 }
 

@@ -17,8 +17,10 @@ export class Ec2Hosts {
   readonly #byZone = new Map<string, { host: SshdHost; sitterPort: number; mark: string }>();
   #sshd: SshdHosts | null = null;
   #turn: Promise<void> = Promise.resolve();
-  /** Where machines are made whose sshd does not come up before this is resolved. */
-  readonly slow = new Map<string, Promise<void>>();
+  /** What went wrong while instances were made or ended: told at the end. */
+  readonly #failures: unknown[] = [];
+  /** Zones whose machines do not come up before they are let. */
+  readonly #held = new Map<string, { up: Promise<void>; letUp: () => void }>();
   endpoint = '';
 
   async open(): Promise<void> {
@@ -75,6 +77,16 @@ export class Ec2Hosts {
     return { plugins: [...others, { use: join(packageRoot, 'providers', 'ec2'), modes: ['cluster'], config }] };
   }
 
+  /** From now on machines of this zone have no sshd until the returned function is called. */
+  holdBoots(az: string): () => void {
+    let letUp = (): void => undefined;
+    const up = new Promise<void>((resolve) => {
+      letUp = resolve;
+    });
+    this.#held.set(az, { up, letUp });
+    return letUp;
+  }
+
   /** As a failing host: no order, no farewell. */
   fail(az: string): void {
     const { world } = this.standIn;
@@ -83,20 +95,25 @@ export class Ec2Hosts {
   }
 
   async close(): Promise<void> {
+    // One that a test holds which has failed would keep everything from its end.
+    for (const { letUp } of this.#held.values()) letUp();
     await this.#turn;
     for (const { mark } of this.#byZone.values()) await kill(mark);
     await this.standIn.close();
     await this.#sshd?.remove();
+    if (this.#failures.length > 0) throw new AggregateError(this.#failures, 'instances could not be made or ended');
   }
 
   async #boot(instance: FakeInstance): Promise<void> {
     const { host } = this.#of(instance.az);
+    const beside = this.standIn.world.living().find(({ id, az }) => az === instance.az && id !== instance.id);
+    if (beside) throw new Error(`${instance.az} has one host, and ${beside.id} lives there`);
     const { ssh_keys } = JSON.parse(instance.userData.replace('#cloud-config\n', '')) as {
       ssh_keys: { ed25519_private: string; ed25519_public: string };
     };
     writeFileSync(join(host.folder, 'host_key'), ssh_keys.ed25519_private, { mode: 0o600 });
     writeFileSync(join(host.folder, 'host_key.pub'), `${ssh_keys.ed25519_public}\n`);
-    await this.slow.get(instance.az);
+    await this.#held.get(instance.az)?.up;
     await host.start();
   }
 
@@ -109,7 +126,9 @@ export class Ec2Hosts {
   }
 
   #inTurn(work: () => Promise<void>): void {
-    this.#turn = this.#turn.then(work);
+    this.#turn = this.#turn.then(work).catch((error: unknown) => {
+      this.#failures.push(error);
+    });
   }
 
   /** The sshd of a zone's instance: whether it can be logged in to. */
