@@ -60,8 +60,8 @@ export function addCommands(root: Command, context: CliContext): void {
   secret(root, context);
   smallCommands(root, context);
   // commander hands exitOverride and output to commands that are made after it, but not to those of a nested command.
-  for (const command of root.commands) {
-    command.exitOverride().copyInheritedSettings(root);
-    for (const nested of command.commands) nested.exitOverride().copyInheritedSettings(root);
-  }
+  // Words too many are for the root alone, which says that it knows no such command.
+  for (const command of root.commands)
+    for (const each of [command, ...command.commands])
+      each.exitOverride().copyInheritedSettings(root).allowExcessArguments(false);
 }

@@ -48,12 +48,12 @@ const unbegun = { taskVersion: null, recipeVersion: null };
 /* Copies that have no machine yet: their job says why. */
 
 says('no machine is large enough', web(1, { task: { cpu: 9 } }), 'web', [
-  'local-a: 0 of 1 copies are ready',
+  'local-a: 0 of 1 copy is ready',
   'a copy of "web" needs 9 cores and 100 MB; no machine type of local-a is that large: small (2 cores, 2048 MB), large (8 cores, 16384 MB); it waits until the job asks for less, or the zone sells a larger one',
 ]);
 
 says('no machine is of the kind', web(1, { spec: { place: { machine: { disk: 'ssd' } } } }), 'web', [
-  'local-a: 0 of 1 copies are ready',
+  'local-a: 0 of 1 copy is ready',
   '"web" wants machines that are disk=ssd; local-a has small, large; its copies wait until such a machine can be had',
 ]);
 
@@ -62,7 +62,7 @@ says(
   web(),
   'web',
   [
-    'local-a: 0 of 1 copies are ready',
+    'local-a: 0 of 1 copy is ready',
     'a copy of "web" waits for a machine in local-a, where none is to be had: no key is accepted; one is ordered as soon as that changes',
   ],
   { snapshot: { types: () => [], complaint: () => 'no key is accepted' } },
@@ -73,7 +73,7 @@ says(
   web(),
   'web',
   [
-    'local-a: 0 of 1 copies are ready',
+    'local-a: 0 of 1 copy is ready',
     'a copy of "web" waits for small, large, of which local-a has none just now; it is asked for again every few minutes',
   ],
   { snapshot: { soldOut: new Map(['small', 'large'].map((size) => [`local-a/${size}`, NOW + 60_000])) } },
@@ -104,7 +104,7 @@ says(
 );
 
 says('stopped by somebody', web().jobIs('web', { stopped: true }), 'web', [
-  'local-a: 0 of 1 copies are ready',
+  'local-a: 0 of 1 copy is ready',
   'it was stopped; it is started again by: cerebro start "web"',
 ]);
 
@@ -112,7 +112,7 @@ says(
   'between its times',
   web(1, { task: { allow_exit: true }, spec: { schedule: '0 13 * * *' } }).jobIs('web', { scheduledUntil: NOW }),
   'web',
-  ['local-a: 0 of 1 copies are ready', 'it runs by turns; its next run begins at 2026-01-01T13:00:00.000Z'],
+  ['local-a: 0 of 1 copy is ready', 'it runs by turns; its next run begins at 2026-01-01T13:00:00.000Z'],
 );
 
 says('a follower whose leader is nowhere', web(0).job('log', {}, { spec: { linked_job: 'web' } }), 'log', [
@@ -393,17 +393,17 @@ const rolling = (change: object): ClusterFixture =>
   web(1, { version: 2 }).machine('local-a-1').copy('web.1', 'local-a-1', { version: 1 }).rolling('web', 60, change);
 
 says('a roll-out goes on', rolling({}), 'web', [
-  'local-a: 1 of 1 copies are ready',
+  'local-a: 1 of 1 copy is ready',
   'version 2 is being rolled out, copy by copy as each is well',
 ]);
 
 says('a roll-out is paused', rolling({ paused: true }), 'web', [
-  'local-a: 1 of 1 copies are ready',
+  'local-a: 1 of 1 copy is ready',
   'version 2 is being rolled out, and was paused: no more copies are given it until: cerebro rollout "web" resume',
 ]);
 
 says('a roll-out has failed', rolling({ failed: 'web.1: exited with code 1' }), 'web', [
-  'local-a: 1 of 1 copies are ready',
+  'local-a: 1 of 1 copy is ready',
   'version 2 has failed: web.1: exited with code 1; no more copies are given it. Apply another version, or: cerebro rollback "web"',
 ]);
 

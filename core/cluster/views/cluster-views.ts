@@ -166,7 +166,7 @@ export class ClusterViews {
     const sentences: string[] = [];
     for (const [zone, counts] of Object.entries(view.zones)) {
       sentences.push(
-        `${zone}: ${counts.ready} of ${counts.wanted} copies are ready${counts.failing > 0 ? `, ${counts.failing} failing` : ''}`,
+        `${zone}: ${counts.ready} of ${counts.wanted} ${counts.wanted === 1 ? 'copy is' : 'copies are'} ready${counts.failing > 0 ? `, ${counts.failing} failing` : ''}`,
       );
     }
     const copies = this.copies({ job: job.name });
