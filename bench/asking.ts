@@ -3,9 +3,7 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
-
-/** As much as a machine sitter has (core/machine/shim/standing.ts). */
-const NICE = -10;
+import { OWN_NICE } from '../core/machine/shim/standing.ts';
 
 /**
  * Asks for a URL every so many milliseconds, by a process of its own (asker.ts). With root that process has as much standing as the
@@ -34,8 +32,8 @@ export function startAsking(url: string, tokenFile: string, everyMs: number): { 
 
 function prefer(pid: number): void {
   try {
-    setPriority(pid, NICE);
-    writeFileSync(`/proc/${pid}/autogroup`, String(NICE));
+    setPriority(pid, OWN_NICE);
+    writeFileSync(`/proc/${pid}/autogroup`, String(OWN_NICE));
   } catch {
     // Without root it has to wait like everybody.
   }

@@ -44,9 +44,12 @@ export class Reconciler {
       pass: () => this.#pass(),
       onFailure: (error) => {
         // The records are as they were. A store that is full or away is asked again; tasks run on meanwhile.
-        this.#trouble = messageOf(error);
+        const trouble = messageOf(error);
+        const isNew = trouble !== this.#trouble;
+        this.#trouble = trouble;
         deps.work.pass('failed');
-        deps.logger.error({ err: error }, 'a plan could not be carried out; it is made again');
+        // It is tried every second, and the disk that is full may be that of the log.
+        if (isNew) deps.logger.error({ err: error }, 'a plan could not be carried out; it is made again');
       },
     });
   }
@@ -56,9 +59,13 @@ export class Reconciler {
     this.#loop.start();
   }
 
-  stop(): Promise<void> {
-    this.#deps.records.onTrouble = null;
-    return this.#loop.stop();
+  async stop(): Promise<void> {
+    const { records } = this.#deps;
+    records.onTrouble = null;
+    await this.#loop.stop();
+    // Who does not write has no trouble with writing; what was the last leader's is not for ever.
+    this.#trouble = null;
+    records.trouble = null;
   }
 
   /** What the last plan could not do, for the page; first of all, that it could not be carried out at all. */

@@ -11,6 +11,8 @@ import { clockTime } from './words/progress-sentence.ts';
 export interface ShownCopy {
   state: CopyState;
   task: TaskStatus | null;
+  /** The job whose copies on its machine are to be ready first; null: it waits for none. */
+  leader: string | null;
 }
 
 /**
@@ -30,26 +32,29 @@ export function copyNext(
     return copy.run === null ? 'it may exit, so it is not started again' : 'its part of the run is done';
   if (!machine) return 'it is forgotten by the next plan, and begun elsewhere where it is wanted';
   const { id } = machine;
+  if (machine.state === 'lost' || machine.state === 'terminating') return nextOfLost(copy, job, snapshot);
   if (copy.wanted === 'stop') return nextOfStopping(copy, job, machine, snapshot);
-  if (machine.state === 'lost' || machine.state === 'terminating') {
-    if (copy.outcome !== null) return 'its part of the run is done, and is not begun again';
-    if (!job.spec.singleton) return 'it is begun elsewhere by the next plan';
-    const free = singletonFreeAt(snapshot, copy, job);
-    return free > snapshot.now
-      ? `another is begun at ${clockTime(free)}, when it has certainly ended itself (singleton)`
-      : 'another is begun by the next plan';
-  }
   if (healthOf(machine, snapshot) === 'unreachable' && isServing(machine)) {
     const brake = complaints.find(({ about, alert }) => about.machine === id && alert?.startsWith('brake/'));
     return brake?.sentence ?? `${id} is given up at ${clockTime(lostAt(machine, snapshot))} if it is silent until then`;
   }
-  if (copy.taskVersion !== copy.version) return nextBeforeTask(copy, machine, snapshot);
+  if (copy.taskVersion !== copy.version) return nextBeforeTask(copy, shown.leader, machine, snapshot);
   const held = snapshot.dnsHolds?.get(copy.id);
   if (held !== undefined) return `by ${clockTime(held)} at the latest`;
   const { task } = shown;
   if (!task || task.version !== copy.version || task.generation !== copy.generation)
     return `${id} is told again should it not know of it`;
-  return nextOfTask(task, job);
+  return nextOfTask(task, job, snapshot.now);
+}
+
+function nextOfLost(copy: CopyRecord, job: JobRecord, snapshot: ClusterSnapshot): string {
+  const stops = copy.wanted === 'stop';
+  if (!stops && copy.outcome !== null) return 'its part of the run is done, and is not begun again';
+  const what = stops ? 'it is forgotten' : job.spec.singleton ? 'another is begun' : 'it is begun elsewhere';
+  const free = job.spec.singleton ? singletonFreeAt(snapshot, copy, job) : 0;
+  return free > snapshot.now
+    ? `${what} at ${clockTime(free, snapshot.now)}, when it has certainly ended itself (singleton)`
+    : `${what} by the next plan`;
 }
 
 function isServing({ state }: MachineRecord): boolean {
@@ -62,14 +67,19 @@ function nextOfStopping(
   machine: MachineRecord,
   snapshot: ClusterSnapshot,
 ): string | null {
+  if (copy.lastError !== null) return null;
   const held = snapshot.dnsHolds?.get(copy.id);
   if (held !== undefined) return `by ${clockTime(held)} at the latest`;
-  if (copy.lastError !== null) return null;
   if (snapshot.contacts.get(machine.id)?.connected === false) return `it is ended when ${machine.id} is heard again`;
   return `it has ${job.spec.task_configuration.stop_timeout} s to end, and is killed then`;
 }
 
-function nextBeforeTask(copy: CopyRecord, machine: MachineRecord, snapshot: ClusterSnapshot): string | null {
+function nextBeforeTask(
+  copy: CopyRecord,
+  leader: string | null,
+  machine: MachineRecord,
+  snapshot: ClusterSnapshot,
+): string | null {
   const { id, state } = machine;
   if (state === 'requested') return machine.lastError === null ? `it is begun when ${id} is ready` : null;
   if (state === 'booting') {
@@ -82,12 +92,11 @@ function nextBeforeTask(copy: CopyRecord, machine: MachineRecord, snapshot: Clus
     return `it is begun when that is, and elsewhere if ${id} is silent until ${clockTime(lostAt(machine, snapshot))}`;
   const held = snapshot.dnsHolds?.get(copy.id);
   if (held !== undefined) return `by ${clockTime(held)} at the latest`;
-  const leader = snapshot.jobs.get(copy.job)?.spec.linked_job;
-  if (leader !== undefined && copy.taskVersion === null) return `it is started when all of "${leader}" there are ready`;
+  if (leader !== null) return `it is started when all of "${leader}" there are ready`;
   return copy.recipeVersion === copy.version ? `it runs when ${id} has taken it` : 'it is started when that has ended';
 }
 
-function nextOfTask(task: TaskStatus, job: JobRecord): string | null {
+function nextOfTask(task: TaskStatus, job: JobRecord, now: number): string | null {
   const { health_check: check, stop_timeout: grace } = job.spec.task_configuration;
   switch (task.phase) {
     case 'running':
@@ -99,7 +108,7 @@ function nextOfTask(task: TaskStatus, job: JobRecord): string | null {
     case 'stopping':
       return `it has ${grace} s to end, and is killed then`;
     case 'backoff':
-      return task.nextStartAt === null ? null : `the next start is at ${clockTime(Date.parse(task.nextStartAt))}`;
+      return task.nextStartAt === null ? null : `the next start is at ${clockTime(Date.parse(task.nextStartAt), now)}`;
     case 'stopped':
       if (task.lastEnd?.reason === 'user') return `it stays so until somebody starts it: cerebro restart "${job.name}"`;
       return task.lastEnd?.reason === 'leash'

@@ -28,9 +28,12 @@ export function machineNext(
     case 'deploying':
       return `it is ready when its sitter answers with the certificate of this cluster`;
     case 'ready':
+      if (machine.cordonedFor !== undefined)
+        return `it is emptied when ${machine.cordonedFor}, which replaces it, is ready`;
       return machine.cordoned ? `it is given no more copies until: cerebro cordon ${id} --off` : null;
     case 'draining': {
-      const until = machine.drainUntil === null ? '' : `, and at ${clockTime(machine.drainUntil)} at the latest`;
+      const until =
+        machine.drainUntil === null ? '' : `, and at ${clockTime(machine.drainUntil, snapshot.now)} at the latest`;
       const left = copies === 1 ? 'its copy is' : `its ${copies} copies are`;
       return copies === 0 ? 'it is ended now' : `it is ended when ${left} ready elsewhere${until}`;
     }

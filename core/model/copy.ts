@@ -29,7 +29,10 @@ export const copyRecord = z.object({
   run: z.number().int().nullable(),
   /** How its part of that run ended; kept where the machine goes, so that it is not done again. */
   outcome: z.enum(['completed', 'failed']).nullable(),
-  /** The copy that it came after, which went with its machine or had to leave it: its timeline begins with that one's end. */
+  /**
+   * The copy that it came after, which went with its machine or had to leave it: its timeline begins with that one's end. Absent too where
+   * there was no room at once: a later plan knows of nobody whose place it takes.
+   */
   insteadOf: z.string().optional(),
   reason: z.string(),
   createdAt: z.number(),

@@ -308,7 +308,48 @@ says(
   ],
 );
 
+says(
+  'a follower whose leader is ready, and whose recipe runs',
+  web()
+    .job('log', {}, { spec: { linked_job: 'web' } })
+    .machine('local-a-1')
+    .copy('web.1', 'local-a-1')
+    .copy('log.1', 'local-a-1', unbegun, null),
+  'log.1',
+  ['log.1 on local-a-1 is deploying: its recipe runs on local-a-1; it is started when that has ended'],
+);
+
+says(
+  'it could not be ended yet, and names lead to it',
+  web()
+    .machine('local-a-1')
+    .copy('web.1', 'local-a-1', {
+      wanted: 'stop',
+      reason: '"web" wants only 0',
+      lastError: 'no answer',
+      attempts: 2,
+      nextAttemptAt: NOW + 5000,
+    }),
+  'web.1',
+  [
+    'web.1 on local-a-1 is stopping: "web" wants only 0; it could not be ended yet: no answer, 2nd try, the next at 12:00:05 UTC',
+  ],
+  { snapshot: { dnsHolds: new Map([['web.1', NOW + 60_000]]) } },
+);
+
 /* Copies whose machine is silent, or lost. */
+
+says(
+  'one that may not run twice is to stop, and its machine is lost',
+  web(0, { spec: { singleton: true } })
+    .machine('local-a-1', { state: 'lost', stateSince: NOW - 2000, reason: 'not heard for 30 s' })
+    .copy('web.1', 'local-a-1', { wanted: 'stop', reason: '"web" wants only 0' })
+    .silent('local-a-1', 32),
+  'web.1',
+  [
+    'web.1 on local-a-1 is stopping: "web" wants only 0; it is forgotten at 12:00:13 UTC, when it has certainly ended itself (singleton)',
+  ],
+);
 
 says('its machine is silent', web().machine('local-a-1').copy('web.1', 'local-a-1').silent('local-a-1', 12), 'web.1', [
   'web.1 on local-a-1 is unknown: machine local-a-1 has not been heard since 2026-01-01T11:59:48.000Z; local-a-1 is given up at 12:00:18 UTC if it is silent until then',
@@ -417,6 +458,7 @@ for (const [state, change, sentence] of [
   ['booting', {}, 'it is given up if its sitter does not answer by 12:04:00 UTC'],
   ['deploying', {}, 'it is ready when its sitter answers with the certificate of this cluster'],
   ['ready', { cordoned: true }, 'it is given no more copies until: cerebro cordon local-a-1 --off'],
+  ['ready', { cordoned: true, cordonedFor: 'local-a-2' }, 'it is emptied when local-a-2, which replaces it, is ready'],
   ['draining', {}, 'it is ended now'],
   ['terminating', {}, 'it is forgotten when its provider has ended it'],
   ['lost', {}, 'its provider is asked to end it until it has; should it come back, it is wiped'],
@@ -424,6 +466,18 @@ for (const [state, change, sentence] of [
   says(`a machine that is ${state}`, alone({ state, ...change }).silent('local-a-1', 0), 'local-a-1', [
     `local-a-1 (small) is ${state}: a test wants it; ${sentence}`,
   ]);
+
+says(
+  'a drain that may take days',
+  web()
+    .machine('local-a-1', { state: 'draining', drainUntil: NOW + 172_800_000, reason: 'drained by ann' })
+    .copy('web.1', 'local-a-1'),
+  'local-a-1',
+  [
+    'local-a-1 (small) is draining: drained by ann; it is ended when its copy is ready elsewhere, and at 2026-01-03 12:00:00 UTC at the latest',
+    'web.1 on local-a-1 is ready: running',
+  ],
+);
 
 says('a machine that serves has nothing before it', alone({}), 'local-a-1', [
   'local-a-1 (small) is ready: a test wants it',
@@ -468,7 +522,8 @@ t.test(
     const events = told.map((event, seq) => ({
       ...event,
       seq,
-      at: new Date(NOW - (seq < 2 ? 1000 : 0)).toISOString(),
+      // The plan was made from what was known a moment before its commit.
+      at: new Date(seq < 2 ? NOW - 1000 : NOW + 5).toISOString(),
     }));
     for (const operation of change.write) {
       if ('put' in operation && operation.put === 'copy/web.2') copies.set('web.2', operation.value as CopyRecord);

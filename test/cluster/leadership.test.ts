@@ -64,6 +64,24 @@ t.test('the second one stands by, shows what is, takes over, and gives it back',
   t.same(names(first).sort(), ['one', 'three', 'two']);
 });
 
+t.test('who has lost the lead does not speak of what it could not write', async (t) => {
+  const shared = new SharedLead();
+  const [first, second] = [sideOf(t, shared), sideOf(t, shared)];
+  await first.sitter.start();
+  await second.sitter.start();
+  const stuck = (): boolean =>
+    first.sitter.api.status().attention.some((line) => /nothing can be changed now/.test(line));
+  first.store.away = true;
+  await t.rejects(first.sitter.api.apply(job('one'), options), { code: 'unavailable' });
+  await eventually(stuck, 'while it leads it says so');
+  first.store.takeAway();
+  await eventually(() => leads(second), 'the second one takes over');
+  first.store.away = false;
+  await eventually(() => !leads(first) && !stuck(), 'the first one stands by, and nothing is the matter');
+  await second.sitter.api.apply(job('one'), options);
+  t.notOk(stuck());
+});
+
 t.test('a store that is away: pages go on, nothing is changed, and it recovers by itself', async (t) => {
   const side = await leader(t);
   const { sitter, store, provider } = side;

@@ -56,6 +56,20 @@ t.test('labels: machines that bear them, and who asks for none leaves them to ot
   ]);
 });
 
+t.test("a copy that was to stop is nobody's predecessor", async (t) => {
+  const scaled = new ClusterFixture()
+    .job('web', { 'local-a': 2 }, half)
+    .machine('local-a-1', { state: 'lost' })
+    .machine('local-a-2')
+    .copy('web.1', 'local-a-1', { wanted: 'stop' })
+    .copy('web.2', 'local-a-1')
+    .copy('web.3', 'local-a-2');
+  t.match(
+    plan(scaled).filter((line) => line.startsWith('start')),
+    [/^start web\.4 on local-a-\d: .* in place of web\.2 /],
+  );
+});
+
 t.test('a size that is sold out: its order is withdrawn for another, or waited for', async (t) => {
   const sold = new ClusterFixture()
     .job('web', { 'local-a': 1 }, half)

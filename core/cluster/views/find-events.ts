@@ -24,17 +24,24 @@ export function copyTimeline(events: readonly ClusterEvent[], copy: CopyRecord, 
   const from = new Date(copy.createdAt).toISOString();
   const ofMachine = (event: ClusterEvent): boolean => isOfMachine(event, copy.machine) && event.at >= from;
   const placing = newest(events, (event) => event.copy === copy.id && event.kind === 'copy-placed', 1);
-  const causes = [...(copy.insteadOf === undefined ? [] : causesOf(events, copy.insteadOf, from)), ...placing];
+  const placed = placing[0];
+  // By their numbers: what was written with the placing was told a moment after the plan, whose time the copy bears.
+  const isBefore = (event: ClusterEvent): boolean => (placed ? event.seq < placed.seq : event.at <= from);
+  const causes = [...(copy.insteadOf === undefined ? [] : causesOf(events, copy.insteadOf, isBefore)), ...placing];
   const seen = new Set(causes);
   const wanted = (event: ClusterEvent): boolean => (event.copy === copy.id || ofMachine(event)) && !seen.has(event);
   return [...causes, ...newest(events, wanted, limit - causes.length)].sort((a, b) => a.seq - b.seq);
 }
 
-function causesOf(events: readonly ClusterEvent[], before: string, until: string): ClusterEvent[] {
-  const ends = newest(events, (event) => event.copy === before && event.at <= until, CAUSES_OF_EACH);
+function causesOf(
+  events: readonly ClusterEvent[],
+  predecessor: string,
+  isBefore: (event: ClusterEvent) => boolean,
+): ClusterEvent[] {
+  const ends = newest(events, (event) => event.copy === predecessor && isBefore(event), CAUSES_OF_EACH);
   const machine = ends.at(-1)?.machine;
   if (machine === undefined) return ends;
-  return [...newest(events, (event) => isOfMachine(event, machine) && event.at <= until, CAUSES_OF_EACH), ...ends];
+  return [...newest(events, (event) => isOfMachine(event, machine) && isBefore(event), CAUSES_OF_EACH), ...ends];
 }
 
 /** It is about the machine itself, and nothing on it. */

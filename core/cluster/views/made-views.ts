@@ -111,18 +111,16 @@ function copyView(
   { silence, held, leaders, next: nextOf }: Beside,
 ): CopyView {
   const progress = board.copy(copy.id) ?? board.machine(copy.machine);
+  const leader = leaders.awaited(copy) ? (records.jobs.get(copy.job)?.spec.linked_job ?? null) : null;
   const { state, reason, task } = copyCondition(
     copy,
     records.machines.get(copy.machine),
     contacts.get(copy.machine),
     silence.get(copy.machine) ?? null,
     progress,
-    {
-      named: held?.has(copy.id) ?? false,
-      leader: leaders.awaited(copy) ? (records.jobs.get(copy.job)?.spec.linked_job ?? null) : null,
-    },
+    { named: held?.has(copy.id) ?? false, leader },
   );
-  const next = nextOf(copy, { state, task });
+  const next = nextOf(copy, { state, task, leader });
   return {
     copy: copy.id,
     job: copy.job,

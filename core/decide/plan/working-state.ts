@@ -151,7 +151,8 @@ export class WorkingState {
   forget(copy: CopyRecord): void {
     const why = `its machine ${copy.machine} is gone`;
     this.actions.push({ kind: 'forget-copy', copy: copy.id, reason: why });
-    append(this.gone, placeOf(copy), { copy: copy.id, why });
+    // Who was to stop has no successor.
+    if (copy.wanted === 'run') append(this.gone, placeOf(copy), { copy: copy.id, why });
   }
 
   /** The copies of a job on a machine that stay there. */

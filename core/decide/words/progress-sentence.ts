@@ -13,9 +13,12 @@ function failureSentence({ sentence, attempts, at }: Failure): string {
   return `${sentence}, ${ordinal(attempts)} try at ${clockTime(at)}`;
 }
 
-/** Of ms since the epoch; with the zone, since who reads it may be in another one. */
-export function clockTime(time: number): string {
-  return `${new Date(time).toISOString().slice(11, 19)} UTC`;
+const DAY_MS = 86_400_000;
+
+/** Of ms since the epoch; with the zone, since who reads it may be in another one, and with the date where it is not within a day of `now`. */
+export function clockTime(time: number, now = time): string {
+  const text = new Date(time).toISOString();
+  return `${Math.abs(time - now) < DAY_MS ? '' : `${text.slice(0, 10)} `}${text.slice(11, 19)} UTC`;
 }
 
 /** Why what a record asks for failed last, and when it is tried again. */

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import type { Logger } from '../../contracts/logger.ts';
 import { messageOf } from '../../errors.ts';
@@ -8,7 +8,7 @@ const OOM_FILE = '/proc/self/oom_score_adj';
 const OWN_OOM_SCORE = -900;
 
 /** Nine times the weight of a task: a sitter works little, and what it does for one task must not wait behind all others. */
-const OWN_NICE = -10;
+export const OWN_NICE = -10;
 /** Where sessions are scheduled as groups (sched_autogroup_enabled), niceness counts within one only; this is that of the group. */
 const GROUP_FILE = '/proc/self/autogroup';
 
@@ -27,7 +27,8 @@ export const SAME_STANDING: TasksStanding = { oomScore: null, nice: null };
 export class Standing {
   readonly #logger: Logger;
   #before: TasksStanding = SAME_STANDING;
-  #group = false;
+  /** What the session's group had; null: it was left alone. */
+  #group: number | null = null;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -53,27 +54,24 @@ export class Standing {
     this.#before = { oomScore, nice };
     // A terminal's session is not ours alone.
     if (nice !== null && ledSession() === process.pid)
-      this.#group = this.#try('niceness of the session', () => setGroup(OWN_NICE)) ?? false;
+      this.#group = this.#try('niceness of the session', () => swapGroup(OWN_NICE));
   }
 
   stop(): void {
     const { oomScore, nice } = this.#before;
+    const group = this.#group;
     this.#before = SAME_STANDING;
-    // To give up what one has is always allowed.
-    if (oomScore !== null) writeFileSync(OOM_FILE, String(oomScore));
-    if (this.#group) this.#try('niceness of the session', () => setGroup(nice ?? 0));
-    if (nice !== null) setPriority(nice);
-    this.#group = false;
+    this.#group = null;
+    if (oomScore !== null) this.#try('OOM score', () => writeFileSync(OOM_FILE, String(oomScore)));
+    if (group !== null) this.#try('niceness of the session', () => swapGroup(group));
+    if (nice !== null) this.#try('niceness', () => setPriority(nice));
   }
 
   #try<T>(what: string, change: () => T): T | null {
     try {
       return change();
     } catch (error) {
-      this.#logger.debug(
-        { reason: messageOf(error) },
-        `the own ${what} was left as it is; raising its standing takes root`,
-      );
+      this.#logger.debug({ reason: messageOf(error) }, `the own ${what} was left as it is; to raise it takes root`);
       return null;
     }
   }
@@ -87,15 +85,12 @@ function ledSession(): number {
   return Number(session);
 }
 
-/** false: this kernel has no such groups. */
-function setGroup(nice: number): boolean {
-  try {
-    writeFileSync(GROUP_FILE, String(nice));
-    return true;
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false;
-    throw error;
-  }
+/** Returns what the session's group had, as in `/autogroup-123 nice 0`; null: this kernel has no such groups. */
+function swapGroup(nice: number): number | null {
+  if (!existsSync(GROUP_FILE)) return null;
+  const before = /nice (-?\d+)/.exec(readFileSync(GROUP_FILE, 'latin1'))?.[1];
+  writeFileSync(GROUP_FILE, String(nice));
+  return before === undefined ? null : Number(before);
 }
 
 /** Gives a process that was just started for a task what it is to have. One that has ended already needs nothing. */
