@@ -68,6 +68,8 @@ export interface ClusterSnapshot {
   orphans: ReadonlyMap<string, Orphan>;
   /** Machine ids of orphans that this store has never ordered, and what their provider calls them. */
   strangers?: ReadonlyMap<string, string>;
+  /** Below these numbers, by zone, machines were ordered from a store before this one. */
+  adoptedBelow?: ReadonlyMap<string, number>;
   /** Sizes of a zone (`ZONE/TYPE`) that could not be had, and until when they are left alone (ms since the epoch). */
   soldOut: ReadonlyMap<string, number>;
   /** The sizes on sale in a zone; empty: no provider serves it. */

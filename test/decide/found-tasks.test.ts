@@ -186,6 +186,8 @@ t.test(
       dueEffects(later).effects.map(({ key }) => key),
       ['orphan/local-a-1'],
     );
+    // Where numbers up to 4 came by an adoption, what comes into sight later was not one of ours either.
+    t.same(dueEffects({ ...later, adoptedBelow: new Map([['local-a', 4]]) }).effects, []);
     t.end();
   },
 );

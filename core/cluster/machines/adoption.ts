@@ -179,7 +179,11 @@ export class Adoption {
       const message = `${id} (${found.ref}) is adopted, with ${tasks.length} tasks`;
       events.push({ level: 'info', kind: 'machine-adopted', message, machine: id, by });
     }
-    for (const [zone, next] of serials) write.push({ put: keys.serial(zone), value: next });
+    for (const [zone, next] of serials) {
+      write.push({ put: keys.serial(zone), value: next });
+      // What nobody could look at just now is not known by name, and is no more one of ours that came late.
+      write.push({ put: keys.adopted(zone), value: Math.max(next, records.adoptedBelow.get(zone) ?? 0) });
+    }
     return { write, events };
   }
 

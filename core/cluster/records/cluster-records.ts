@@ -59,6 +59,8 @@ export class ClusterRecords {
   readonly alerts = new Map<string, AlertRecord>();
   /** Instances with our tag that this store has never ordered: what their provider calls them, by machine id. */
   readonly strangers = new Map<string, string>();
+  /** Below these numbers, by zone, machines were ordered from a store before this one. */
+  readonly adoptedBelow = new Map<string, number>();
   readonly secrets = new Map<string, SecretRecord>();
   readonly tokens = new Map<string, ApiTokenRecord>();
   /** By NAME/TYPE. */
@@ -230,8 +232,10 @@ export class ClusterRecords {
   }
 
   #forget(): void {
-    const { jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, tokens, dns, meta } = this;
-    const all = [jobs, versions, machines, copies, serials, cursors, alerts, strangers, secrets, tokens, dns, meta];
+    const { jobs, versions, machines, copies, serials, cursors, alerts, strangers, adoptedBelow } = this;
+    const { secrets, tokens, dns, meta } = this;
+    const records = [jobs, versions, machines, copies, serials, cursors, alerts, secrets, tokens, dns, meta];
+    const all = [...records, strangers, adoptedBelow];
     for (const map of all) map.clear();
     this.#byMachine.clear();
     this.#revisions.clear();
@@ -294,6 +298,10 @@ export class ClusterRecords {
       case 'cursor':
         if (value === null) this.cursors.delete(rest);
         else this.cursors.set(rest, Number(value));
+        return;
+      case 'adopted':
+        if (value === null) this.adoptedBelow.delete(rest);
+        else this.adoptedBelow.set(rest, Number(value));
         return;
       case 'stranger':
         if (value === null) this.strangers.delete(rest);

@@ -14,6 +14,7 @@ export const keys = {
   dns: (name: string): string => `dns/${name}/A`,
   /** An instance with our tag that this store has never ordered. */
   stranger: (machine: string): string => `stranger/${machine}`,
+  adopted: (zone: string): string => `adopted/${zone}`,
   secret: (name: string): string => `secret/${name}`,
   token: (id: string): string => `token/${id}`,
   runtime: 'settings/runtime',

@@ -46,6 +46,7 @@ export function snapshotOf(parts: SnapshotParts, now: number): ClusterSnapshot {
     emptySince: parts.empty.since,
     orphans: parts.orphans,
     strangers: records.strangers,
+    adoptedBelow: records.adoptedBelow,
     soldOut: parts.soldOut,
     types: parts.types,
     complaint: parts.complaint,

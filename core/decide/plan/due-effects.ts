@@ -30,6 +30,7 @@ export function dueEffects(
     | 'contacts'
     | 'orphans'
     | 'strangers'
+    | 'adoptedBelow'
     | 'machineSerial'
     | 'limits'
     | 'dnsHolds'
