@@ -9,9 +9,12 @@ set -eu
 target=$1 command=$2 hash=$3
 shift 3
 command -v "\${command%% *}" >/dev/null || { echo "there is no \${command%% *} there to unpack it with; install it, or pack it otherwise" >&2; exit 1; }
-part="$(dirname "$target")/.$(basename "$target").part"
-mkdir -p "$(dirname "$target")"
-rm -rf "$part"
+dir=$(dirname "$target")
+name=.$(basename "$target").part
+# Of its own: one whose line broke may still be at it, and takes away its half when it notices. What a crash has left is old.
+part=$dir/$name.$$
+mkdir -p "$dir"
+find "$dir" -maxdepth 1 -name "$name.*" -mmin +60 -exec rm -rf {} \\;
 mkdir "$part" "$part/files"
 pid=
 drop() {

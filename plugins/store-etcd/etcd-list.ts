@@ -27,6 +27,7 @@ class Pages {
   readonly #parts: ListParts;
   #session: RangeSession | null = null;
   #byGateway = false;
+  #closed = false;
 
   constructor(parts: ListParts) {
     this.#parts = parts;
@@ -39,17 +40,23 @@ class Pages {
         this.#session ??= await client.ranges();
         return await this.#session.range(query, client.tryMs);
       } catch (error) {
-        if (error instanceof CerebroError) throw error;
+        if (error instanceof CerebroError || this.#closed) throw error;
         // Something in between does not speak it, or that member does not answer: the gateway's calls pass over to the next.
         onGateway(error);
         this.#byGateway = true;
-        this.close();
+        this.#endSession();
       }
     }
     return byGateway(client, query);
   }
 
+  /** Nobody wants a page any more. */
   close(): void {
+    this.#closed = true;
+    this.#endSession();
+  }
+
+  #endSession(): void {
     this.#session?.close();
     this.#session = null;
   }

@@ -19,7 +19,7 @@ export interface RangeQuery {
 }
 
 export interface FoundKey {
-  /** Parts of the message: to be used up before the next one is asked for. */
+  /** Parts of the message, which they keep in memory. */
   key: Buffer;
   value: Buffer;
   modRevision: number;

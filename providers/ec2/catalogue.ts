@@ -36,6 +36,8 @@ export interface CatalogueDeps {
 export class Catalogue {
   readonly #deps: CatalogueDeps;
   readonly #shelves = new Map<string, Shelf>();
+  /** Of instances that were found, by zone and name: they never change. */
+  readonly #found = new Map<string, Promise<MachineType>>();
   readonly #images = new Map<string, { id: string; rootDevice: string; until: number }>();
   #retry: Timer | null = null;
   #stopped = false;
@@ -79,6 +81,17 @@ export class Catalogue {
   async sizeOf(site: Site, size: string): Promise<MachineType> {
     const onSale = this.types(site.zone).find(({ name }) => name === size);
     if (onSale) return onSale;
+    const key = `${site.zone} ${size}`;
+    const known = this.#found.get(key);
+    if (known) return known;
+    // A fleet is mostly of few sizes, and EC2 counts the calls.
+    const asked = this.#askSize(site, size);
+    this.#found.set(key, asked);
+    asked.catch(() => this.#found.delete(key));
+    return asked;
+  }
+
+  async #askSize(site: Site, size: string): Promise<MachineType> {
     const { instanceType } = readSize(size);
     const [info] = await this.#region(site).typeInfos([instanceType]);
     if (info) return { name: size, ...roomOf(info, site) };

@@ -21,7 +21,7 @@ import type { TlsIdentity } from '../../core/model/tls-identity.ts';
 import { ProgressListeners } from '../remotes/progress-listeners.ts';
 import { LocalMachine, type LocalMachineServices } from './local-machine.ts';
 import { LocalRemote } from './local-remote.ts';
-import { isDraft } from './machine-folder.ts';
+import { dropDrafts, isDraft } from './machine-folder.ts';
 import { killMarked, MACHINE_MARKER } from './machine-processes.ts';
 import { readTaskFolder } from './read-task-folder.ts';
 import type { Config } from './schema.ts';
@@ -75,6 +75,7 @@ export class LocalProvider implements MachineProvider {
   /** Takes up the machines that are there: sitters that run are adopted, those that do not are started. */
   async start(): Promise<void> {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+    dropDrafts(this.#folder, (pid) => this.#machineServices.processes.read(pid) !== undefined);
     this.#takeUp();
   }
 

@@ -30,8 +30,11 @@ export class LocalRemote implements Remote {
     const [program, ...args] = argv;
     if (program === undefined) throw new CerebroError('invalid', 'run: the list of arguments is empty');
     for (const name of Object.keys(options.env ?? {})) checkVariable(name);
-    if (this.#closed) throw new CerebroError('unavailable', `${program} was not started: the remote was closed before`);
     const input = options.inputFile === undefined ? undefined : await fileInput(options.inputFile, options);
+    if (this.#closed) {
+      input?.destroy();
+      throw new CerebroError('unavailable', `${program} was not started: the remote was closed before`);
+    }
     return new Promise((resolve, reject) => {
       const child = spawn(program, args, {
         cwd: options.cwd === undefined ? this.#folder : this.#path(options.cwd),

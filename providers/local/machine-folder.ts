@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import type { MachineOrder } from '../../core/contracts/machine-provider.ts';
@@ -26,6 +26,15 @@ export type InstanceFile = z.infer<typeof instanceFile>;
 
 export function isDraft(name: string): boolean {
   return name.startsWith(DRAFT);
+}
+
+/** Removes drafts of processes that are gone: a crash has left them, and there are keys in them. */
+export function dropDrafts(machines: string, lives: (pid: number) => boolean): void {
+  for (const name of readdirSync(machines)) {
+    const pid = Number(/\.(\d+)$/.exec(name)?.[1]);
+    if (isDraft(name) && Number.isInteger(pid) && !lives(pid))
+      rmSync(join(machines, name), { recursive: true, force: true });
+  }
 }
 
 /**

@@ -6,6 +6,8 @@ import { sitterFile } from '../../core/model/sitter-file.ts';
 
 /** As much of the end of its log is read for a sitter's last words. */
 const WORDS_BYTES = 4096;
+/** What Node puts round an error that nobody caught. */
+const OF_NODE = /^(Node\.js v|Emitted '.+' event )/;
 const MAX_WORDS = 300;
 
 /** The machine sitter in a machine's folder, as the files that it writes there tell of it. */
@@ -39,7 +41,7 @@ export class SitterInFolder {
   /** What it said to people last, behind so many bytes of its log; the log itself is in JSON, and where an error was thrown helps nobody. Empty: nothing. */
   lastWords(since: number): string {
     const lines = tailOf(this.log, since).split('\n');
-    const words = lines.findLast((line) => /^[^{\s]/.test(line) && !line.startsWith('Node.js v'));
+    const words = lines.findLast((line) => /^[^{}\s]/.test(line) && !OF_NODE.test(line));
     return (words ?? '').slice(0, MAX_WORDS);
   }
 

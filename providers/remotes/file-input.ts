@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import type { RunOptions } from '../../core/contracts/remote.ts';
 import { CerebroError, messageOf } from '../../core/errors.ts';
@@ -8,15 +7,26 @@ import { counted } from './counted.ts';
 /** Small pieces cost a large file a third more of our time. */
 export const READ_BYTES = 1024 * 1024;
 
-/** A local file as a command's standard input. Throws `invalid` for one that cannot be read, before anything is started. */
+/**
+ * A local file as a command's standard input. Throws `invalid` for one that cannot be read, before anything is started. Whoever does not
+ * `feed` it destroys it.
+ */
 export async function fileInput(path: string, { onInput }: Pick<RunOptions, 'onInput'>): Promise<Readable> {
-  let size: number;
+  const { file, size } = await opened(path);
+  return counted(file.createReadStream({ highWaterMark: READ_BYTES }), size, onInput);
+}
+
+async function opened(path: string): Promise<{ file: FileHandle; size: number }> {
+  let file: FileHandle | null = null;
   try {
-    size = (await stat(path)).size;
+    file = await open(path);
+    const stat = await file.stat();
+    if (stat.isFile()) return { file, size: stat.size };
+    throw new Error('it is no file');
   } catch (error) {
+    await file?.close();
     throw new CerebroError('invalid', `the file ${path} cannot be read here: ${messageOf(error)}`, { cause: error });
   }
-  return counted(createReadStream(path, { highWaterMark: READ_BYTES }), size, onInput);
 }
 
 /**
@@ -24,6 +34,10 @@ export async function fileInput(path: string, { onInput }: Pick<RunOptions, 'onI
  * first, the rest is let go.
  */
 export function feed(command: Writable, input: Readable): void {
+  if (input.destroyed) {
+    command.end(); // it broke off before
+    return;
+  }
   input.once('close', () => command.end());
   command.once('close', () => input.destroy());
   input.pipe(command);

@@ -128,7 +128,11 @@ export class SshRemote implements Remote {
       `command -v ${shellQuote(program)} >/dev/null 2>&1 || { echo ${NO_PROGRAM} >&2; exit 127; }\n`,
       `exec ${shellWords(argv)}`,
     ].join('');
-    const result = await this.#perform({ script, input, asRoot, name: program, ...(onLine && { onLine }) }, timeout);
+    const command = { script, input, asRoot, name: program, ...(onLine && { onLine }) };
+    const result = await this.#perform(command, timeout).finally(() => {
+      // It may never have come so far that somebody took it.
+      if (typeof input !== 'string') input.destroy();
+    });
     const { code, stdout, stderr } = result;
     if (code === 127 && stderr.trim() === NO_PROGRAM)
       throw new CerebroError(

@@ -66,7 +66,7 @@ async function inspectHost(
   const remote = connections.remote(host.target);
   try {
     const { folder, sudo, sitter } = config;
-    const [name] = (await remote.run(['hostname'])).stdout.trim().split('\n');
+    const [name] = (await remote.run(['uname', '-n'])).stdout.trim().split('\n');
     const login = `${host.target.user}@${remote.place} (${name})`;
     if (sudo) await remote.sudo(['true']);
     const owner = await readClaim(remote, `${folder}/claim`);

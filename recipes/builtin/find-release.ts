@@ -15,7 +15,11 @@ const UNPACKERS: Readonly<Record<string, string>> = {
   '.tbz': 'bzip2 -dc',
   '.tar.zst': 'zstd -dc',
 };
-const TARBALL = /\.(tar|tar\.gz|tgz|tar\.xz|txz|tar\.bz2|tbz2?|tar\.zst)$/;
+const TARBALL = new RegExp(
+  `(${Object.keys(UNPACKERS)
+    .map((ending) => ending.replaceAll('.', '\\.'))
+    .join('|')})$`,
+);
 
 export interface Release {
   /** The tarball's name without its ending. */
@@ -52,7 +56,9 @@ export async function findRelease(
 
 /** The command, with its flags, that unpacks a tarball of that name for tar. */
 export function unpackerOf(file: string): string {
-  return UNPACKERS[TARBALL.exec(file)?.[0] ?? ''] ?? 'cat';
+  const unpacker = UNPACKERS[TARBALL.exec(file)?.[0] ?? ''];
+  if (unpacker === undefined) throw new CerebroError('invalid', `${file} is no tarball`);
+  return unpacker;
 }
 
 function tarballsIn(folder: string): string[] {

@@ -26,10 +26,15 @@ const LOOK = `
 echo 'the files of a machine sitter were being read' >&2
 cd -- "$1" 2>/dev/null || exit 0
 printf 'certificate %s\\n' "$(sed -n 's/.*"certificate": *"\\([^"]*\\)".*/\\1/p' ${IDENTITY_FILE} 2>/dev/null)"
+[ ! -e tasks ] || ls tasks >/dev/null || exit 1
 for file in tasks/*/task.json; do
   [ -e "$file" ] || continue
-  text=$(tr -d '\\n' <"$file") || continue
-  printf 'task %s\\n' "$text"
+  if text=$(tr -d '\\n' <"$file"); then
+    printf 'task %s\\n' "$text"
+  elif [ -e "$file" ]; then
+    echo "$file cannot be read" >&2
+    exit 1
+  fi
 done
 echo end
 `;

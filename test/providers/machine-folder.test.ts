@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import t from 'tap';
 import type { MachineOrder } from '../../core/contracts/machine-provider.ts';
-import { isDraft, makeMachineFolder, readInstance } from '../../providers/local/machine-folder.ts';
+import { dropDrafts, isDraft, makeMachineFolder, readInstance } from '../../providers/local/machine-folder.ts';
 
 const order = (intent: string, token = 'token'): MachineOrder => ({
   clusterId: 'c',
@@ -43,4 +43,11 @@ t.test('what was left by half is not in the way, and what cannot be read is left
     message: /something may run there/,
   });
   t.equal(readFileSync(join(folder, 'instance.json'), 'utf8'), '{');
+});
+
+t.test('what a crash has left of a folder is removed, once nobody works on it any more', async (t) => {
+  const machines = t.testdir();
+  for (const name of ['m-1', '.m-1.12', '.m-2.34', '.other']) mkdirSync(join(machines, name));
+  dropDrafts(machines, (pid) => pid === 34);
+  t.same(readdirSync(machines).sort(), ['.m-2.34', '.other', 'm-1']);
 });

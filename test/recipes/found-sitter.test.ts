@@ -55,6 +55,10 @@ t.test('a task that cannot be read keeps the machine from being adopted, and its
     t.notMatch(String(error), 's3cret');
   }
   rmSync(join(data, 'tasks', 'broken'), { recursive: true });
+  // A sector that is bad, say: what stands in its place cannot be read by anybody.
+  mkdirSync(join(data, 'tasks', 'broken', 'task.json'), { recursive: true });
+  await t.rejects(readSitterTasks(place), { code: 'invalid', message: /tasks\/broken\/task\.json cannot be read/ });
+  rmSync(join(data, 'tasks', 'broken'), { recursive: true });
 });
 
 t.test('a certificate is put beside it, unless the sitter there is another machine', async (t) => {

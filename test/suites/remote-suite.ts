@@ -115,6 +115,9 @@ export function remoteSuite(make: () => Promise<RemoteUnderTest>): Suite {
       t.equal((await remote.run(['true'], { inputFile: file })).code, 0);
       const sentence = await failure(remote.run(['touch', 'begun'], { inputFile: join(local, 'none') }));
       t.ok(sentence?.startsWith('invalid: the file '));
+      // A folder can be opened, and not be read.
+      const folder = await failure(remote.run(['touch', 'begun'], { inputFile: local }));
+      t.ok(folder?.startsWith('invalid: the file '));
       await t.rejects(remote.run(['cat', 'begun'])); // nothing was started
     }),
     test('codes and failures are told apart', async (t, { remote }) => {
