@@ -1,6 +1,6 @@
 /**
- * Asks a daemon the same thing again and again, from its start until its stdin ends; then it prints how long each answer took, as JSON in
- * milliseconds. For `machine.ts`: what is asked of a busy host from another one does not wait for that host's cpu.
+ * Asks a daemon the same thing again and again until its stdin ends: says `begun` after the first answer, and at the end how long each one after
+ * it took, as JSON in milliseconds. For `machine.ts`: what is asked of a busy host from another one does not wait for that host's cpu.
  *
  *   node --import tsx bench/asker.ts URL TOKEN_FILE EVERY_MS
  */
@@ -16,7 +16,8 @@ let over = false;
 function ask(): Promise<void> {
   return new Promise((resolve, reject) => {
     const outgoing = request(url, { agent, headers: { authorization } }, (answer) => {
-      answer.resume().once('end', resolve);
+      if (answer.statusCode === 200) answer.resume().once('end', resolve);
+      else reject(new Error(`${url}: ${answer.statusCode}`));
     });
     outgoing.once('error', reject).end();
   });
@@ -25,6 +26,8 @@ function ask(): Promise<void> {
 process.stdin.resume().once('end', () => {
   over = true;
 });
+await ask();
+console.log('begun');
 while (!over) {
   const start = performance.now();
   await ask();

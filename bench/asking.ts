@@ -6,10 +6,14 @@ import { fileURLToPath } from 'node:url';
 import { OWN_NICE } from '../core/machine/shim/standing.ts';
 
 /**
- * Asks for a URL every so many milliseconds, by a process of its own (asker.ts). With root that process has as much standing as the
+ * Resolves when it has begun. Asks for a URL every so many milliseconds, by a process of its own (asker.ts). With root that process has as much standing as the
  * daemon: who asks from another machine does not wait for this one's cpu either.
  */
-export function startAsking(url: string, tokenFile: string, everyMs: number): { stop(): Promise<number[]> } {
+export async function startAsking(
+  url: string,
+  tokenFile: string,
+  everyMs: number,
+): Promise<{ stop(): Promise<number[]> }> {
   const script = fileURLToPath(new URL('asker.ts', import.meta.url));
   const child = spawn(process.execPath, ['--import', 'tsx', script, url, tokenFile, String(everyMs)], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -20,12 +24,15 @@ export function startAsking(url: string, tokenFile: string, everyMs: number): { 
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
-  const closed = once(child, 'close');
+  const closed = once(child, 'close').then(() => {
+    if (child.exitCode !== 0) throw new Error(`who asks for ${url} ended with ${child.exitCode ?? child.signalCode}`);
+  });
+  await Promise.race([once(child.stdout, 'data'), closed]);
   return {
     stop: async () => {
       child.stdin.end();
       await closed;
-      return JSON.parse(said) as number[];
+      return JSON.parse(said.slice(said.indexOf('['))) as number[];
     },
   };
 }

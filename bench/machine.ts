@@ -57,7 +57,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 }
 
 async function starts(daemon: BenchDaemon, marks: Marks): Promise<{ all: number; answers: number[] }> {
-  const asking = startAsking(`${daemon.url}/api/v1/machine`, join(daemon.dataDir, 'admin.token'), ASK_EVERY_MS);
+  const asking = await startAsking(`${daemon.url}/api/v1/machine`, join(daemon.dataDir, 'admin.token'), ASK_EVERY_MS);
   const start = performance.now();
   const waiting = [...names];
   const worker = async (): Promise<void> => {

@@ -10,6 +10,7 @@ import { Link } from './consistency/link.ts';
 import { EtcdServer, makeCertificates, skipWithoutEtcd, skipWithoutOpenssl } from './fakes/etcd-servers.ts';
 import { freePort } from './fakes/free-port.ts';
 import { silentLogger } from './fakes/silent-logger.ts';
+import { eventually } from './suites/eventually.ts';
 
 /** Of several pages. */
 const KEYS = 6000;
@@ -60,18 +61,25 @@ t.test('a list of several pages is one moment', async (t) => {
 
   await t.test('also while others write', async (t) => {
     let going = true;
+    let written = 0;
     const last = keys.at(-1) ?? '';
     const writer = (async () => {
       // One commit changes the first key and the last, so that they always agree.
-      for (let n = 0; going; n++) await store.commit({ write: ['key/00000', last].map((put) => ({ put, value: n })) });
+      for (; going; written++)
+        await store.commit({ write: ['key/00000', last].map((put) => ({ put, value: written })) });
     })();
-    for (let n = 0; n < 5; n++) {
-      const { entries } = await store.list('key/');
-      t.equal(entries[0]?.value?.toString(), entries.at(-1)?.value?.toString());
-      t.equal(entries.length, KEYS);
+    try {
+      await eventually(() => written > 0, 'there are numbers');
+      for (let n = 0; n < 5; n++) {
+        const { entries } = await store.list('key/');
+        t.type(entries[0]?.value, 'number');
+        t.equal(entries[0]?.value, entries.at(-1)?.value);
+        t.equal(entries.length, KEYS);
+      }
+    } finally {
+      going = false;
+      await writer;
     }
-    going = false;
-    await writer;
   });
 
   await t.test('from a member that is away it goes on at another', async (t) => {

@@ -100,10 +100,11 @@ export async function keyboardCases(t: Test, dashboard: DashboardInBrowser): Pro
     await tab.goto(`${cluster.url}/jobs/web`);
     const link = `tr[id="copy-${copy?.copy}"] th a`;
     await tab.focus(link);
-    await tab.evaluate('document.activeElement.dataset.mark = "mine"');
+    await tab.evaluate('void (window.mine = document.activeElement)');
+    const newest = await tab.getAttribute('.events li:not(.day)', 'id');
     t.equal((await cluster.fetch(`/api/v1/copies/${copy?.copy}/restart`, { method: 'POST' })).status, 200);
-    await tab.waitForSelector(`.events >> text=by token admin`);
-    t.equal(await tab.evaluate('document.activeElement.dataset.mark'), 'mine');
+    await tab.waitForSelector(`.events .day + li:not([id="${newest}"])`);
+    t.equal(await tab.evaluate('document.activeElement === window.mine && window.mine.isConnected'), true);
     await cluster.ready('web', 2);
     t.strictSame(complaints, []);
     await context.close();

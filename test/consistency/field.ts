@@ -41,7 +41,8 @@ export class Field {
     this.#machineLinks = new MachineLinks(this.machinesFolder, whoCalls);
   }
 
-  static async start(): Promise<Field> {
+  /** The members run; for the sitters see `up`. Whoever makes it closes it. */
+  static async make(): Promise<Field> {
     const folder = mkdtempSync(join(tmpdir(), 'cerebro-consistency-'));
     const links: Link[] = [];
     let members: readonly EtcdServer[] = [];
@@ -55,11 +56,14 @@ export class Field {
     const ports = members.map(({ url }) => Number(new URL(url).port));
     const sitters: SitterUnderTest[] = [];
     for (let n = 0; n < SIZE; n++) sitters.push(await SitterUnderTest.make(ports, join(folder, 'machines')));
-    const field = new Field(folder, members, links, sitters);
-    field.#machineLinks.start();
-    for (const sitter of sitters) sitter.start();
-    await Promise.all(sitters.map((sitter) => sitter.up()));
-    return field;
+    return new Field(folder, members, links, sitters);
+  }
+
+  /** Resolves when all sitters answer. */
+  async up(): Promise<void> {
+    this.#machineLinks.start();
+    for (const sitter of this.sitters) sitter.start();
+    await Promise.all(this.sitters.map((sitter) => sitter.up()));
   }
 
   get machinesFolder(): string {
@@ -120,18 +124,28 @@ export class Field {
     return link === null ? [] : sitters.map((sitter) => ({ link, from: sitterName(sitter) }));
   }
 
+  /** Ends all of it, also where a part does not end as it should; that is told last. */
   async close(): Promise<void> {
+    const problems: unknown[] = [];
+    const end = async (part: () => unknown): Promise<void> => {
+      try {
+        await part();
+      } catch (error) {
+        problems.push(error);
+      }
+    };
     for (const sitter of this.sitters) {
-      await sitter.end('SIGKILL');
-      await sitter.close();
+      await end(() => sitter.end('SIGKILL'));
+      await end(() => sitter.close());
     }
     // Now that nobody starts them again.
-    await endMachines(this.machinesFolder);
-    for (const sitter of this.sitters) rmSync(sitter.program.folder, PATIENTLY);
-    for (const member of this.members) await member.remove();
-    for (const link of this.#peerLinks) await link.close();
-    await this.#machineLinks.close();
-    rmSync(this.folder, PATIENTLY);
+    await end(() => endMachines(this.machinesFolder));
+    for (const sitter of this.sitters) await end(() => rmSync(sitter.program.folder, PATIENTLY));
+    for (const member of this.members) await end(() => member.remove());
+    for (const link of this.#peerLinks) await end(() => link.close());
+    await end(() => this.#machineLinks.close());
+    await end(() => rmSync(this.folder, PATIENTLY));
+    if (problems.length > 0) throw new AggregateError(problems, 'the field could not be cleared');
   }
 
   async #end(sitter: SitterUnderTest, signal: 'SIGKILL' | 'SIGTERM'): Promise<() => Promise<void>> {

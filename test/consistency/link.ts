@@ -24,7 +24,8 @@ export class Link {
   readonly #whoCalls: (port: number) => string;
   readonly #server: Server;
   readonly #lines = new Set<Line>();
-  readonly #cut = new Set<string>();
+  /** By how many it is cut for whom: of two cuts at a time, the first that is mended does not mend the other. */
+  readonly #cut = new Map<string, number>();
   readonly #delays = new Map<string, number>();
 
   private constructor(port: number, target: Target, whoCalls: (port: number) => string) {
@@ -49,11 +50,16 @@ export class Link {
   }
 
   cut(from = SOMEBODY): void {
-    this.#cut.add(from);
+    this.#cut.set(from, (this.#cut.get(from) ?? 0) + 1);
     for (const direction of this.#of(from)) direction.hold();
   }
 
   mend(from = SOMEBODY): void {
+    const left = (this.#cut.get(from) ?? 0) - 1;
+    if (left > 0) {
+      this.#cut.set(from, left);
+      return;
+    }
     this.#cut.delete(from);
     for (const direction of this.#of(from)) direction.letGo();
   }

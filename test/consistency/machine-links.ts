@@ -34,18 +34,25 @@ export class MachineLinks {
 
   async close(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
-    for (const link of this.#links.values()) await (await link).close();
+    for (const link of this.#links.values()) await link.then((open) => open.close()).catch(() => undefined);
     this.#links.clear();
   }
 
   #look(): void {
     const names = new Set(machinesIn(this.#machines));
-    for (const name of names) if (!this.#links.has(name)) this.#links.set(name, this.#open(name));
+    for (const name of names) if (!this.#links.has(name)) this.#add(name);
     for (const [name, link] of this.#links) {
       if (names.has(name)) continue;
       this.#links.delete(name);
-      void link.then((gone) => gone.close());
+      link.then((gone) => gone.close()).catch(() => undefined); // what was not opened need not be closed
     }
+  }
+
+  #add(name: string): void {
+    const link = this.#open(name);
+    this.#links.set(name, link);
+    // The next look tries it again.
+    link.catch(() => this.#links.get(name) === link && this.#links.delete(name));
   }
 
   async #open(name: string): Promise<Link> {

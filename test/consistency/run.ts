@@ -30,10 +30,11 @@ async function main(): Promise<string[]> {
   );
   const random = new SeededRandom(seed);
   const plan = planFaults(random.fork('faults'), minutes * 60);
-  const field = await Field.start();
+  const field = await Field.make();
   const watch = new MachineWatch(field.machinesFolder);
   const people = new People(field.sitters, seed);
   try {
+    await field.up();
     watch.start();
     await people.begin(random.fork('first'));
     people.start(random.fork('people'));

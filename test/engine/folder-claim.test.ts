@@ -106,9 +106,12 @@ t.test('of many that follow one at the same moment, one gets it', async (t) => {
         eval: true,
         workerData: { folder, start, self: daemon(100 + n), rounds: ROUNDS, racers: RACERS, gone: GONE },
       });
+      // The others wait for one that has ended.
+      t.teardown(() => racer.terminate());
       return new Promise<number[]>((resolve, reject) => {
         racer.once('message', resolve);
         racer.once('error', reject);
+        racer.once('exit', () => reject(new Error('a racer ended without a word')));
       });
     }),
   );

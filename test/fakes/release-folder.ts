@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DATA_FORMAT } from '../../core/engine/data-format.ts';
 import { packageRoot } from '../../core/engine/package-root.ts';
 
 /** What becomes of a release's daemon, which passes every check before its start. */
@@ -10,11 +11,13 @@ const FLAWS = {
   'newer-files': `
     const { readFileSync, writeFileSync } = await import('node:fs');
     for (const [name, from, to] of [
-      ['engine/data-format.js', /DATA_FORMAT = 1;/, 'DATA_FORMAT = 2;'],
-      ['machine/vitals.js', /async start\\(\\) \\{/, "async start() { throw new Error('the stars are not right');"],
+      ['engine/data-format.js', 'DATA_FORMAT = ${DATA_FORMAT};', 'DATA_FORMAT = ${DATA_FORMAT + 1};'],
+      ['machine/vitals.js', 'async start() {', "async start() { throw new Error('the stars are not right');"],
     ]) {
       const path = new URL(name, import.meta.url);
-      writeFileSync(path, readFileSync(path, 'utf8').replace(from, to));
+      const text = readFileSync(path, 'utf8');
+      if (!text.includes(from)) throw new Error(name + ' has no ' + from);
+      writeFileSync(path, text.replace(from, to));
     }
     await import('./whole-main.js');`,
   hangs: `process.on('SIGTERM', () => undefined); setInterval(() => undefined, 1000); await new Promise(() => undefined);`,

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../core/engine/package-root.ts';
+import { systemCode } from '../../core/errors.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
 import type { SshdHost, SshdHosts } from './sshd-hosts.ts';
 
@@ -28,6 +29,15 @@ export function endAll(host: SshdHost): void {
   for (const pid of table.pids()) {
     const marked =
       table.environment(pid, 'CEREBRO_MACHINE') !== undefined && table.environment(pid, 'HOME') === host.home;
-    if (marked && table.read(pid)?.state !== 'Z') process.kill(pid, 'SIGKILL');
+    if (marked && table.read(pid)?.state !== 'Z') end(pid);
+  }
+}
+
+/** Whoever has ended by himself meanwhile is ended. */
+export function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (systemCode(error) !== 'ESRCH') throw error;
   }
 }

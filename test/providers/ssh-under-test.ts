@@ -14,6 +14,7 @@ import { config } from '../../providers/ssh/schema.ts';
 import { SshProvider } from '../../providers/ssh/ssh-provider.ts';
 import { StartedSitters } from '../../providers/ssh/started-sitters.ts';
 import { silentLogger } from '../fakes/silent-logger.ts';
+import { end } from '../fakes/ssh-inventory.ts';
 import { type SshdHost, SshdHosts, skipWithoutSshd } from '../fakes/sshd-hosts.ts';
 
 export const CLUSTER = 'cluster-of-the-suite';
@@ -80,7 +81,7 @@ export function endMarked(home: string): void {
   const claim = join(home, '.cerebro-machine', 'claim');
   if (!existsSync(claim) || !readFileSync(claim, 'utf8').startsWith('{')) return;
   const { clusterId, machineId } = JSON.parse(readFileSync(claim, 'utf8')) as { clusterId: string; machineId: string };
-  for (const pid of marked(`${clusterId}/${machineId}`, home)) process.kill(pid, 'SIGKILL');
+  for (const pid of marked(`${clusterId}/${machineId}`, home)) end(pid);
 }
 
 /** Processes of a machine, by its mark; several hosts here may have one of the same name, so by their home too. */
