@@ -6,6 +6,8 @@ import { BLOCK_LINES } from './log-lines.js';
 const BEYOND = 1;
 /** This near to the end, one is at the end and wants to stay there. */
 const NEAR_PX = 40;
+/** Of a line before any was drawn. */
+const USUAL_PX = 19;
 
 export class LogWindow {
   #box;
@@ -16,8 +18,11 @@ export class LogWindow {
   #below = document.createElement('div');
   /** block -> its element */
   #drawn = new Map();
-  /** Of one line, in px: an average of what was drawn, for blocks that were not. */
-  #lineHeight = 19;
+  /**
+   * Of one line, in px, for blocks that were not drawn: the average of the first that were. It stays as it is, since what it is multiplied with is
+   * large: a hundredth of a pixel moves all that stands below by as much as the view is high.
+   */
+  #lineHeight = null;
   #width = 0;
   /** Whether the end is to stay in view. */
   #atEnd = true;
@@ -55,10 +60,9 @@ export class LogWindow {
       this.#drawn.get(block)?.remove();
       this.#drawn.delete(block);
     }
-    const last = this.#lines.blocks.at(-1);
-    // The last block grows; the others never change.
-    const element = this.#drawn.get(last);
-    if (element) for (const line of last.lines.slice(element.childElementCount)) element.append(this.#drawLine(line));
+    // The block that was the last one has grown, and may not be the last any more.
+    for (const [block, element] of this.#drawn)
+      for (const line of block.lines.slice(element.childElementCount)) element.append(this.#drawLine(line));
     if (lost > 0 && !this.#atEnd) this.#scrollTo(this.#box.scrollTop - lost);
     this.#layOut();
     if (this.#atEnd) this.toEnd();
@@ -108,7 +112,7 @@ export class LogWindow {
     const at = Math.floor(index / BLOCK_LINES);
     let top = 0;
     for (const block of this.#lines.blocks.slice(0, at)) top += this.#heightOf(block);
-    this.#scrollTo(top + (index % BLOCK_LINES) * this.#lineHeight - fromTop);
+    this.#scrollTo(top + (index % BLOCK_LINES) * this.#heightOfLine() - fromTop);
     this.#layOut();
     // Now that it is drawn, its place is known.
     const element = this.#elementOf(index);
@@ -120,8 +124,11 @@ export class LogWindow {
 
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#box;
-    if (Math.abs(scrollTop - this.#placed) > 1) this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR_PX;
+    const fromEnd = scrollHeight - scrollTop - clientHeight;
+    if (Math.abs(scrollTop - this.#placed) > 1) this.#atEnd = fromEnd < NEAR_PX;
+    // The blocks that are drawn now may be higher than they were taken to be, and push the end out of view.
     this.#layOut();
+    if (this.#atEnd) this.#scrollTo(this.#box.scrollHeight - clientHeight - fromEnd);
   }
 
   #scrollTo(top) {
@@ -149,10 +156,15 @@ export class LogWindow {
     for (const element of this.#drawn.values()) element.remove();
     this.#drawn.clear();
     for (const block of this.#lines.blocks) block.height = null;
+    this.#lineHeight = null;
   }
 
   #heightOf(block) {
-    return block.height ?? block.lines.length * this.#lineHeight;
+    return block.height ?? block.lines.length * this.#heightOfLine();
+  }
+
+  #heightOfLine() {
+    return this.#lineHeight ?? USUAL_PX;
   }
 
   /** Draws what is near the view and takes away what is not. Gives whether something is drawn that was not. */
@@ -191,23 +203,33 @@ export class LogWindow {
     this.#above.style.height = `${above}px`;
     this.#below.style.height = `${below}px`;
     this.#measure(wanted, scrollTop, above);
-    return fresh;
+    return this.#learnHeight(wanted) ? this.#layOut() || fresh : fresh;
   }
 
   /** Takes up how high the drawn blocks are; what is above the view must not push it down by being higher than it was taken to be. */
   #measure(wanted, scrollTop, above) {
-    let [shift, top, height, lines] = [0, above, 0, 0];
+    let [shift, top] = [0, above];
     for (const block of wanted.reverse()) {
       const measured = this.#drawn.get(block).offsetHeight;
       const taken = this.#heightOf(block);
       if (top + taken <= scrollTop) shift += measured - taken;
       top += taken;
       block.height = measured;
-      height += measured;
+    }
+    if (shift !== 0 && !this.#atEnd) this.#scrollTo(scrollTop + shift);
+  }
+
+  /** Gives whether blocks that are not drawn are taken to be of another height now. */
+  #learnHeight(measured) {
+    if (this.#lineHeight !== null || measured.length === 0) return false;
+    let [height, lines] = [0, 0];
+    for (const block of measured) {
+      height += block.height;
       lines += block.lines.length;
     }
-    if (lines > 0) this.#lineHeight = height / lines;
-    if (shift !== 0 && !this.#atEnd) this.#scrollTo(scrollTop + shift);
+    // A box that is not shown tells nothing.
+    if (height > 0) this.#lineHeight = height / lines;
+    return height > 0;
   }
 }
 

@@ -138,6 +138,32 @@ deployment_layout: {local-a: {count: 1}}`;
     await context.close();
   });
 
+  await t.test('lines that come in bunches are all there, and the end stays in view', async (t) => {
+    const bunches = `task_configuration: {name: bunches, command: 'n=0; while [ $n -lt 2800 ]; do seq $((n + 1)) $((n + 70)); n=$((n + 70)); sleep .1; done; exec sleep 1000', cpu: .1, mem: 64}
+deployment_layout: {local-a: {count: 1}}`;
+    t.equal((await cluster.apply(bunches)).status, 200);
+    await cluster.ready('bunches', 1);
+    const { context, tab, complaints } = await dashboard.window();
+    await tab.goto(`${cluster.url}/jobs/bunches/logs?since=1h`);
+    const gaps = new Set<string>();
+    let begun = false;
+    await eventually(async () => {
+      const rows = (await tab.evaluate(
+        '[...document.querySelectorAll(".row")].map((row) => row.lastChild.textContent)',
+      )) as string[];
+      for (const [at, row] of rows.entries())
+        if (at > 0 && Number(row) !== Number(rows[at - 1]) + 1) gaps.add(`${rows[at - 1]} ${row}`);
+      if (begun && rows.length === 0) gaps.add('an empty view');
+      begun ||= rows.length > 0;
+      return rows.at(-1) === '2800';
+    }, 'the last line is there');
+    t.strictSame([...gaps], [], 'no line is missing between others');
+    await eventually(async () => (await fromEnd(tab)) < 40, 'the end is in view');
+    t.equal((await cluster.fetch('/api/v1/jobs/bunches', { method: 'DELETE' })).status, 200);
+    t.strictSame(complaints, []);
+    await context.close();
+  });
+
   await t.test('a page that is left open does not grow', async (t) => {
     const { context, tab } = await dashboard.window();
     await tab.goto(`${cluster.url}/jobs/flood/logs?since=1h`);
