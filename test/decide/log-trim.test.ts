@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { bytesToCut, nextLookMs } from '../../core/decide/task/log-trim.ts';
+import { bytesToCut, type GrowingLog, type LogCut, nextCut, nextLookMs } from '../../core/decide/task/log-trim.ts';
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -17,6 +17,35 @@ t.test('how much of its head a log gives up', async (t) => {
     ['less than a block is not cut', 4 * KB, 2 * KB, 0],
   ];
   for (const [what, size, max, cut] of table) t.equal(bytesToCut(size, max, BLOCK), cut, what);
+});
+
+t.test('how the head goes: by a collapse when it is calm, by holes while it grows fast', async (t) => {
+  const calm: GrowingLog = { method: 'collapse', size: MB + 1, max: MB, holeBytes: 0, grownBytes: KB, elapsedMs: 100 };
+  const fast = { ...calm, grownBytes: 100 * KB };
+  const small = { size: 10 * KB };
+  const table: [what: string, log: GrowingLog, cut: LogCut | null][] = [
+    ['a calm one is collapsed', calm, { method: 'collapse', bytes: 512 * KB }],
+    ['one that is full again within ten seconds gets a hole', fast, { method: 'punch', bytes: 512 * KB }],
+    [
+      'which is closed once it is calm, too large or not',
+      { ...calm, ...small, holeBytes: MB },
+      { method: 'collapse', bytes: 0 },
+    ],
+    ['and not before', { ...fast, ...small, holeBytes: MB }, null],
+    ['unless it is very large', { ...fast, ...small, holeBytes: 65 * MB }, { method: 'collapse', bytes: 0 }],
+    ['both at once', { ...calm, holeBytes: MB }, { method: 'collapse', bytes: 512 * KB }],
+    ['nothing of a calm one within its size', { ...calm, ...small }, null],
+    ['less than a block is no hole', { ...calm, ...small, holeBytes: BLOCK - 1 }, null],
+    ['where nothing collapses, holes stay', { ...calm, ...small, method: 'punch', holeBytes: MB }, null],
+    ['and calm ones get holes, too', { ...calm, method: 'punch' }, { method: 'punch', bytes: 512 * KB }],
+    [
+      'the last resort is the same at any pace',
+      { ...fast, method: 'copytruncate' },
+      { method: 'copytruncate', bytes: 512 * KB },
+    ],
+    ['what cannot be cut is not', { ...calm, method: 'none' }, null],
+  ];
+  for (const [what, log, cut] of table) t.strictSame(nextCut(log, BLOCK), cut, what);
 });
 
 const sizes = fc.tuple(

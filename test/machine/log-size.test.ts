@@ -63,6 +63,11 @@ async function heldAtFullSpeed(t: Test, machine: MachineUnderTest): Promise<void
     if (line !== `${String(first + i).padStart(9, '0')} and some text`) wrong += 1;
   t.equal(wrong, 0, 'every line is there, once, whole');
   t.equal(first + lines.length - 1, LINES, 'up to the last');
+  if (machine.task('loud').logs?.method === 'collapse')
+    await eventually(
+      () => statSync(log.log(1)?.path ?? '').size <= 512 * KB,
+      'once it is calm, no hole is left in its file',
+    );
   abort.abort();
   await follower;
   let disorder = 0;
@@ -141,6 +146,22 @@ t.test('killed during a collapse: the next daemon finds out whether it was done'
   writeFileSync(path, text);
   t.equal(new RunLog(path, position).start, 0, 'it was not');
   t.equal(after.length, 512, 'the position has its room');
+});
+
+t.test('a collapse does away with the holes before it, and offsets stay', async (t) => {
+  if ((await probeLogMethod(tmpdir())) !== 'collapse') return t.comment('this file system does not collapse');
+  const { path, position } = logIn(t);
+  writeFileSync(path, Array.from({ length: 6 }, (_, i) => `${i}`.repeat(4096)).join(''));
+  const log = new RunLog(path, position);
+  await log.cut(2 * 4096, 'punch');
+  await log.cut(4096, 'punch');
+  t.strictSame([log.start, log.holeBytes, log.end()], [3 * 4096, 3 * 4096, 6 * 4096]);
+  await log.cut(4096, 'collapse');
+  t.strictSame([log.start, log.holeBytes, log.end()], [4 * 4096, 0, 6 * 4096]);
+  t.equal(readFileSync(path, 'latin1'), `${'4'.repeat(4096)}${'5'.repeat(4096)}`);
+  t.equal(new RunLog(path, position).start, 4 * 4096, 'the next daemon knows it');
+  await log.cut(0, 'collapse');
+  t.equal(log.start, 4 * 4096, 'there is nothing to close');
 });
 
 t.test('a damaged position is taken for none', async (t) => {

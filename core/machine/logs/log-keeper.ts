@@ -3,7 +3,7 @@ import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Clock, Timer } from '../../contracts/clock.ts';
 import type { Logger } from '../../contracts/logger.ts';
-import { bytesToCut, nextLookMs } from '../../decide/task/log-trim.ts';
+import { type LogCut, nextCut, nextLookMs } from '../../decide/task/log-trim.ts';
 import { messageOf } from '../../errors.ts';
 import type { LogCondition, LogMethod } from '../../model/task.ts';
 import type { LogPlace } from '../records/log-place.ts';
@@ -31,6 +31,7 @@ interface Kept {
   log: RunLog;
   max: number;
   method: LogMethod;
+  block: number;
   device: number;
   dueAt: number;
   size: number;
@@ -120,7 +121,8 @@ export class LogKeeper {
           kept.bell?.close();
           kept.bell = null;
         }
-        for (const place of places) this.#logs.delete(place.path);
+        // Until then who reads it hears of what is cut off.
+        this.#track(this.#closeHoles(mine).finally(() => this.#forget(places)));
       },
     };
   }
@@ -129,9 +131,10 @@ export class LogKeeper {
     const log = this.log(place);
     const device = statSync(dirname(place.path)).dev;
     const method = await this.#methodFor(device, dirname(place.path));
+    const block = await blockSize(dirname(place.path));
     const now = this.#clock.monotonic();
     const size = (log.end() ?? 0) - log.start;
-    return { log, max, method, device, dueAt: now, size, lookedAt: now, busy: false, bell: null };
+    return { log, max, method, block, device, dueAt: now, size, lookedAt: now, busy: false, bell: null };
   }
 
   async #methodFor(device: number, folder: string): Promise<LogMethod> {
@@ -176,14 +179,16 @@ export class LogKeeper {
     const now = this.#clock.monotonic();
     const size = (kept.log.end() ?? 0) - kept.log.start;
     const pause = nextLookMs(size, kept.max, size - kept.size, now - kept.lookedAt);
+    const growth = { grownBytes: size - kept.size, elapsedMs: now - kept.lookedAt };
+    const cut = nextCut({ method: kept.method, size, max, holeBytes: kept.log.holeBytes, ...growth }, kept.block);
     kept.dueAt = pause === null ? Number.POSITIVE_INFINITY : now + pause;
     if (pause === null) this.#rest(kept);
     kept.size = size;
     kept.lookedAt = now;
-    if (size <= max || kept.method === 'none') return;
+    if (cut === null) return;
     kept.busy = true;
     this.#track(
-      this.#cut(kept, size, max).finally(() => {
+      this.#cut(kept, cut).finally(() => {
         kept.busy = false;
         kept.size = (kept.log.end() ?? 0) - kept.log.start;
         kept.lookedAt = this.#clock.monotonic();
@@ -211,10 +216,21 @@ export class LogKeeper {
     }
   }
 
-  async #cut(kept: Kept, size: number, max: number): Promise<void> {
+  async #closeHoles(all: readonly Kept[]): Promise<void> {
+    for (const kept of all)
+      if (kept.method === 'collapse' && kept.log.end() !== undefined)
+        await this.#cut(kept, { method: 'collapse', bytes: 0 });
+  }
+
+  /** Unless they are kept anew. */
+  #forget(places: readonly LogPlace[]): void {
+    const kept = new Set([...this.#kept].map(({ log }) => log.path));
+    for (const { path } of places) if (!kept.has(path)) this.#logs.delete(path);
+  }
+
+  async #cut(kept: Kept, { method, bytes }: LogCut): Promise<void> {
     try {
-      const bytes = bytesToCut(size, max, await blockSize(kept.log.path));
-      if (bytes > 0) await kept.log.cut(bytes, kept.method);
+      await kept.log.cut(bytes, method);
     } catch (error) {
       this.#logger.warn({ err: error, log: kept.log.path }, `a log could not be cut: ${messageOf(error)}`);
       // What the probe found out holds no longer for this file: the next best way is tried.

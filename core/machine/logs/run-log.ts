@@ -45,6 +45,11 @@ export class RunLog {
     return this.#position.start;
   }
 
+  /** What is no longer kept, and is still in the file as a hole. */
+  get holeBytes(): number {
+    return this.#position.start - this.#position.shift;
+  }
+
   get lost(): number {
     return this.#position.lost;
   }
@@ -73,7 +78,7 @@ export class RunLog {
     throw new CerebroError('not_found', `the log ${this.path} cannot be read: it is no file`);
   }
 
-  /** Takes `bytes` off the head. One at a time; readers wait, the task does not. */
+  /** Takes `bytes` more off the head; `collapse` does away with the holes before them, too. One at a time; readers wait, the task does not. */
   async cut(bytes: number, method: LogMethod): Promise<void> {
     while (this.#cutting) await this.#cutting;
     this.#generation += 1;
@@ -100,11 +105,14 @@ export class RunLog {
   async #cut(bytes: number, method: LogMethod): Promise<void> {
     const { start, shift, lost } = this.#position;
     if (method === 'collapse') {
-      const cutting = { bytes, head: hashAt(this.path, 0), next: hashAt(this.path, bytes) };
+      const block = await blockSize(this.path);
+      const all = Math.floor((start - shift + bytes) / block) * block;
+      if (all === 0) return;
+      const cutting = { bytes: all, head: hashAt(this.path, 0), next: hashAt(this.path, all) };
       // Without that word on disk a crash in between would be a riddle; so on a full disk this throws, and holes are made instead.
       this.#save({ ...this.#position, cutting });
-      await cutHead(this.path, 'collapse', 0, bytes);
-      this.#move({ start: Math.max(start, shift + bytes), shift: shift + bytes, lost, cutting: null });
+      await cutHead(this.path, 'collapse', 0, all);
+      this.#move({ start: Math.max(start, shift + all), shift: shift + all, lost, cutting: null });
     } else if (method === 'punch') {
       // First the word, then the deed: what is called cut off may still be there, but never the other way round.
       const from = start - shift;
