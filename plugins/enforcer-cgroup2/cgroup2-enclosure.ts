@@ -21,6 +21,8 @@ import { diskBytesOf } from './io-stat.ts';
 const MB = 1024 * 1024;
 /** Figures for people are not read more often than this. */
 const USAGE_MS = 1000;
+/** Those of who does not run are read less and less often, and at least this often. */
+const LONGEST_USAGE_MS = 10_000;
 /** Below this share of its threshold a warning is over: not to come and go with every look. */
 const WARNING_OVER = 0.95;
 /** An empty group is EBUSY for some milliseconds still after its last process was killed. */
@@ -57,6 +59,7 @@ export class Cgroup2Enclosure implements Enclosure {
   readonly #window = new CpuWindow();
   #usage: TaskUsage | null = null;
   #usageAt: number;
+  #usagePauseMs = USAGE_MS;
   #usageCpuUs = 0;
   #account: RunAccount | null = null;
   #released = false;
@@ -92,7 +95,7 @@ export class Cgroup2Enclosure implements Enclosure {
 
   usage(): TaskUsage | null {
     const now = this.#options.clock.monotonic();
-    if (this.#usage && now - this.#usageAt < USAGE_MS) return this.#usage;
+    if (this.#usage && now - this.#usageAt < this.#usagePauseMs) return this.#usage;
     const stat = this.#group.read('cpu.stat');
     if (stat === undefined) return this.#usage;
     const cpuUs = fieldOf(stat, 'usage_usec');
@@ -101,6 +104,7 @@ export class Cgroup2Enclosure implements Enclosure {
     const cpu = elapsedMs <= 0 ? 0 : Math.round((cpuUs - this.#usageCpuUs) / elapsedMs) / 1000;
     this.#usageAt = now;
     this.#usageCpuUs = cpuUs;
+    this.#usagePauseMs = before ? Math.min(this.#usagePauseMs * 2, LONGEST_USAGE_MS) : USAGE_MS;
     // What has not run since has not taken or given back anything either.
     this.#usage = before
       ? { ...before, cpu: 0 }

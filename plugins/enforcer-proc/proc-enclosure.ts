@@ -24,6 +24,8 @@ const COUNT_SLACK_BYTES = MB;
 const CPU_SAMPLE_MS = 1000;
 /** What it read and wrote is for people alone, and costs a file for each process. */
 const DISK_SAMPLE_MS = 2000;
+/** Who has not run is looked at for people less and less often, but after so many of the usual pauses. */
+const LONGEST_PAUSE = 5;
 /** Processor time is counted in these. */
 const TICK_MS = 10;
 /** Below this share of memory a warning is over: not to come and go with every sample. */
@@ -55,6 +57,10 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
   readonly #options: Options;
   #listener: EnclosureListener | null = null;
   #released = false;
+  /** Whether there is a limit that a look could find broken. */
+  readonly #isLimited: boolean;
+  /** Milliseconds from one sample for people to the next. */
+  #pauseMs: number;
   /** When the next sample is due for people, whatever the limits say; monotonic ms. */
   #shownAt = 0;
   /** CPU ticks of all its processes at the last sample. */
@@ -83,6 +89,8 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
     this.#limits = limits;
     this.#options = options;
     this.holds = options.holds;
+    this.#isLimited = limits.memBytes !== null || limits.pids !== null;
+    this.#pauseMs = options.idleMs;
     options.index.add(this);
   }
 
@@ -145,9 +153,10 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
    * has handed out since, and has no more processes than were found.
    */
   isSuspect(now: number, allocated: number): boolean {
-    const { memBytes, pids, pollInterval } = this.#limits;
+    if (!this.#isLimited) return false;
+    const { memBytes, pollInterval } = this.#limits;
     if (now - this.#glancedAt < pollInterval * 1000 - 5) return false;
-    if (this.#grown && (memBytes !== null || pids !== null)) return true;
+    if (this.#grown) return true;
     if (memBytes === null) return false;
     return !(allocated - this.#allocatedAt < this.#nextThreshold(memBytes) - this.#glancedBytes - COUNT_SLACK_BYTES);
   }
@@ -172,12 +181,13 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
     if (cpu !== null && onCpu !== 'throttle') return false;
     if (!usage || members.length !== usage.processes || ticksOf(members) !== this.#ticks) return false;
     if (now - this.#sampledAt >= 2 * TICK_MS) this.#usage = { ...usage, cpu: 0 };
-    this.#shownLater(now);
+    this.#shownLater(now, Math.min(this.#pauseMs * 2, this.#options.idleMs * LONGEST_PAUSE));
     return true;
   }
 
-  #shownLater(now: number): void {
-    if (this.#limits.measure) this.#shownAt = now + this.#options.idleMs;
+  #shownLater(now: number, pauseMs: number): void {
+    this.#pauseMs = pauseMs;
+    if (this.#limits.measure) this.#shownAt = now + pauseMs;
   }
 
   take(members: readonly ProcessInfo[], stats: Stats, now: number): void {
@@ -198,7 +208,7 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
       writtenBytes,
     };
     this.#ticks = ticksOf(members);
-    this.#shownLater(now);
+    this.#shownLater(now, this.#options.idleMs);
     if (!this.#released) this.#judge(memBytes, processes, now);
   }
 

@@ -248,7 +248,7 @@ export class LogKeeper {
 
   async #lookAtDisks(): Promise<void> {
     const folders = new Map<number, string>();
-    for (const { device, log } of this.#kept) folders.set(device, dirname(log.path));
+    for (const { device, log } of this.#kept) if (!folders.has(device)) folders.set(device, dirname(log.path));
     for (const [device, folder] of folders) {
       const { bavail, bsize } = await statfs(folder);
       const free = bavail * bsize;
