@@ -115,14 +115,13 @@ export class Executor {
     } catch (error) {
       if (this.#stopped || signal.aborted) return;
       this.#deps.work.effect(effect.kind, 'failed');
-      this.#pauses.add(pauseKey(effect));
       this.#deps.logger.warn(
         { effect: effect.kind, key: effect.key, err: error },
         'an effect failed; it is tried again',
       );
       if (effect.kind === 'create-machine' && error instanceof CerebroError && error.code === 'no_capacity')
         this.soldOut.set(sizeKey(effect.machine.zone, sizeOf(effect.machine)), this.#deps.clock.now() + SOLD_OUT_MS);
-      await this.#recordFailure(effect, messageOf(error));
+      if (!(await this.#recordFailure(effect, messageOf(error)))) this.#pauses.add(pauseKey(effect));
     }
   }
 
@@ -144,7 +143,8 @@ export class Executor {
     }
   }
 
-  async #recordFailure(effect: Effect, sentence: string): Promise<void> {
+  /** false: no record holds it. */
+  async #recordFailure(effect: Effect, sentence: string): Promise<boolean> {
     const retry = <T extends { attempts: number; nextAttemptAt: number; lastError: string | null }>(record: T): T => ({
       ...record,
       attempts: record.attempts + 1,
@@ -159,15 +159,19 @@ export class Executor {
           retry,
           `${effect.machine.id}: ${FAILED[effect.kind]}: ${sentence}`,
         );
-      } else if ('copy' in effect && effect.copy) {
+        return true;
+      }
+      if ('copy' in effect && effect.copy) {
         const what = effect.kind === 'deploy-copy' ? 'could not be deployed' : 'could not be ended';
         const next = `the next try is in ${retryDelayMs(effect.copy.attempts) / 1000} s`;
         const trouble = `${effect.copy.id} ${what} on ${effect.machine.id}: ${sentence}; ${next}`;
         await changeCopy(this.#deps.records, effect.copy.id, retry, trouble);
+        return true;
       }
     } catch (error) {
       this.#deps.logger.error({ key: effect.key, err: error }, 'a failure could not be recorded');
     }
+    return false;
   }
 }
 

@@ -180,7 +180,10 @@ export class ProcEnclosure implements Enclosure, IndexedRun {
     // An average goes down only when it is taken.
     if (cpu !== null && onCpu !== 'throttle') return false;
     if (!usage || members.length !== usage.processes || ticksOf(members) !== this.#ticks) return false;
-    if (now - this.#sampledAt >= 2 * TICK_MS) this.#usage = { ...usage, cpu: 0 };
+    if (now - this.#sampledAt >= 2 * TICK_MS) {
+      this.#usage = { ...usage, cpu: 0 };
+      this.#sampledAt = now;
+    }
     this.#shownLater(now, Math.min(this.#pauseMs * 2, this.#options.idleMs * LONGEST_PAUSE));
     return true;
   }

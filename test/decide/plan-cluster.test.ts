@@ -196,6 +196,23 @@ golden(
 );
 
 golden(
+  'the brake: does not hold a machine that a person has replaced',
+  new ClusterFixture()
+    .machine('local-a-1', { state: 'draining', cordoned: true })
+    .machine('local-a-2')
+    .machine('local-a-3')
+    .machine('local-a-4', { replaces: 'local-a-1' })
+    .silent('local-a-1', 31)
+    .silent('local-a-2', 31)
+    .silent('local-a-3', 31),
+  [
+    'machine local-a-1 becomes lost: not heard for 31 s',
+    'cannot: local-a-2 is not replaced: 3 of 4 machines of local-a are or were silent at once, which looks like the network and not like machines; it is waited for. If it is dead: cerebro replace local-a-2',
+    'cannot: local-a-3 is not replaced: 3 of 4 machines of local-a are or were silent at once, which looks like the network and not like machines; it is waited for. If it is dead: cerebro replace local-a-3',
+  ],
+);
+
+golden(
   'the brake: a cut that is felt at one machine a little before the other is still one cut',
   new ClusterFixture()
     .machine('local-a-1')
@@ -263,6 +280,20 @@ golden(
     .machine('local-a-2')
     .copy('web.1', 'local-a-1')
     .copy('web.2', 'local-a-2'),
+  ['stop web.1: moved away from local-a-1'],
+);
+
+golden(
+  'draining: of the copies that leave, those that serve stay the longest',
+  new ClusterFixture()
+    .job('web', { 'local-a': 2 })
+    .machine('local-a-1', { state: 'draining', cordoned: true })
+    .machine('local-a-2')
+    .machine('local-a-3')
+    .copy('web.1', 'local-a-1', {}, { phase: 'backoff' })
+    .copy('web.2', 'local-a-1')
+    .copy('web.3', 'local-a-2')
+    .copy('web.4', 'local-a-3', {}, { phase: 'starting' }),
   ['stop web.1: moved away from local-a-1'],
 );
 

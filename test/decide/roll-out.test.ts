@@ -205,3 +205,18 @@ golden(
   two().jobIs('web', { stopped: true }).copy('web.1', 'local-a-1').copy('web.2', 'local-a-2'),
   ['stop web.1: "web" was stopped', 'stop web.2: "web" was stopped'],
 );
+
+t.test('a singleton that makes way for a larger version is one of those that are down', async (t) => {
+  const three = (first: object): ClusterFixture =>
+    new ClusterFixture()
+      .job('boss', { 'local-a': 3 }, { version: 2, spec: { singleton: true, update: { min_healthy: 0 } } })
+      .rolling('boss', 10)
+      .machine('local-a-1')
+      .machine('local-a-2')
+      .machine('local-a-3')
+      .copy('boss.1', 'local-a-1', { version: 1, ...first })
+      .copy('boss.2', 'local-a-2', { version: 1 })
+      .copy('boss.3', 'local-a-3', { version: 1 });
+  t.same(plan(three({ wanted: 'stop' })), []);
+  t.equal(plan(three({})).length, 1, 'and otherwise one is updated');
+});

@@ -170,3 +170,17 @@ t.test('a damaged position is taken for none', async (t) => {
   writeFileSync(position, '{"start":');
   t.equal(new RunLog(path, position).end(), 4);
 });
+
+t.test('who reads while a cut fails is not told of it, and reads on', async (t) => {
+  const { path, position } = logIn(t);
+  writeFileSync(path, Buffer.alloc(3 * 4096, 'a'));
+  const log = new RunLog(path, join(position, 'cannot be written'));
+  const open = await log.open();
+  if (!open) throw new Error('the log is there');
+  const cut = log.cut(4096, 'collapse');
+  const read = open.read(Buffer.alloc(10), 0);
+  await t.rejects(cut);
+  t.equal(await read, 10);
+  t.equal(await open.end(), 3 * 4096);
+  await open.close();
+});

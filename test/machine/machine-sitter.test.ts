@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { eventually } from '../suites/eventually.ts';
@@ -284,8 +285,12 @@ test('what is being removed takes no more orders, and goes', async (t, machine) 
 });
 
 test('a suspension that was cut short is over with the next start: what ran runs again', async (t, machine) => {
-  await machine.add('web', { command: "trap '' TERM; while :; do sleep 1; done", stop_timeout: 1 });
+  await machine.add('web', { command: "trap '' TERM; echo deaf; while :; do sleep 1; done", stop_timeout: 1 });
   const { pid } = await machine.phase('web', 'running');
+  await eventually(
+    () => (machine.sitter.log('web', 'stdout').log(1)?.end() ?? 0) > 0,
+    'it does not hear signals by now',
+  );
   const cut = machine.sitter.suspend();
   await machine.phase('web', 'stopping');
   await machine.letGo();
@@ -379,4 +384,15 @@ t.test('a job that no schema would let through cannot be defined', async (t) => 
   t.throws(() => definition('x', { command: '' }));
   t.throws(() => definition('x', { command: 'true', cpu: -1 }));
   t.throws(() => definition('..', { command: 'true' }));
+});
+
+test('a link in the place of a log is not written through', async (t, machine) => {
+  const folder = mkdtempSync(join(tmpdir(), 'cerebro-links-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const elsewhere = join(folder, 'elsewhere');
+  writeFileSync(elsewhere, 'as it was');
+  symlinkSync(elsewhere, join(folder, 'web.1.stdout'));
+  await machine.add('web', { command: 'echo mine', stdout_location: folder, allow_exit: true });
+  await eventually(() => /symbolic link/.test(machine.task('web').reason), 'it says what is in the way');
+  t.equal(readFileSync(elsewhere, 'utf8'), 'as it was');
 });

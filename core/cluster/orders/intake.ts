@@ -2,6 +2,7 @@ import type { JobChange } from '../../contracts/cluster-api.ts';
 import type { Operation } from '../../contracts/state-store.ts';
 import { checkDnsNames, type DnsScope } from '../../decide/dns/dns-names.ts';
 import { countingOn } from '../../decide/plan/found-tasks.ts';
+import { settledUntil } from '../../decide/plan/job-runs.ts';
 import { checkJobs, compareSpecs, slugFor } from '../../decide/read/check-jobs.ts';
 import { readJobFile } from '../../decide/read/read-job-file.ts';
 import { CerebroError, messageOf } from '../../errors.ts';
@@ -87,7 +88,7 @@ export class Intake {
         stopped: before?.stopped ?? false,
         restarts: before?.restarts ?? 0,
         runs: before?.runs ?? [],
-        scheduledUntil: scheduledUntil(before, spec, now),
+        scheduledUntil: before ? settledUntil(before, spec, now) : now,
         spec,
         nextSerial: before?.nextSerial ?? Math.max(records.serials.get(`job/${slug}`) ?? 1, found?.nextSerial ?? 1),
         state: 'active',
@@ -167,16 +168,6 @@ export class Intake {
       );
     }
   }
-}
-
-/**
- * A schedule that is new or different asks for nothing of the time before it, nor for what the old one was looked at for: `now` is
- * when somebody asked, which may be a while ago.
- */
-function scheduledUntil(before: JobRecord | undefined, spec: JobSpec, now: number): number {
-  if (!before) return now;
-  const changed = canonical(before.spec.schedule) !== canonical(spec.schedule);
-  return changed ? Math.max(before.scheduledUntil, now) : before.scheduledUntil;
 }
 
 function refused(problems: readonly string[]): CerebroError {

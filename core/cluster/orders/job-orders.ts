@@ -1,11 +1,20 @@
 import type { Clock } from '../../contracts/clock.ts';
 import type { RollOutAction } from '../../contracts/cluster-api.ts';
 import type { Operation } from '../../contracts/state-store.ts';
-import { nextRunId } from '../../decide/plan/job-runs.ts';
+import { nextRunId, settledUntil } from '../../decide/plan/job-runs.ts';
 import { didYouMean } from '../../decide/words/nearest-names.ts';
 import { CerebroError } from '../../errors.ts';
+import type { CopyRecord } from '../../model/copy.ts';
 import type { NewEvent } from '../../model/event.ts';
-import { canonical, type JobRecord, type JobRun, type JobSpec, type JobVersion, runKey } from '../../model/job.ts';
+import {
+  canonical,
+  type JobRecord,
+  type JobRun,
+  type JobSpec,
+  type JobVersion,
+  runKey,
+  runsByTurns,
+} from '../../model/job.ts';
 import { keptRuns, newRollOut } from '../records/apply-plan.ts';
 import { type ClusterRecords, keys } from '../records/cluster-records.ts';
 
@@ -34,11 +43,18 @@ export class JobOrders {
 
   /** Restarts all its copies, as many at a time as an update may. */
   async restart(name: string, by: string): Promise<string[]> {
-    await this.#order(name, by, (job) => ({
-      change: { restarts: job.restarts + 1 },
-      kind: 'job-restart',
-      message: `"${name}" is to be restarted, ${job.spec.update.max_parallel} at a time`,
-    }));
+    await this.#order(name, by, (job) => {
+      if (runsByTurns(job))
+        throw new CerebroError(
+          'conflict',
+          `"${name}" runs in turns, each to its end: "cerebro run ${name}" begins one, "cerebro stoprun ${name}" ends the one that goes on`,
+        );
+      return {
+        change: { restarts: job.restarts + 1 },
+        kind: 'job-restart',
+        message: `"${name}" is to be restarted, ${job.spec.update.max_parallel} at a time`,
+      };
+    });
     return [...this.#deps.records.copies.values()]
       .filter((copy) => copy.job === name && copy.wanted === 'run')
       .map((copy) => copy.id);
@@ -46,13 +62,28 @@ export class JobOrders {
 
   /** Restarts one copy, at once. */
   async restartCopy(id: string, by: string): Promise<void> {
-    const { records, onOrder } = this.#deps;
+    const { records, clock, onOrder } = this.#deps;
     await records.transact(() => {
       const copy = records.copies.get(id);
       if (!copy)
         throw new CerebroError('not_found', `there is no copy "${id}"${didYouMean(id, records.copies.keys())}`);
       if (copy.wanted === 'stop') throw new CerebroError('conflict', `${id} is being stopped: ${copy.reason}`);
-      const value = { ...copy, generation: copy.generation + 1, outcome: null, nextAttemptAt: 0 };
+      const run = records.jobs.get(copy.job)?.runs.find((each) => each.id === copy.run);
+      if (copy.run !== null && run?.state !== 'running')
+        throw new CerebroError(
+          'conflict',
+          `${id} belongs to run ${copy.run}, which is over: "cerebro run ${copy.job}" begins another`,
+        );
+      const value: CopyRecord = {
+        ...copy,
+        generation: copy.generation + 1,
+        outcome: null,
+        // Its names are left first, as with any change.
+        changedAt: clock.now(),
+        attempts: 0,
+        nextAttemptAt: 0,
+        lastError: null,
+      };
       const event: NewEvent = {
         level: 'info',
         kind: 'copy-restart',
@@ -137,6 +168,7 @@ export class JobOrders {
           version,
           // How many copies there are is a thing of now, not of the version.
           spec: { ...kept.spec, deployment_layout: job.spec.deployment_layout },
+          scheduledUntil: settledUntil(job, kept.spec, now),
           updatedAt: new Date(now).toISOString(),
           rollout: restarts ? newRollOut(version, now, job.version) : null,
         },

@@ -1,8 +1,9 @@
 import type { Operation } from '../../contracts/state-store.ts';
 import { serialOf } from '../../decide/plan/copy-ready.ts';
+import { settledUntil } from '../../decide/plan/job-runs.ts';
 import type { CopyRecord } from '../../model/copy.ts';
 import type { NewEvent } from '../../model/event.ts';
-import type { JobRecord, JobRun, JobVersion, RollOut } from '../../model/job.ts';
+import { copiesIn, type JobRecord, type JobRun, type JobSpec, type JobVersion, type RollOut } from '../../model/job.ts';
 import type { MachineRecord } from '../../model/machine.ts';
 import type { Action, Plan } from '../../model/plan.ts';
 import { type ClusterRecords, keys, type RecordChange } from './cluster-records.ts';
@@ -21,6 +22,16 @@ export function applyPlan(plan: Plan, records: PlannedRecords, now: number): Rec
   const draft = new Draft(records, now);
   for (const action of plan.actions) draft.apply(action);
   return draft.finish();
+}
+
+/** The zones of a version, with as many copies as there are to be now: somebody may have scaled the job since. */
+function countsOfNow(version: JobSpec, { deployment_layout: now }: JobSpec): JobSpec['deployment_layout'] {
+  const entries = Object.entries(version.deployment_layout).map(([zone, entry]) => {
+    const present = now[zone];
+    const same = present === undefined || copiesIn(present) === copiesIn(entry);
+    return [zone, same ? entry : { ...entry, count: copiesIn(present) }] as const;
+  });
+  return Object.fromEntries(entries);
 }
 
 /** Runs that a job remembers. */
@@ -150,7 +161,8 @@ class Draft {
     }
     this.#changeJob(name, {
       version: back.version,
-      spec: back.spec,
+      spec: { ...back.spec, deployment_layout: countsOfNow(back.spec, job.spec) },
+      scheduledUntil: settledUntil(job, back.spec, this.#now),
       updatedAt: new Date(this.#now).toISOString(),
       rollout: newRollOut(back.version, this.#now, version),
     });

@@ -156,6 +156,8 @@ function leave(
     if (isOverdue(work, copy)) work.stopCopy(copy, `${copy.machine} is being drained, and its time is up`);
     else patient.push(copy);
   }
+  // Those that serve stay the longest.
+  patient.sort((a, b) => Number(isReady(work.snapshot, b)) - Number(isReady(work.snapshot, a)));
   for (const copy of patient.slice(hold)) work.stopCopy(copy, `moved away from ${copy.machine}`);
 }
 

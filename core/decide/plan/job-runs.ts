@@ -1,5 +1,5 @@
 import type { CopyRecord } from '../../model/copy.ts';
-import { copiesIn, type JobRecord, type JobRun } from '../../model/job.ts';
+import { canonical, copiesIn, type JobRecord, type JobRun, type JobSpec } from '../../model/job.ts';
 import { lastTime, nextTime } from '../../model/schedule.ts';
 import { taskInForce } from './copy-ready.ts';
 import type { WorkingState } from './working-state.ts';
@@ -55,6 +55,15 @@ export function stepRuns(work: WorkingState, job: JobRecord): void {
     },
     reason: sentence,
   });
+}
+
+/**
+ * Up to when there is nothing to begin, once a job has this specification. A schedule that is new or different asks for nothing of the
+ * time before it, nor for what the old one was looked at for: `now` is when somebody asked, which may be a while ago.
+ */
+export function settledUntil(before: JobRecord, spec: JobSpec, now: number): number {
+  const changed = canonical(before.spec.schedule) !== canonical(spec.schedule);
+  return changed ? Math.max(before.scheduledUntil, now) : before.scheduledUntil;
 }
 
 export function nextRunId(job: Pick<JobRecord, 'runs'>): number {

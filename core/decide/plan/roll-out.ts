@@ -139,7 +139,7 @@ function budgetOf(
   const { now } = work.snapshot;
   const settleMs = job.spec.update.min_healthy * 1000;
   const placed = work.actions.filter((action) => action.kind === 'place-copy' && action.job === job.name).length;
-  let budget = job.spec.update.max_parallel - placed;
+  let budget = job.spec.update.max_parallel - placed - (job.spec.singleton ? leavingFor(work, job) : 0);
   for (const copy of copies) {
     if (waiting.has(copy.id)) continue;
     const since = readySince(work.snapshot, copy);
@@ -150,6 +150,14 @@ function budgetOf(
     }
   }
   return budget;
+}
+
+/** Copies that make way for another version: a singleton's successor is not even placed as long as it may run. */
+function leavingFor(work: WorkingState, job: JobRecord): number {
+  let leaving = 0;
+  for (const copy of work.snapshot.copies.values())
+    if (copy.job === job.name && copy.wanted === 'stop' && copy.version !== job.version) leaving += 1;
+  return leaving;
 }
 
 /** Done when every copy that is wanted is there and has been well for `min_healthy`; failed when one is not ready in time. */

@@ -35,8 +35,12 @@ export interface LogCut {
  */
 export function nextCut(log: GrowingLog, block: number): LogCut | null {
   const bytes = bytesToCut(log.size, log.max, block);
-  const collapses = log.method === 'collapse' && (!isFast(log) || log.holeBytes > log.max * LARGEST_HOLE);
-  if (collapses) return bytes > 0 || log.holeBytes >= block ? { method: 'collapse', bytes } : null;
+  const tooLarge = log.holeBytes > log.max * LARGEST_HOLE;
+  if (log.method === 'collapse' && (tooLarge || !isFast(log))) {
+    // A hole is closed after a whole second of calm: who writes fast pauses, too.
+    const closes = log.holeBytes >= block && (tooLarge || log.elapsedMs >= LATEST_MS);
+    return bytes > 0 || closes ? { method: 'collapse', bytes } : null;
+  }
   if (bytes === 0 || log.method === 'none') return null;
   return { method: log.method === 'collapse' ? 'punch' : log.method, bytes };
 }

@@ -127,12 +127,15 @@ async function* readRun(
   const bell = new LogBell([log.path], source, options.follow);
   try {
     let position = from;
+    await log.whole();
     // Without follow, what is there now is all: a task that writes faster than we read would never end.
     const end = options.follow ? Number.POSITIVE_INFINITY : (log.end() ?? 0);
     for (;;) {
       const superseded = source.newestRun() > run;
       // A reader that was overtaken by the end of what is kept goes on with the first whole line that is there.
       if (position < log.start) position = await firstWholeLine(open);
+      // While it is cut, it looks shorter than it is; and nobody would ring for what came meanwhile.
+      await log.whole();
       // As large as what is there: a line of 20 bytes for each of a thousand followers is not to take 64 MB.
       const there = Math.min(end, log.end() ?? end);
       const buffer = Buffer.allocUnsafe(Math.min(CHUNK, Math.max(0, there - position)));

@@ -24,7 +24,10 @@ const LEAST_ON_FULL_DISK = 1024 * 1024;
 /** Holds the logs of one run to their size for as long as it runs. */
 export interface KeptLogs {
   readonly condition: LogCondition;
-  stop(): void;
+  /** The run goes on without us. */
+  letGo(): void;
+  /** The run is over; resolves when nothing is done to its logs any more. */
+  end(): Promise<void>;
 }
 
 interface Kept {
@@ -97,7 +100,8 @@ export class LogKeeper {
     const mine: Kept[] = [];
     let stopped = false;
     // At once: a reader who came before the first look would have a log of his own, and not hear of what is cut off.
-    for (const place of places) this.#logs.set(place.path, this.log(place));
+    const logs = places.map((place) => this.log(place));
+    for (const log of logs) this.#logs.set(log.path, log);
     const begin = async (): Promise<void> => {
       for (const place of places) {
         const kept = await this.#begin(place, maxBytes);
@@ -110,19 +114,31 @@ export class LogKeeper {
     };
     this.#track(begin());
     const condition = (): LogCondition => this.#conditionOf(mine);
+    const stop = (): void => {
+      stopped = true;
+      for (const kept of mine) {
+        this.#kept.delete(kept);
+        kept.bell?.close();
+        kept.bell = null;
+      }
+    };
+    const forget = (): void => {
+      for (const log of logs) if (this.#logs.get(log.path) === log) this.#logs.delete(log.path);
+    };
     return {
       get condition() {
         return condition();
       },
-      stop: () => {
-        stopped = true;
-        for (const kept of mine) {
-          this.#kept.delete(kept);
-          kept.bell?.close();
-          kept.bell = null;
-        }
-        // Until then who reads it hears of what is cut off.
-        this.#track(this.#closeHoles(mine).finally(() => this.#forget(places)));
+      letGo: () => {
+        stop();
+        forget();
+      },
+      end: async () => {
+        stop();
+        // Until then who reads them hears of what is cut off.
+        const closed = this.#closeHoles(mine).finally(forget);
+        this.#track(closed);
+        await closed;
       },
     };
   }
@@ -207,8 +223,10 @@ export class LogKeeper {
       this.#schedule();
     };
     try {
-      kept.bell ??= watch(kept.log.path, wake);
-      kept.bell.on('error', wake);
+      if (kept.bell === null) {
+        kept.bell = watch(kept.log.path, wake);
+        kept.bell.on('error', wake);
+      }
       // It may have grown between the look and the watch.
       if ((kept.log.end() ?? 0) - kept.log.start !== kept.size) wake();
     } catch {
@@ -220,12 +238,6 @@ export class LogKeeper {
     for (const kept of all)
       if (kept.method === 'collapse' && kept.log.end() !== undefined)
         await this.#cut(kept, { method: 'collapse', bytes: 0 });
-  }
-
-  /** Unless they are kept anew. */
-  #forget(places: readonly LogPlace[]): void {
-    const kept = new Set([...this.#kept].map(({ log }) => log.path));
-    for (const { path } of places) if (!kept.has(path)) this.#logs.delete(path);
   }
 
   async #cut(kept: Kept, { method, bytes }: LogCut): Promise<void> {

@@ -30,6 +30,8 @@ export class RunLog {
   readonly #positionPath: string;
   #position: Position;
   #cutting: Promise<void> | null = null;
+  /** Where it ended when a collapse was begun: until that is taken in, the file looks shorter than it is. */
+  #leastEnd = 0;
   /** Grows with every cut, so that a read during one is known for what it is. */
   #generation = 0;
 
@@ -58,7 +60,7 @@ export class RunLog {
   end(): number | undefined {
     try {
       const stat = statSync(this.path);
-      return stat.isFile() ? stat.size + this.#position.shift : undefined;
+      return stat.isFile() ? Math.max(stat.size + this.#position.shift, this.#leastEnd) : undefined;
     } catch {
       return undefined; // whoever opens it is told what is the matter
     }
@@ -80,7 +82,7 @@ export class RunLog {
 
   /** Takes `bytes` more off the head; `collapse` does away with the holes before them, too. One at a time; readers wait, the task does not. */
   async cut(bytes: number, method: LogMethod): Promise<void> {
-    while (this.#cutting) await this.#cutting;
+    await this.whole();
     this.#generation += 1;
     this.#cutting = this.#cut(bytes, method).finally(() => {
       this.#generation += 1;
@@ -92,7 +94,7 @@ export class RunLog {
   /** Reads at an offset that may have been cut off: then 0 bytes come, and `start` says where there is something. */
   async read(handle: FileHandle, buffer: Buffer, offset: number): Promise<number> {
     for (;;) {
-      while (this.#cutting) await this.#cutting;
+      await this.whole();
       const generation = this.#generation;
       const at = offset - this.#position.shift;
       if (offset < this.#position.start) return 0;
@@ -100,6 +102,11 @@ export class RunLog {
       // What was read while the file moved may be from anywhere.
       if (generation === this.#generation) return bytesRead;
     }
+  }
+
+  /** While nobody cuts. What becomes of a cut is told to who asked for it. */
+  async whole(): Promise<void> {
+    while (this.#cutting) await this.#cutting.catch(() => undefined);
   }
 
   async #cut(bytes: number, method: LogMethod): Promise<void> {
@@ -111,7 +118,10 @@ export class RunLog {
       const cutting = { bytes: all, head: hashAt(this.path, 0), next: hashAt(this.path, all) };
       // Without that word on disk a crash in between would be a riddle; so on a full disk this throws, and holes are made instead.
       this.#save({ ...this.#position, cutting });
-      await cutHead(this.path, 'collapse', 0, all);
+      this.#leastEnd = this.end() ?? 0;
+      await cutHead(this.path, 'collapse', 0, all).finally(() => {
+        this.#leastEnd = 0;
+      });
       this.#move({ start: Math.max(start, shift + all), shift: shift + all, lost, cutting: null });
     } else if (method === 'punch') {
       // First the word, then the deed: what is called cut off may still be there, but never the other way round.
@@ -180,6 +190,7 @@ export class OpenLog {
   }
 
   async end(): Promise<number> {
+    await this.log.whole();
     return this.log.end() ?? this.log.start;
   }
 

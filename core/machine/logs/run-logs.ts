@@ -40,9 +40,16 @@ export class RunLogs {
     return this.#kept.condition;
   }
 
-  stop(): void {
+  /** The run goes on without us. */
+  letGo(): void {
     // Its last look asks the keeper where the logs end.
     this.#times.stop();
-    this.#kept.stop();
+    this.#kept.letGo();
+  }
+
+  /** The run is over; resolves when nothing is done to its logs any more. */
+  end(): Promise<void> {
+    this.#times.stop();
+    return this.#kept.end();
   }
 }

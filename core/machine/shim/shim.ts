@@ -1,7 +1,10 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import type { ProcessId, ProcessTable } from '../../contracts/process-table.ts';
+import { CerebroError, systemCode } from '../../errors.ts';
 import type { LaunchedShim } from './shim-launcher.ts';
 import { OWN_STREAM, orderSentence, type ShimOrder } from './shim-script.ts';
+
+const LOG_FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
 
 /** How a shim ended: its task's exit status, or null where it was killed itself. */
 export type ShimEnd = (status: number | null) => void;
@@ -37,7 +40,7 @@ export class Shim implements ProcessId {
 
   /** Starts the run. Throws what the system says when a log cannot be opened. */
   begin(order: ShimOrder, onEnd: ShimEnd): void {
-    for (const path of [order.stdout, order.stderr]) if (path !== OWN_STREAM) closeSync(openSync(path, 'a', 0o640)); // what is wrong with it is told here
+    for (const path of [order.stdout, order.stderr]) if (path !== OWN_STREAM) tryLog(path);
     this.#launched.order(orderSentence(order, this.#oomScore), onEnd);
   }
 
@@ -58,6 +61,18 @@ export class Shim implements ProcessId {
   /** It was killed: nothing more is waited for. */
   lost(): void {
     this.#launched.lost();
+  }
+}
+
+/** What is wrong with a log is told here. A link in its place would let whoever may write into its folder have root write anywhere. */
+function tryLog(path: string): void {
+  try {
+    closeSync(openSync(path, LOG_FLAGS, 0o640));
+  } catch (error) {
+    if (systemCode(error) !== 'ELOOP') throw error;
+    throw new CerebroError('conflict', `${path} is a symbolic link, and a log has to be a file; remove it`, {
+      cause: error,
+    });
   }
 }
 

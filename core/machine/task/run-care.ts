@@ -88,10 +88,21 @@ export class RunCare {
     this.#deadline = this.#deps.clock.timer(ms, onLate);
   }
 
-  end(): void {
+  /** The run goes on without us. */
+  letGo(): void {
+    this.#stop();
+    this.#logs?.letGo();
+  }
+
+  /** The run is over; resolves when nothing is done to its logs any more. */
+  async end(): Promise<void> {
+    this.#stop();
+    await this.#logs?.end();
+  }
+
+  #stop(): void {
     this.#over = true;
     this.#deadline?.cancel();
     this.#health?.stop();
-    this.#logs?.stop();
   }
 }

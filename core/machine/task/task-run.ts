@@ -314,7 +314,9 @@ export class TaskRun {
     const { processes } = this.#deps;
     const sameBoot = this.record.bootId === processes.bootId;
     const livedMs = sameBoot ? Math.max(0, processes.uptime() - this.record.startedUptime) * 1000 : null;
-    const cause = sameBoot && ending.because === undefined ? this.enclosure.causeOfEnd() : null;
+    // One that has exited well was not killed: what the kernel counted was a child of it, once.
+    const unexplained = sameBoot && ending.because === undefined && ending.code !== 0;
+    const cause = unexplained ? this.enclosure.causeOfEnd() : null;
     const because = cause && { because: cause.limit, why: cause.sentence };
     this.#host?.onEnd({ ...ending, ...because, livedMs });
   }

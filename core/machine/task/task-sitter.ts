@@ -206,7 +206,7 @@ export class TaskSitter {
     this.#stopped = true;
     this.#disarmBackoff();
     this.#pruner.stop();
-    this.#care?.end();
+    this.#care?.letGo();
     const run = this.#run;
     if (run) {
       run.letGo();
@@ -335,7 +335,7 @@ export class TaskSitter {
   /** A run has ended. What follows at once is the state's business; clearing up after the run goes on beside it. */
   #over(run: TaskRun, ending: RunEnding): void {
     if (this.#stopped) return;
-    this.#care?.end();
+    if (this.#care) this.#work.add(this.#care.end());
     this.#care = null;
     const event: TaskEvent = { kind: 'ended', ...ending };
     this.#ended = run.enclosure;
@@ -378,8 +378,10 @@ export class TaskSitter {
     run.resume(this.#hold(run));
     if (run.over) return;
     this.#care?.keepLogs();
-    if (this.#life.phase === 'stopping') this.#terminate();
-    else
+    if (this.#life.phase === 'stopping') {
+      // One whose process was met has been asked by now: a second time means "at once" to some programs.
+      if (run.pid === null) this.#terminate();
+    } else
       this.#event(
         'info',
         'task-adopted',
