@@ -177,9 +177,10 @@ function loseTheSilent(work: WorkingState, silent: readonly MachineRecord[]): vo
   const everywhere = all.size > 1 && [...all.keys()].every((zone) => failing.get(zone) === all.get(zone));
   for (const machine of silent) {
     const [down, among] = [failing.get(machine.zone) ?? 0, all.get(machine.zone) ?? 0];
-    // Its replacement was ordered by a person, who knows better than any share: it is there, and so this one may go.
-    const isReplaced = machine.state === 'draining' && work.successors.get(machine.id)?.state === 'ready';
-    const braked = !isReplaced && (everywhere || (down > 1 && down / among > snapshot.limits.replaceBrake));
+    // Its replacement was ordered by a person, who knows better than a share; not better than that all is silent, as when we are cut off.
+    const successor = work.successors.get(machine.id);
+    const isReplaced = machine.state === 'draining' && successor?.state === 'ready' && !isAway(successor, snapshot);
+    const braked = everywhere || (!isReplaced && down > 1 && down / among > snapshot.limits.replaceBrake);
     if (!braked) {
       lose(work, machine, `not heard for ${Math.round(silenceOf(machine, snapshot) / 1000)} s`);
       continue;
