@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { OWN_NICE } from '../core/machine/shim/standing.ts';
 
 /**
- * Resolves when it has begun. Asks for a URL every so many milliseconds, by a process of its own (asker.ts). With root that process has as much standing as the
- * daemon: who asks from another machine does not wait for this one's cpu either.
+ * Asks for a URL every so many milliseconds, by a process of its own (asker.ts); resolves when it has begun. With root that process has as
+ * much standing as the daemon: who asks from another machine does not wait for this one's cpu either.
  */
 export async function startAsking(
   url: string,

@@ -213,6 +213,24 @@ golden(
 );
 
 golden(
+  'the brake: when every zone is silent, a replacement that is not heard replaces nobody',
+  new ClusterFixture()
+    .job('web', { 'local-a': 1 })
+    .machine('local-a-1', { state: 'draining', cordoned: true })
+    .machine('local-a-2', { replaces: 'local-a-1' })
+    .machine('local-b-1')
+    .copy('web.1', 'local-a-1')
+    .copy('web.2', 'local-a-2')
+    .silent('local-a-1', 31)
+    .silent('local-a-2', 25)
+    .silent('local-b-1', 25),
+  [
+    'stop web.1: moved away from local-a-1',
+    'cannot: local-a-1 is not replaced: every zone is or was silent at once, which looks like the network and not like machines; it is waited for. If it is dead: cerebro replace local-a-1',
+  ],
+);
+
+golden(
   'the brake: a cut that is felt at one machine a little before the other is still one cut',
   new ClusterFixture()
     .machine('local-a-1')

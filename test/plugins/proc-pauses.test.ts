@@ -1,22 +1,10 @@
 import t from 'tap';
-import type { Limits } from '../../core/contracts/limit-enforcer.ts';
 import type { ProcessInfo } from '../../core/contracts/process-table.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
 import { ProcEnclosure } from '../../plugins/enforcer-proc/proc-enclosure.ts';
 import { ProcessIndex } from '../../plugins/enforcer-proc/process-index.ts';
-
-const LIMITS: Limits = {
-  cpu: null,
-  onCpu: 'throttle',
-  memBytes: null,
-  memWarnBytes: null,
-  swap: false,
-  pids: null,
-  io: [],
-  pollInterval: 0.1,
-  measure: true,
-};
+import { NO_LIMITS } from '../suites/enclosed-run.ts';
 
 t.test('who sleeps is looked at less and less often, and as often as before once he has run', async (t) => {
   let now = 1000;
@@ -25,7 +13,7 @@ t.test('who sleeps is looked at less and less often, and as often as before once
   const processes = new ProcTable();
   const own = processes.read(process.pid);
   if (!own) throw new Error('/proc can be read');
-  const run = new ProcEnclosure({ marker: 'run', task: 'web' }, LIMITS, {
+  const run = new ProcEnclosure({ marker: 'run', task: 'web' }, NO_LIMITS, {
     holds: { cpu: 'measured', mem: 'polled', pids: 'polled', io: 'none' },
     idleMs: 2000,
     clock,

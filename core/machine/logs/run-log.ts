@@ -104,7 +104,7 @@ export class RunLog {
     }
   }
 
-  /** While nobody cuts. What becomes of a cut is told to who asked for it. */
+  /** Resolves when nobody cuts. What becomes of a cut is told to who asked for it. */
   async whole(): Promise<void> {
     while (this.#cutting) await this.#cutting.catch(() => undefined);
   }
