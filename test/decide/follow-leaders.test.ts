@@ -132,6 +132,33 @@ t.test('what waits for its first start notes beside which version that will be',
   t.match(planCluster(fixture.snapshot()).actions, [{ kind: 'restart-copy', copy: 'log.1', linked: { web: 2 } }]);
 });
 
+t.test('a follower that its machine may have begun beside a version that is taken back is started anew', async (t) => {
+  // Its leader was sent version 2, and nobody answered; then its job went back to version 1.
+  const fixture = pair('both');
+  fixture.copy('web.1', 'local-a-1', { version: 2, taskVersion: 1, linked: { log: 1 } });
+  const { actions } = planCluster(fixture.snapshot());
+  t.match(
+    actions.filter(({ kind }) => kind !== 'update-copy'),
+    [{ kind: 'note-links', copy: 'log.1', linked: { web: 0 } }],
+  );
+  t.match(
+    actions.filter(({ kind }) => kind === 'update-copy'),
+    [{ copy: 'web.1', version: 1 }],
+  );
+  fixture.copy('log.1', 'local-a-1', { linked: { web: 0 } });
+  fixture.copy('web.1', 'local-a-1', { linked: { log: 1 } }, { phase: 'starting' });
+  t.same(planCluster(fixture.snapshot()).actions, [], 'not before its leader is ready');
+  fixture.copy('web.1', 'local-a-1', { linked: { log: 1 } });
+  t.match(planCluster(fixture.snapshot()).actions, [{ kind: 'restart-copy', copy: 'log.1', linked: { web: 1 } }]);
+});
+
+t.test('what no machine was given yet restarts nothing when it is taken back', async (t) => {
+  const fixture = pair('both');
+  fixture.copy('web.1', 'local-a-1', { version: 2, recipeVersion: 1, taskVersion: 1, linked: { log: 1 } });
+  t.match(planCluster(fixture.snapshot()).actions, [{ kind: 'update-copy', copy: 'web.1', version: 1 }]);
+  t.equal(planCluster(fixture.snapshot()).actions.length, 1);
+});
+
 t.test('a follower is started after its leader is ready there', async (t) => {
   const fresh = { taskVersion: null, recipeVersion: null };
   const waiting = pair('both')

@@ -119,18 +119,39 @@ export function updatedBeside(
       if (given !== null) known = { ...(known ?? copy.linked), [partner.name]: given };
       continue;
     }
-    if (beside.length === 0 || beside.some((other) => !isReady(work.snapshot, other))) continue;
+    const ready = beside.length > 0 && beside.every((other) => isReady(work.snapshot, other));
+    const leads = partner.name === job.spec.linked_job;
+    if (leads && copy.taskVersion !== null && !(ready && isWhole(beside, partner))) {
+      // It may be begun anew by its machine beside any of these. Whatever they come to, be it the version from before, it is started after.
+      const left = mayHaveRun(beside).some((version) => version !== copy.linked[partner.name]);
+      if (left && copy.linked[partner.name] !== BETWEEN_VERSIONS)
+        known = { ...(known ?? copy.linked), [partner.name]: BETWEEN_VERSIONS };
+      continue;
+    }
+    if (!ready) continue;
     if (copy.taskVersion === null) {
       // It is started beside what is there now, also where that is on its way to another version, or back from one.
       const given = givenVersion(beside, partner);
       if (given === null || copy.linked[partner.name] === given) continue;
       known = { ...(known ?? copy.linked), [partner.name]: given };
       mayRun = true;
-    } else if (beside.every(({ version }) => version === partner.version)) {
-      if (copy.linked[partner.name] !== partner.version) updated.push(partner);
+    } else if (isWhole(beside, partner) && copy.linked[partner.name] !== partner.version) {
+      updated.push(partner);
     }
   }
   return { updated, known, mayRun };
+}
+
+function isWhole(copies: readonly CopyRecord[], { version }: JobRecord): boolean {
+  return copies.every((copy) => copy.version === version);
+}
+
+/** The versions that copies were given, and those that an order may have brought whose answer is still to come. */
+function mayHaveRun(copies: readonly CopyRecord[]): number[] {
+  return copies.flatMap(({ version, recipeVersion, taskVersion }) => {
+    if (taskVersion === null) return [];
+    return recipeVersion === version ? [taskVersion, version] : [taskVersion];
+  });
 }
 
 /** The version that copies were last given: one that is behind, if any is; null while one of them has not been started yet. */
