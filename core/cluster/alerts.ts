@@ -1,7 +1,8 @@
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import type { Notice, Notifier } from '../contracts/notifier.ts';
-import { type Condition, conditionsOf, stepAlerts } from '../decide/alerts.ts';
+import type { Operation } from '../contracts/state-store.ts';
+import { type AlertChanges, type Condition, conditionsOf, stepAlerts } from '../decide/alerts.ts';
 import { messageOf } from '../errors.ts';
 import type { AlertRecord, AlertView } from '../model/alert.ts';
 import type { NewEvent } from '../model/event.ts';
@@ -15,8 +16,8 @@ const GATHER_MS = 2000;
 const IDLE_MS = 15_000;
 const RETRY_FIRST_MS = 5000;
 const RETRY_MAX_MS = 300_000;
-/** Notices that wait for a notifier that takes none; the oldest go, the page has them all. */
-const MAX_WAITING = 500;
+/** Notices in one telling; the rest come in the next. */
+const MAX_TOGETHER = 500;
 
 export interface AlertDeps {
   records: ClusterRecords;
@@ -29,7 +30,10 @@ export interface AlertDeps {
   others(): readonly Condition[];
 }
 
-/** Keeps the alerts that last, and tells notifiers of those that begin and end: together, not too often, and until they took it. */
+/**
+ * Keeps the alerts that last, and tells notifiers of those that begin and end: together, not too often, and until they took it. Who is
+ * still to be told stands in the records, so that whoever leads next goes on with it: each is told at least once.
+ */
 export class Alerts {
   readonly #deps: AlertDeps;
   readonly #posts: readonly Post[];
@@ -44,7 +48,7 @@ export class Alerts {
       pass: () => this.#pass(),
       onFailure: (error) => deps.logger.warn({ err: error }, 'alerts could not be recorded; they are looked at again'),
     });
-    this.#posts = deps.notifiers.map((notifier) => new Post(notifier, deps.clock, deps.logger));
+    this.#posts = deps.notifiers.map((notifier) => new Post({ ...deps, notifier }));
   }
 
   start(): void {
@@ -67,7 +71,7 @@ export class Alerts {
     return [...this.#deps.records.alerts.values()]
       .filter((alert) => alert.resolvedAt === null)
       .sort((a, b) => b.since - a.since)
-      .map(({ toldAt: _told, ...alert }) => ({
+      .map(({ toldAt: _told, owed: _owed, over: _over, ...alert }) => ({
         ...alert,
         since: new Date(alert.since).toISOString(),
         resolvedAt: null,
@@ -75,9 +79,8 @@ export class Alerts {
   }
 
   async #pass(): Promise<number> {
-    const { records, clock } = this.#deps;
-    let tell: readonly AlertRecord[] = [];
-    let wakeAt: number | null = null;
+    const { records, clock, notifiers } = this.#deps;
+    let wakeAt: AlertChanges['wakeAt'] = null;
     await records.transact(() => {
       const now = clock.now();
       const conditions = conditionsOf({
@@ -86,10 +89,9 @@ export class Alerts {
         versionOf: (job, version) => records.versions.get(keys.version(job, version)),
         others: this.#deps.others(),
       });
-      const changes = stepAlerts(records.alerts, conditions, now);
-      ({ tell, wakeAt } = changes);
-      for (const alert of tell)
-        if (changes.write.get(alert.key) !== null) changes.write.set(alert.key, { ...alert, toldAt: now });
+      const names = notifiers.map(({ name }) => name);
+      const changes = stepAlerts(records.alerts, conditions, names, now);
+      wakeAt = changes.wakeAt;
       const events = [
         ...changes.raised.map((alert) => eventOf(alert, 'alert')),
         ...changes.resolved.map((alert) => eventOf(alert, 'alert-resolved')),
@@ -99,7 +101,7 @@ export class Alerts {
       );
       return write.length === 0 && events.length === 0 ? null : { write, events };
     });
-    for (const post of this.#posts) post.send(tell.map(noticeOf));
+    for (const post of this.#posts) post.poke();
     return wakeAt === null ? IDLE_MS : Math.max(GATHER_MS, Math.min(IDLE_MS, wakeAt - clock.now()));
   }
 }
@@ -122,30 +124,25 @@ function noticeOf(alert: AlertRecord): Notice {
     key: alert.key,
     sentence: alert.sentence,
     at: new Date(alert.resolvedAt ?? alert.since).toISOString(),
-    resolved: alert.resolvedAt !== null,
+    resolved: alert.over,
   };
 }
 
-/** What is to be told by one notifier: of one story only the newest word, in the order in which the stories came up. */
+/** Tells one notifier what it is owed: of one story only the newest word, in the order in which the stories came up. */
 class Post {
-  readonly #notifier: Notifier;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #waiting = new Map<string, Notice>();
+  readonly #deps: Pick<AlertDeps, 'records' | 'clock' | 'logger'> & { notifier: Notifier };
   #timer: Timer | null = null;
-  #sending = false;
+  #telling = false;
   #failures = 0;
-  #stopped = false;
+  #stopped = true;
 
-  constructor(notifier: Notifier, clock: Clock, logger: Logger) {
-    this.#notifier = notifier;
-    this.#clock = clock;
-    this.#logger = logger;
+  constructor(deps: Pick<AlertDeps, 'records' | 'clock' | 'logger'> & { notifier: Notifier }) {
+    this.#deps = deps;
   }
 
   start(): void {
     this.#stopped = false;
-    if (this.#waiting.size > 0 && !this.#sending) void this.#go();
+    this.poke();
   }
 
   stop(): void {
@@ -154,36 +151,65 @@ class Post {
     this.#timer = null;
   }
 
-  send(notices: readonly Notice[]): void {
-    for (const notice of notices) {
-      this.#waiting.set(notice.key, notice);
-      const [oldest] = this.#waiting.keys();
-      if (this.#waiting.size > MAX_WAITING && oldest !== undefined) this.#waiting.delete(oldest);
-    }
-    if (this.#waiting.size > 0 && this.#timer === null && !this.#sending) void this.#go();
+  /** There may be something to tell. Where it was refused before, it waits for its time. */
+  poke(): void {
+    if (this.#stopped || this.#telling || this.#timer !== null || this.#owed().length === 0) return;
+    this.#telling = true;
+    void this.#tell().finally(() => {
+      this.#telling = false;
+      this.#goOn();
+    });
   }
 
-  async #go(): Promise<void> {
-    const batch = [...this.#waiting.values()];
-    this.#sending = true;
+  #goOn(): void {
+    if (this.#stopped) return;
+    if (this.#failures === 0) {
+      this.poke();
+      return;
+    }
+    const ms = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (this.#failures - 1));
+    this.#timer = this.#deps.clock.timer(ms, () => {
+      this.#timer = null;
+      this.poke();
+    });
+  }
+
+  #owed(): AlertRecord[] {
+    const { records, notifier } = this.#deps;
+    return [...records.alerts.values()]
+      .filter(({ owed }) => owed.includes(notifier.name))
+      .sort((a, b) => a.since - b.since)
+      .slice(0, MAX_TOGETHER);
+  }
+
+  async #tell(): Promise<void> {
+    const { notifier, logger } = this.#deps;
+    const batch = this.#owed();
     try {
-      await this.#notifier.notify(batch);
-      for (const notice of batch) if (this.#waiting.get(notice.key) === notice) this.#waiting.delete(notice.key);
+      await notifier.notify(batch.map(noticeOf));
+      await this.#taken(batch);
       this.#failures = 0;
     } catch (error) {
       this.#failures += 1;
-      this.#logger.warn(
-        { notifier: this.#notifier.name, reason: messageOf(error), notices: batch.length },
+      logger.warn(
+        { notifier: notifier.name, reason: messageOf(error), notices: batch.length },
         'alerts could not be told; it is tried again',
       );
-    } finally {
-      this.#sending = false;
     }
-    if (this.#stopped || this.#waiting.size === 0) return;
-    const ms = this.#failures === 0 ? 0 : Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** (this.#failures - 1));
-    this.#timer = this.#clock.timer(ms, () => {
-      this.#timer = null;
-      void this.#go();
+  }
+
+  /** Strikes it off what it is owed, but for what there is more to say of by now. */
+  async #taken(batch: readonly AlertRecord[]): Promise<void> {
+    const { records, notifier } = this.#deps;
+    await records.transact(() => {
+      const write = batch.flatMap(({ key, toldAt }): Operation[] => {
+        const now = records.alerts.get(key);
+        if (now?.toldAt !== toldAt) return [];
+        const owed = now.owed.filter((name) => name !== notifier.name);
+        if (now.over && owed.length === 0) return [{ delete: keys.alert(key) }];
+        return [{ put: keys.alert(key), value: { ...now, owed } satisfies AlertRecord }];
+      });
+      return write.length === 0 ? null : { write, events: [] };
     });
   }
 }

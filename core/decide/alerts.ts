@@ -22,6 +22,8 @@ const CALM_MS = 15_000;
 const COPY_CALM_MS = 90_000;
 /** People are told of the same story at most this often, unless it ends or grows worse. */
 const REPEAT_MS = 3_600_000;
+/** Stories that are over and wait for a notifier that takes nothing; the oldest go, the timeline has them all. */
+const MAX_OVER = 500;
 
 /** Everything that a person should know of now, by key. */
 export function conditionsOf(input: AlertInput): Map<string, Condition> {
@@ -111,41 +113,53 @@ export interface AlertChanges {
   write: Map<string, AlertRecord | null>;
   raised: AlertRecord[];
   resolved: AlertRecord[];
-  /** What notifiers are to be told now; with `told` of it they are up to date. */
-  tell: AlertRecord[];
   wakeAt: number | null;
 }
 
+/** `notifiers`: the names of those that are there to be told. Whom an alert is `owed` to stands in its record until they took it. */
 export function stepAlerts(
   kept: ReadonlyMap<string, AlertRecord>,
   conditions: ReadonlyMap<string, Condition>,
+  notifiers: readonly string[],
   now: number,
 ): AlertChanges {
-  const changes: AlertChanges = { write: new Map(), raised: [], resolved: [], tell: [], wakeAt: null };
+  const changes: AlertChanges = { write: new Map(), raised: [], resolved: [], wakeAt: null };
+  const told = { toldAt: now, owed: [...notifiers] };
   const wake = (time: number): void => {
     changes.wakeAt = Math.min(changes.wakeAt ?? time, time);
   };
   for (const condition of conditions.values()) {
     const before = kept.get(condition.key);
-    if (!before) {
-      const fresh: AlertRecord = { ...condition, since: now, resolvedAt: null, toldAt: null };
+    if (!before || before.over) {
+      const fresh: AlertRecord = { ...condition, since: now, resolvedAt: null, over: false, ...told };
       changes.write.set(fresh.key, fresh);
       changes.raised.push(fresh);
-      changes.tell.push(fresh);
       continue;
     }
     const worse = before.level === 'warn' && condition.level === 'error';
-    const after: AlertRecord = { ...before, ...condition, resolvedAt: null, ...(worse && { toldAt: null }) };
-    if (worse || before.sentence !== after.sentence || before.resolvedAt !== null) changes.write.set(after.key, after);
+    const tell = worse || before.toldAt === null || now - before.toldAt >= REPEAT_MS;
+    const after: AlertRecord = { ...before, ...condition, resolvedAt: null, ...(tell && told) };
+    if (tell || before.sentence !== after.sentence || before.resolvedAt !== null) changes.write.set(after.key, after);
     if (worse) changes.raised.push(after);
-    if (after.toldAt === null || now - after.toldAt >= REPEAT_MS) changes.tell.push(after);
-    else wake(after.toldAt + REPEAT_MS);
+    if (!tell && before.toldAt !== null) wake(before.toldAt + REPEAT_MS);
   }
-  for (const before of kept.values()) if (!conditions.has(before.key)) resolve(before, now, changes, wake);
+  for (const before of kept.values()) {
+    if (conditions.has(before.key)) continue;
+    if (!before.over) resolve(before, told, changes, wake);
+    else if (!before.owed.some((name) => notifiers.includes(name))) changes.write.set(before.key, null);
+  }
+  const over = [...kept.values()].filter(({ key, over }) => over && !changes.write.has(key));
+  for (const { key } of over.slice(0, Math.max(0, over.length - MAX_OVER))) changes.write.set(key, null);
   return changes;
 }
 
-function resolve(before: AlertRecord, now: number, changes: AlertChanges, wake: (time: number) => void): void {
+function resolve(
+  before: AlertRecord,
+  told: Pick<AlertRecord, 'owed'> & { toldAt: number },
+  changes: AlertChanges,
+  wake: (time: number) => void,
+): void {
+  const now = told.toldAt;
   const calm = before.key.startsWith('copy/') ? COPY_CALM_MS : CALM_MS;
   if (before.resolvedAt === null) {
     // It may come back at once: then nothing was over.
@@ -157,7 +171,6 @@ function resolve(before: AlertRecord, now: number, changes: AlertChanges, wake: 
     wake(before.resolvedAt + calm);
     return;
   }
-  changes.write.set(before.key, null);
   changes.resolved.push(before);
-  if (before.toldAt !== null) changes.tell.push(before);
+  changes.write.set(before.key, told.owed.length === 0 ? null : { ...before, over: true, ...told });
 }

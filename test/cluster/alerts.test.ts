@@ -19,14 +19,15 @@ interface Under {
   told: Notice[][];
   /** Why it takes nothing now. */
   refuse(reason: Error | null): void;
+  /** Another cluster sitter leads from here on, with the same store. */
+  follow(): Promise<Alerts>;
   pass(ms: number): Promise<void>;
 }
 
 /** Alerts over a store of the test's own and a clock that the test moves, with one notifier. */
 async function begun(t: Test): Promise<Under> {
   const clock = new VirtualClock(1_800_000_000_000);
-  const records = new ClusterRecords(new MemoryStore(() => clock.now()), clock);
-  await records.load();
+  const store = new MemoryStore(() => clock.now());
   const told: Notice[][] = [];
   const conditions: Condition[] = [];
   let refusal: Error | null = null;
@@ -39,22 +40,32 @@ async function begun(t: Test): Promise<Under> {
       told.push([...notices]);
     },
   };
-  const alerts = new Alerts({
-    records,
-    notifiers: [notifier],
-    clock,
-    logger: silentLogger,
-    snapshot: (now) => ({ ...new ClusterFixture().snapshot(), now }),
-    complaints: () => [],
-    others: () => conditions,
-  });
-  alerts.start();
-  t.teardown(async () => {
-    await alerts.stop();
-    records.close();
-  });
+  const lead = async (): Promise<Alerts> => {
+    const records = new ClusterRecords(store, clock);
+    await records.load();
+    const leading = new Alerts({
+      records,
+      notifiers: [notifier],
+      clock,
+      logger: silentLogger,
+      snapshot: (now) => ({ ...new ClusterFixture().snapshot(), now }),
+      complaints: () => [],
+      others: () => conditions,
+    });
+    leading.start();
+    t.teardown(async () => {
+      await leading.stop();
+      records.close();
+    });
+    return leading;
+  };
+  const alerts = await lead();
   return {
     alerts,
+    follow: async () => {
+      await alerts.stop();
+      return lead();
+    },
     clock,
     conditions,
     told,
@@ -139,3 +150,30 @@ t.test(
     );
   },
 );
+
+t.test('what nobody took is told by the one that leads next, the end of a story too', async (t) => {
+  const { conditions, told, refuse, follow, pass } = await begun(t);
+  refuse(new Error('it is away'));
+  conditions.push(ill('machine/a'), ill('machine/b'));
+  await pass(MINUTE);
+  conditions.pop();
+  await pass(MINUTE);
+  const next = await follow();
+  refuse(null);
+  await pass(MINUTE);
+  t.same(
+    told.map((notices) => notices.map(({ key, resolved }) => [key, resolved])),
+    [
+      [
+        ['machine/a', false],
+        ['machine/b', true],
+      ],
+    ],
+  );
+  t.same(
+    next.list().map(({ key }) => key),
+    ['machine/a'],
+  );
+  await pass(10 * MINUTE);
+  t.equal(told.length, 1, 'the one that led before says nothing any more');
+});

@@ -108,45 +108,77 @@ t.test('a run that failed stays an alert until one is well', async (t) => {
 const condition: Condition = { key: 'copy/web.1', level: 'warn', sentence: 'web.1 ails' };
 const is = (...conditions: Condition[]): Map<string, Condition> => new Map(conditions.map((each) => [each.key, each]));
 const kept = (change: Partial<AlertRecord> = {}): Map<string, AlertRecord> => {
-  const record = { ...condition, since: NOW - 60_000, resolvedAt: null, toldAt: NOW - 60_000, ...change };
+  const times = { since: NOW - 60_000, resolvedAt: null, toldAt: NOW - 60_000 };
+  const record: AlertRecord = { ...condition, ...times, over: false, owed: [], ...change };
   return new Map([[record.key, record]]);
 };
 
-t.test('an alert begins once, and is told once', async (t) => {
-  const begun = stepAlerts(new Map(), is(condition), NOW);
+const step = (
+  before: ReadonlyMap<string, AlertRecord>,
+  now: ReadonlyMap<string, Condition>,
+  names = ['mail', 'page'],
+) => {
+  const changes = stepAlerts(before, now, names, NOW);
+  const after = changes.write.get(condition.key);
+  return { ...changes, after, told: after?.toldAt === NOW ? after.owed : [] };
+};
+
+t.test('an alert begins once, and is told once to each', async (t) => {
+  const begun = step(new Map(), is(condition));
   t.equal(begun.raised.length, 1);
-  t.equal(begun.tell.length, 1);
-  const lasting = stepAlerts(kept(), is(condition), NOW);
-  t.same([lasting.write.size, lasting.raised, lasting.tell], [0, [], []]);
+  t.same(begun.told, ['mail', 'page']);
+  const lasting = step(kept(), is(condition));
+  t.same([lasting.write.size, lasting.raised], [0, []]);
+  const owed = step(kept({ owed: ['mail'] }), is({ ...condition, sentence: 'web.1 ails still' }));
+  t.match(owed.after, { sentence: 'web.1 ails still', owed: ['mail'], toldAt: NOW - 60_000 });
 });
 
 t.test('it is told again when it grows worse, and once an hour', async (t) => {
-  t.equal(stepAlerts(kept(), is({ ...condition, level: 'error' }), NOW).tell.length, 1);
-  t.equal(stepAlerts(kept({ toldAt: NOW - 3_600_000 }), is(condition), NOW).tell.length, 1);
-  t.equal(stepAlerts(kept(), is({ ...condition, sentence: 'web.1 ails still' }), NOW).tell.length, 0);
+  t.equal(step(kept(), is({ ...condition, level: 'error' })).told.length, 2);
+  t.equal(step(kept({ toldAt: NOW - 3_600_000 }), is(condition)).told.length, 2);
+  t.equal(step(kept(), is({ ...condition, sentence: 'web.1 ails still' })).told.length, 0);
 });
 
 t.test('what comes back at once was never over; what stays away is', async (t) => {
-  const first = stepAlerts(kept(), is(), NOW);
-  t.match(first.write.get(condition.key), { resolvedAt: NOW });
+  const first = step(kept(), is());
+  t.match(first.after, { resolvedAt: NOW, over: false });
   t.same(first.resolved, []);
-  const back = stepAlerts(kept({ resolvedAt: NOW - 5000 }), is(condition), NOW);
-  t.match(back.write.get(condition.key), { resolvedAt: null });
-  t.same([back.raised, back.tell], [[], []]);
-  const over = stepAlerts(kept({ resolvedAt: NOW - 90_000 }), is(), NOW);
-  t.equal(over.write.get(condition.key), null);
+  const back = step(kept({ resolvedAt: NOW - 5000 }), is(condition));
+  t.match(back.after, { resolvedAt: null });
+  t.same([back.raised, back.told], [[], []]);
+  const away = kept({ resolvedAt: NOW - 90_000 });
+  const over = step(away, is());
   t.equal(over.resolved.length, 1);
-  t.match(over.tell, [{ resolvedAt: NOW - 90_000 }]);
-  t.same(stepAlerts(kept({ resolvedAt: NOW - 90_000, toldAt: null }), is(), NOW).tell, [], 'nobody knew of it');
+  t.match(over.after, { resolvedAt: NOW - 90_000, over: true, owed: ['mail', 'page'], toldAt: NOW });
+  t.equal(step(away, is(), []).after, null, 'nobody is there to be told');
+});
+
+t.test('what is over stays until all have taken it, and is another story when it comes back', async (t) => {
+  const over = (owed: string[]) => kept({ resolvedAt: NOW - 90_000, over: true, owed });
+  t.equal(step(over(['page']), is()).write.size, 0);
+  t.equal(step(over(['gone']), is()).after, null, 'a notifier that is not there any more is not waited for');
+  const again = step(over(['page']), is(condition));
+  t.match(again.after, { since: NOW, resolvedAt: null, over: false, owed: ['mail', 'page'] });
+  t.equal(again.raised.length, 1);
+});
+
+t.test('what waits for a notifier that takes nothing is bounded, the oldest go', async (t) => {
+  const many = new Map<string, AlertRecord>();
+  for (let n = 0; n < 503; n++) {
+    for (const record of kept({ key: `machine/${n}`, over: true, resolvedAt: NOW, owed: ['mail'] }).values())
+      many.set(record.key, record);
+  }
+  t.same(
+    [...step(many, is()).write],
+    [0, 1, 2].map((n) => [`machine/${n}`, null]),
+  );
 });
 
 t.test('a copy that ends once a minute is one story: it must be well for longer than that', async (t) => {
   t.equal(condition.key.startsWith('copy/'), true);
-  const between = stepAlerts(kept({ resolvedAt: NOW - 60_000 }), is(), NOW);
-  t.same([between.resolved, between.tell], [[], []]);
+  const between = step(kept({ resolvedAt: NOW - 60_000 }), is());
+  t.same([between.resolved, between.write.size], [[], 0]);
   t.equal(between.wakeAt, NOW + 30_000);
-  const machine = new Map([
-    ['machine/m', { ...condition, key: 'machine/m', since: NOW, resolvedAt: NOW - 60_000, toldAt: NOW }],
-  ]);
-  t.equal(stepAlerts(machine, is(), NOW).resolved.length, 1, 'others are over sooner');
+  const machine = kept({ key: 'machine/m', since: NOW, resolvedAt: NOW - 60_000, toldAt: NOW });
+  t.equal(step(machine, is()).resolved.length, 1, 'others are over sooner');
 });
