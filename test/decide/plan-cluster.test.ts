@@ -142,7 +142,43 @@ golden(
     .machine('local-a-1')
     .copy('db.1', 'local-a-1')
     .copy('web.1', 'local-a-1', { version: 1, cpu: 0.5 }),
-  ['stop web.1: version 2 needs 1.5 cores and 100 MB, for which local-a-1 has no room'],
+  [
+    'order machine local-a-2 (small: 2 cores, 2048 MB): 1 copy of "web" had no room in local-a',
+    'start web.2 on local-a-2: "web" goes from version 1 to 2, in place of web.1 (version 2 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room)',
+    'stop web.1: version 2 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room',
+  ],
+);
+
+/** `web` has outgrown the machine that it shares with `db`; the zone has two such machines. */
+const outgrown = (most: number): ClusterFixture => {
+  const fixture = new ClusterFixture()
+    .job('db', { 'local-a': 2 })
+    .job('web', { 'local-a': 2 }, { version: 2, task: { cpu: 1.5 } })
+    .job('log', {}, { task: { cpu: 0.1 }, spec: { linked_job: 'web', link_restart: 'none' } });
+  for (const n of [1, 2]) {
+    const machine = `local-a-${n}`;
+    fixture.machine(machine).copy(`db.${n}`, machine).copy(`web.${n}`, machine, { version: 1, cpu: 0.5 });
+    fixture.copy(`log.${n}`, machine, { cpu: 0.1 });
+  }
+  fixture.limits = { ...fixture.limits, maxMachines: () => most };
+  return fixture;
+};
+
+golden('one that has to move for its version, and has nowhere to go, stays as it is, and well', outgrown(2), [
+  'cannot: 1 copy waits for a machine in local-a, which has 2 and may have 2 (max_machines): room there, or a higher limit, is waited for',
+  'cannot: version 2 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room; nor is there another place, so web.1 stays at version 1 until there is one',
+]);
+
+golden(
+  'one that moves for its version takes what is linked to it along, and the others wait for their turn',
+  outgrown(3),
+  [
+    'order machine local-a-3 (small: 2 cores, 2048 MB): 1 copy of "web" had no room in local-a',
+    'start web.3 on local-a-3: "web" goes from version 1 to 2, in place of web.1 (version 2 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room)',
+    'stop web.1: version 2 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room',
+    'stop log.1: "web", to which "log" is linked, does not run on local-a-1',
+    'start log.3 on local-a-3: follows "web" on local-a-3',
+  ],
 );
 
 golden(

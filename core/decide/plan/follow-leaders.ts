@@ -4,7 +4,7 @@ import { isReady } from './copy-ready.ts';
 import type { LinkedJobs } from './linked-jobs.ts';
 import type { WorkingState } from './working-state.ts';
 
-/** Puts one copy of a linked job on every machine that its leader runs on, and on no other. */
+/** Puts one copy of a linked job on every machine that its leader runs on, and on no other; by one plan as often as the leader moves. */
 export function followLeader(work: WorkingState, links: LinkedJobs, job: JobRecord): void {
   const leader = job.spec.linked_job;
   if (leader === undefined) return;
@@ -17,12 +17,13 @@ export function followLeader(work: WorkingState, links: LinkedJobs, job: JobReco
   const machines = new Set<string>();
   for (const id of work.seats.keys()) if (leads.get(id)) machines.add(id);
   for (const copy of work.copiesByJob.get(job.name) ?? []) {
-    if (machines.delete(copy.machine)) continue;
+    if (machines.has(copy.machine) || work.stopped.has(copy.id)) continue;
     work.stopCopy(copy, `"${leader}", to which "${job.name}" is linked, does not run on ${copy.machine}`);
   }
+  const own = work.placesOf(job.name);
   for (const id of machines) {
     const seat = work.seats.get(id);
-    if (!seat) continue;
+    if (!seat || own.get(id)) continue;
     const { cpu, mem } = reservationOf(job.spec, seat.zone);
     // Its room may have been taken together with its leader's.
     const isPledged = seat.pledgedTo.has(root);

@@ -3,6 +3,7 @@ import { copiesIn, type JobRecord, type RollOut, reservationOf, runsByTurns } fr
 import { isReady, readySince, serialOf, taskInForce } from './copy-ready.ts';
 import { linkedVersions, updatedBeside } from './follow-leaders.ts';
 import type { LinkedJobs } from './linked-jobs.ts';
+import { moveCopy, outgrown } from './move-copy.ts';
 import type { WorkingState } from './working-state.ts';
 
 /** What has to be done to a copy for it to be what its job wants now. */
@@ -84,6 +85,8 @@ function change(
   const waiting = new Set(due.map(({ copy }) => copy.id));
   let budget = budgetOf(work, job, copies, waiting);
   const missing = wantedOf(work, job) - copies.length;
+  /** Zones in which there is no place for what has to move. */
+  const full = new Set<string>();
   const next = [...due].sort(
     (a, b) =>
       Number(isReady(work.snapshot, a.copy)) - Number(isReady(work.snapshot, b.copy)) ||
@@ -108,17 +111,18 @@ function change(
         // There is no other place for it than beside its leader. It takes nobody's turn.
         work.complain(
           { job: job.name, machine: seat.id },
-          `version ${job.version} of "${job.name}" needs ${cpu} cores and ${mem} MB, for which ${seat.id} has no room beside "${job.spec.linked_job}"; it stays at version ${copy.version} until there is`,
+          `${outgrown(job, copy)} beside "${job.spec.linked_job}"; it stays at version ${copy.version} until there is`,
         );
         continue;
       }
-      budget--;
-      // Not while others are missing: it might find no place either, and so all would go, one after another.
-      if (missing <= 0)
-        work.stopCopy(
-          copy,
-          `version ${job.version} needs ${cpu} cores and ${mem} MB, for which ${seat.id} has no room`,
-        );
+      if (job.spec.singleton) {
+        budget--;
+        // Its successor comes when it has ended. Not while others are missing: it might find no place either, and so all would go.
+        if (missing <= 0) work.stopCopy(copy, outgrown(job, copy));
+      } else if (!work.draining.has(seat.id) && !full.has(copy.zone)) {
+        if (moveCopy(work, links, job, copy)) budget--;
+        else full.add(copy.zone);
+      }
       continue;
     }
     budget--;
