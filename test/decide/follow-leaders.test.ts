@@ -198,6 +198,39 @@ t.test('a follower that has grown is not stopped for want of room: there is no o
   ]);
 });
 
+t.test('one that cannot have its version is still restarted with the one that it has', async (t) => {
+  const grown = (change: Parameters<ClusterFixture['jobIs']>[1], linked = 2): string[] =>
+    plan(
+      new ClusterFixture()
+        .job('web', { 'local-a': 1 }, { version: 2, task: { cpu: 1.5 } })
+        .job('log', {}, { version: 2, task: { cpu: 1 }, spec: { linked_job: 'web' } })
+        .machine('local-a-1')
+        .copy('web.1', 'local-a-1', { version: 2, cpu: 1.5 })
+        .copy('log.1', 'local-a-1', { version: 1, cpu: 0.1, linked: { web: linked } })
+        .rolling('log', 10)
+        .jobIs('log', change),
+    ).filter((sentence) => !sentence.startsWith('cannot'));
+  t.same(grown({}), []);
+  t.same(grown({ restarts: 1 }), ['restart log.1: "log" is being restarted']);
+  t.same(grown({}, 1), ['restart log.1: "web" was updated to version 2 beside it']);
+});
+
+t.test(
+  'while a roll-out stands still, what was updated beside it and what people ask for restarts it all the same',
+  async (t) => {
+    const paused = { to: 2, startedAt: NOW, paused: true, promoted: false, revertOf: null, failed: null };
+    const fixture = (restarts: number, web: number): string[] =>
+      plan(
+        pair('follower', { web, log: 2 })
+          .copy('log.1', 'local-a-1', { version: 1, linked: { web: 1 } })
+          .jobIs('log', { rollout: paused, restarts }),
+      );
+    t.same(fixture(0, 1), []);
+    t.same(fixture(1, 1), ['restart log.1: "log" is being restarted']);
+    t.same(fixture(0, 2), ['restart log.1: "web" was updated to version 2 beside it']);
+  },
+);
+
 t.test('the version of a follower is not good before one copy of it has run', async (t) => {
   const fixture = new ClusterFixture()
     .job('web', { 'local-a': 1 }, { task: { cpu: 0.5 } })

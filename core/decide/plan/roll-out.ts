@@ -36,9 +36,15 @@ export function rollJob(work: WorkingState, links: LinkedJobs, job: JobRecord): 
 }
 
 function dueFor(work: WorkingState, links: LinkedJobs, job: JobRecord, copy: CopyRecord): Due | null {
-  if (copy.version !== job.version) {
-    if (!mayGoOn(job) || waitsForLeader(work, links, job, copy)) return null;
-    return { copy, kind: 'update', reason: `"${job.name}" goes from version ${copy.version} to ${job.version}` };
+  if (copy.version !== job.version && mayGoOn(job)) {
+    if (waitsForLeader(work, links, job, copy)) return null;
+    if (job.spec.linked_job === undefined || hasRoom(work, job, copy))
+      return { copy, kind: 'update', reason: `"${job.name}" goes from version ${copy.version} to ${job.version}` };
+    // There is no other place for it than beside its leader. It takes nobody's turn, and is restarted as it is where that is due.
+    work.complain(
+      { job: job.name, machine: copy.machine },
+      `${outgrown(job, copy)} beside "${job.spec.linked_job}"; it stays at version ${copy.version} until there is`,
+    );
   }
   if (copy.jobRestarts < job.restarts) return { copy, kind: 'restart', reason: `"${job.name}" is being restarted` };
   const { updated, known, mayRun } = updatedBeside(work, links, job, copy);
@@ -64,6 +70,13 @@ function mayBeOn(work: WorkingState, copy: CopyRecord): boolean {
 
 function mayGoOn(job: JobRecord): boolean {
   return job.rollout === null || (!job.rollout.paused && job.rollout.failed === null);
+}
+
+/** Whether its job's version has room where it is, in its place. */
+function hasRoom(work: WorkingState, job: JobRecord, copy: CopyRecord): boolean {
+  const { cpu, mem } = reservationOf(job.spec, copy.zone);
+  const seat = work.seats.get(copy.machine);
+  return !seat || (cpu - copy.cpu <= seat.freeCpu + 1e-6 && mem - copy.mem <= seat.freeMem + 1e-6);
 }
 
 /** A follower is updated after its leader on the same machine, which it is started after. */
@@ -106,20 +119,12 @@ function change(
     const { cpu, mem } = reservationOf(job.spec, copy.zone);
     const seat = work.seats.get(copy.machine);
     if (!seat) continue;
-    if (cpu - copy.cpu > seat.freeCpu + 1e-6 || mem - copy.mem > seat.freeMem + 1e-6) {
-      if (job.spec.linked_job !== undefined) {
-        // There is no other place for it than beside its leader. It takes nobody's turn.
-        work.complain(
-          { job: job.name, machine: seat.id },
-          `${outgrown(job, copy)} beside "${job.spec.linked_job}"; it stays at version ${copy.version} until there is`,
-        );
-        continue;
-      }
+    if (!hasRoom(work, job, copy)) {
       if (job.spec.singleton) {
         budget--;
         // Its successor comes when it has ended. Not while others are missing: it might find no place either, and so all would go.
         if (missing <= 0) work.stopCopy(copy, outgrown(job, copy));
-      } else if (!work.draining.has(seat.id) && !full.has(copy.zone)) {
+      } else if (job.spec.linked_job === undefined && !work.draining.has(seat.id) && !full.has(copy.zone)) {
         if (moveCopy(work, links, job, copy)) budget--;
         else full.add(copy.zone);
       }
