@@ -4,6 +4,7 @@ import Koa from 'koa';
 import { z } from 'zod';
 import type { Logger } from '../contracts/logger.ts';
 import { CerebroError } from '../errors.ts';
+import { isBrokenConnection } from './answers/broken-connection.ts';
 import { compressAnswers } from './answers/compress-answers.ts';
 import { answerErrors, type ErrorAnswer } from './answers/error-response.ts';
 import type { Auth } from './doors/auth.ts';
@@ -41,7 +42,10 @@ function bodiesUpTo(limit: string): Koa.Middleware {
 /** The Koa app of a daemon: bounded bodies, JSON errors, the routes and the OpenAPI document that describes them. */
 export function daemonApp(parts: DaemonAppParts): Koa {
   const app = new Koa();
-  app.on('error', (error: Error) => parts.logger.debug({ err: error }, 'a connection broke'));
+  app.on('error', (error: Error, { method, path }: Koa.Context) => {
+    if (isBrokenConnection(error)) parts.logger.debug({ err: error, method, path }, 'a connection broke');
+    else parts.logger.error({ err: error, method, path }, 'an answer failed when it was under way');
+  });
   app.use(async (ctx, next) => {
     ctx.set('X-Content-Type-Options', 'nosniff');
     await next();
