@@ -1,4 +1,3 @@
-import { bodyParser } from '@koa/bodyparser';
 import Router from '@koa/router';
 import Koa from 'koa';
 import { z } from 'zod';
@@ -9,6 +8,7 @@ import { compressAnswers } from './answers/compress-answers.ts';
 import { answerErrors, type ErrorAnswer } from './answers/error-response.ts';
 import type { Auth } from './doors/auth.ts';
 import { endWithToken } from './doors/end-with-token.ts';
+import { requestBodies } from './doors/request-bodies.ts';
 import { type ApiRoute, apiRoute, mountRoutes, openApi } from './routes/api-route.ts';
 
 export interface DaemonAppParts {
@@ -23,20 +23,6 @@ export interface DaemonAppParts {
   errorPage?: (ctx: Koa.Context, answer: ErrorAnswer) => boolean;
   /** Pages and other endpoints that have an error form of their own; asked before the routes. */
   before?: Koa.Middleware[];
-}
-
-const MAX_BODY = '1mb';
-/** Of a caller that has shown no token yet: enough for signing in, and little for whoever sends many. */
-const MAX_BODY_OF_STRANGERS = '16kb';
-
-function bodiesUpTo(limit: string): Koa.Middleware {
-  return bodyParser({
-    enableTypes: ['json', 'form', 'text'],
-    extendTypes: { text: ['text/*', 'application/yaml', 'application/x-yaml'] },
-    jsonLimit: limit,
-    formLimit: limit,
-    textLimit: limit,
-  });
 }
 
 /** The Koa app of a daemon: bounded bodies, JSON errors, the routes and the OpenAPI document that describes them. */
@@ -58,8 +44,7 @@ export function daemonApp(parts: DaemonAppParts): Koa {
     await next();
   });
   app.use(endWithToken(parts.auth));
-  const [known, unknown] = [bodiesUpTo(MAX_BODY), bodiesUpTo(MAX_BODY_OF_STRANGERS)];
-  app.use((ctx, next) => (parts.auth.knows(ctx) ? known : unknown)(ctx, next));
+  app.use(requestBodies(parts.auth));
   for (const middleware of parts.before ?? []) app.use(middleware);
   const router = new Router();
   const described = [

@@ -90,6 +90,7 @@ export class Pages<Api extends PagedApi> {
   errorPage(ctx: Context, answer: ErrorAnswer): boolean {
     if (ctx.get('authorization') !== '' || ctx.accepts('json', 'html') !== 'html') return false;
     if (answer.status === 401 && ctx.method === 'GET') this.#signIn.redirect(ctx);
+    else if (answer.status === 401 && ctx.request.body !== undefined) this.#signIn.refuseForm(ctx);
     else this.#showError(ctx, answer);
     return true;
   }
