@@ -200,6 +200,10 @@ export class ClusterSitter {
       clock,
       logger,
       leashSeconds: settings.lost_after,
+      isHeld: (copy) => {
+        const now = clock.now();
+        return (this.#snapshot(now).dnsHolds?.get(copy) ?? 0) > now;
+      },
       onOrphanEnded: (id) => this.#observer.orphans.delete(id),
       onDone: () => {
         this.#observer.follow();

@@ -33,6 +33,7 @@ t.test('recipes that wait for one machine keep no other machine waiting', async 
     lead: { demand: () => undefined },
     secrets: { of: () => undefined },
     client: { putTask: async () => undefined },
+    isHeld: () => false,
     onDone: () => undefined,
   };
   const executor = new Executor(deps as ExecutorDeps);

@@ -135,6 +135,39 @@ t.test('… and the plan says when to look again', async (t) => {
 });
 
 golden(
+  'what is on its way to a version goes on to the next one, before others are taken down, also where nobody was heard yet',
+  new ClusterFixture()
+    .job('web', { 'local-a': 2 }, { version: 3 })
+    .rolling('web', 1)
+    .machine('local-a-1')
+    .copy('web.1', 'local-a-1', { version: 2 }, null)
+    .copy('web.2', 'local-a-1', { version: 2, taskVersion: 1 }, null),
+  ['restart web.2 with version 3: "web" goes from version 2 to 3'],
+);
+
+golden(
+  'one that has to move, cannot, and is down takes the turn of the others',
+  (() => {
+    const fixture = new ClusterFixture()
+      .job('db', { 'local-a': 2 })
+      .job('web', { 'local-a': 2 }, { version: 3, task: { cpu: 1.5 } })
+      .rolling('web', 1)
+      .machine('local-a-1')
+      .machine('local-a-2', { cpu: 4 })
+      .copy('db.1', 'local-a-1')
+      .copy('db.2', 'local-a-2', { cpu: 2 })
+      .copy('web.1', 'local-a-2', { version: 1, cpu: 1 })
+      .copy('web.2', 'local-a-1', { version: 2, taskVersion: 1, cpu: 0.5 });
+    fixture.limits = { ...fixture.limits, maxMachines: () => 2 };
+    return fixture;
+  })(),
+  [
+    'cannot: 1 copy waits for a machine in local-a, which has 2 and may have 2 (max_machines): room there, or a higher limit, is waited for',
+    'cannot: version 3 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room; nor is there another place, so web.2 stays at version 2 until there is one',
+  ],
+);
+
+golden(
   'a version that needs more than its machine has left moves the copy',
   new ClusterFixture()
     .job('db', { 'local-a': 1 })

@@ -174,6 +174,18 @@ golden(
 );
 
 golden(
+  'a restart that is asked for meanwhile keeps to max_parallel',
+  new ClusterFixture()
+    .job('web', { 'local-a': 2 })
+    .jobIs('web', { restarts: 1 })
+    .rolling('web', 10, { promoted: true })
+    .machine('local-a-1')
+    .copy('web.1', 'local-a-1')
+    .copy('web.2', 'local-a-1'),
+  ['restart web.1: "web" is being restarted', 'version 1 of "web" is rolled out: all 2 copies run it, and well'],
+);
+
+golden(
   'a promoted roll-out goes to all the rest at once',
   two()
     .rolling('web', 10, { promoted: true })

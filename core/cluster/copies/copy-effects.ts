@@ -24,6 +24,8 @@ export interface CopyEffectsDeps {
   secrets: Pick<Secrets, 'of'>;
   lead: Lead;
   clock: Clock;
+  /** Whether names still lead to a copy, so that its process is not to be ended yet. */
+  isHeld(copy: string): boolean;
   /** For tasks of jobs that may not run twice. */
   leashSeconds: number;
 }
@@ -45,7 +47,8 @@ export class CopyEffects {
     const { records, client, recipes } = this.#deps;
     const spec = records.spec(copy.job, copy.version);
     if (!spec) throw new CerebroError('internal', `version ${copy.version} of "${copy.job}" is not in the store`);
-    if (copy.recipeVersion !== copy.version) {
+    const prepares = copy.recipeVersion !== copy.version;
+    if (prepares) {
       // From here on the machine may stand between two versions: should it go back to the one before, that is deployed again.
       if (copy.recipeVersion !== null && spec.deployment_recipe !== undefined)
         await changeCopy(this.#deps.records, copy.id, (now) => ({ ...now, recipeVersion: null }));
@@ -57,6 +60,8 @@ export class CopyEffects {
     // Read again: while the recipe ran, the copy may have been stopped or given a newer version.
     const now = records.copies.get(copy.id);
     if (now?.wanted !== 'run' || now.version !== copy.version || signal.aborted) return;
+    // So may its process have come back, and its names with it: then it waits for these once more, and is asked for again.
+    if (prepares && this.#deps.isHeld(copy.id)) return;
     const { generation, version } = now;
     this.#deps.lead.demand();
     const secrets = this.#deps.secrets.of(copy.job, version);

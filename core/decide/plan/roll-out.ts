@@ -100,13 +100,16 @@ function change(
   const missing = wantedOf(work, job) - copies.length;
   /** Zones in which there is no place for what has to move. */
   const full = new Set<string>();
+  // First what we have taken down already, whatever is known of the others just now; then what is down anyway.
   const next = [...due].sort(
     (a, b) =>
+      Number(isOnItsWay(b.copy)) - Number(isOnItsWay(a.copy)) ||
       Number(isReady(work.snapshot, a.copy)) - Number(isReady(work.snapshot, b.copy)) ||
       serialOf(a.copy) - serialOf(b.copy),
   );
   for (const { copy, kind, reason } of next) {
-    if (budget <= 0) return;
+    // Promoted is the version, and no restart beside.
+    if (budget <= 0 && !(kind === 'update' && job.rollout?.promoted)) continue;
     const linked = {
       ...copy.linked,
       ...linkedVersions(work, links, job, copy.machine, kind),
@@ -124,10 +127,17 @@ function change(
         budget--;
         // Its successor comes when it has ended. Not while others are missing: it might find no place either, and so all would go.
         if (missing <= 0) work.stopCopy(copy, outgrown(job, copy));
-      } else if (job.spec.linked_job === undefined && !work.draining.has(seat.id) && !full.has(copy.zone)) {
-        if (moveCopy(work, links, job, copy)) budget--;
-        else full.add(copy.zone);
+        continue;
       }
+      if (job.spec.linked_job === undefined && !work.draining.has(seat.id) && !full.has(copy.zone)) {
+        if (moveCopy(work, links, job, copy)) {
+          budget--;
+          continue;
+        }
+        full.add(copy.zone);
+      }
+      // It stays as it is, which may be down on its way to the version before.
+      if (!isReady(work.snapshot, copy)) budget--;
       continue;
     }
     budget--;
@@ -137,6 +147,11 @@ function change(
   }
 }
 
+/** It is to run something else than its machine was last given. */
+function isOnItsWay({ version, generation, taskVersion, taskGeneration }: CopyRecord): boolean {
+  return taskVersion !== version || taskGeneration !== generation;
+}
+
 /** How many more copies may be taken down now. What this plan has just placed is not ready either. */
 function budgetOf(
   work: WorkingState,
@@ -144,7 +159,6 @@ function budgetOf(
   copies: readonly CopyRecord[],
   waiting: ReadonlySet<string>,
 ): number {
-  if (job.rollout?.promoted) return Number.POSITIVE_INFINITY;
   const { now } = work.snapshot;
   const settleMs = job.spec.update.min_healthy * 1000;
   const placed = work.actions.filter((action) => action.kind === 'place-copy' && action.job === job.name).length;
