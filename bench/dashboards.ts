@@ -65,7 +65,7 @@ const app = daemonApp({
   version: '0',
   auth,
   logger: silentLogger,
-  routes: clusterRoutes(sitter.api, { down: () => undefined }),
+  routes: clusterRoutes(sitter.api, { down: async () => undefined }),
   ready: () => true,
   before: [
     async (ctx, next) => {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
+import { CerebroError } from '../errors.ts';
 import { type AdoptionView, adoptionView } from '../model/adoption.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand, printJson } from './context.ts';
 import { table } from './table.ts';
@@ -18,6 +19,11 @@ export function adopt(program: Command, context: CliContext): void {
     .option('--dry-run', 'show what there is, and change nothing')
     .option('--end <task...>', 'end tasks that were found on adopted machines and are copies of no job')
     .action(async (flags: AdoptFlags) => {
+      if (flags.end && (flags.dryRun || flags.cluster !== undefined))
+        throw new CerebroError(
+          'usage',
+          '--end ends what was adopted already: it goes with neither --dry-run nor --cluster',
+        );
       const client = clientFor(flags);
       if (flags.end) {
         const done = z.object({ done: z.literal(true) });

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CerebroError } from '../errors.ts';
 import type { DaemonSeat } from './daemon-seat.ts';
+import { LOG_FILE, lastWords } from './last-words.ts';
 import type { Release } from './release.ts';
-import { type Launch, LOG_FILE, type RunningDaemon } from './running-daemon.ts';
+import type { Launch, RunningDaemon } from './running-daemon.ts';
 
 const END_MS = 30_000;
 const LOOK_MS = 50;
@@ -47,7 +48,7 @@ export class BackgroundSeat implements DaemonSeat {
     if (this.#failure) return `it could not be started: ${this.#failure.message}`;
     const { exitCode = null, signalCode = null } = this.#child ?? {};
     if (exitCode === null && signalCode === null) return undefined;
-    return `it ended with ${exitCode ?? signalCode}: ${this.#lastWords()} (all of it: ${this.#logFile})`;
+    return `it ended with ${exitCode ?? signalCode}: ${lastWords(this.#logFile, this.#said)} (all of it: ${this.#logFile})`;
   }
 
   #start({ program, args, cwd, env }: Launch): void {
@@ -76,11 +77,5 @@ export class BackgroundSeat implements DaemonSeat {
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
     throw new CerebroError('timeout', `pid ${child.pid} does not end, and is in the way of the daemon from before`);
-  }
-
-  /** What it said to people last; its log itself is in JSON, and where an error was thrown helps nobody here. */
-  #lastWords(): string {
-    const lines = readFileSync(this.#logFile).subarray(this.#said).toString('utf8').split('\n');
-    return lines.findLast((line) => /^[^{\s]/.test(line) && !line.startsWith('Node.js v')) ?? 'it said nothing';
   }
 }

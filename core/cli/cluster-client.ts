@@ -61,6 +61,8 @@ export interface ClientOptions {
   remember?: boolean;
   /** What is spoken to, for messages: a machine sitter answers in the same way. */
   what?: string;
+  /** How long an answer may take, in milliseconds. */
+  answerMs?: number;
 }
 
 /** The cluster sitter, as the command line talks to it. No answer is `unavailable`; a refusal keeps its code and words. */
@@ -69,12 +71,15 @@ export class ClusterClient {
   readonly #token: string;
   readonly #remembers: boolean;
   readonly #what: string;
+  readonly #answerMs: number;
 
-  private constructor(url: string, token: string, { remember = true, what = 'cluster sitter' }: ClientOptions) {
+  private constructor(url: string, token: string, options: ClientOptions) {
+    const { remember = true, what = 'cluster sitter', answerMs = ANSWER_MS } = options;
     this.url = url;
     this.#token = token;
     this.#remembers = remember;
     this.#what = what;
+    this.#answerMs = answerMs;
   }
 
   /** From the flags, the environment, or the user's configuration, in this order. */
@@ -99,7 +104,7 @@ export class ClusterClient {
   }
 
   async get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
-    return schema.parse(await (await this.#fetch('GET', path)).json());
+    return this.#read(await this.#fetch('GET', path), schema);
   }
 
   async send<T>(
@@ -108,7 +113,7 @@ export class ClusterClient {
     schema: z.ZodType<T>,
     body?: { text: string; type: string },
   ): Promise<T> {
-    return schema.parse(await (await this.#fetch(method, path, body)).json());
+    return this.#read(await this.#fetch(method, path, body), schema);
   }
 
   async sendJson<T>(method: 'POST' | 'PUT', path: string, schema: z.ZodType<T>, body: unknown): Promise<T> {
@@ -159,14 +164,27 @@ export class ClusterClient {
         method,
         headers: { ...this.#headers(), ...(body && { 'content-type': body.type }) },
         ...(body && { body: body.text }),
-        signal: AbortSignal.timeout(ANSWER_MS),
+        signal: AbortSignal.timeout(this.#answerMs),
       });
     } catch (error) {
       throw this.#noAnswer(error);
     }
     if (!response.ok) throw this.#refusal(response.status, await response.json().catch(() => null));
-    if (this.#remembers) this.#remember();
     return response;
+  }
+
+  /** Who answers like a cluster sitter is kept as the one that is meant. */
+  async #read<T>(response: Response, schema: z.ZodType<T>): Promise<T> {
+    let text: string;
+    try {
+      text = await response.text();
+    } catch (error) {
+      throw this.#noAnswer(error);
+    }
+    const answer = schema.safeParse(jsonOf(text));
+    if (!answer.success) throw this.#refusal(response.status, null);
+    if (this.#remembers) this.#remember();
+    return answer.data;
   }
 
   #headers(): Record<string, string> {
@@ -183,10 +201,19 @@ export class ClusterClient {
     if (!parsed.success)
       return new CerebroError(
         'internal',
-        `${this.url} answered with status ${status}, and not as a ${this.#what} does`,
+        `${this.url} answered with status ${status}, and not as a ${this.#what} of this version does`,
       );
     const { code, message, details } = parsed.data.error;
     return new RefusedError(code as ErrorCode, message, details);
+  }
+}
+
+/** undefined: it is none. */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -32,6 +32,8 @@ export interface RunOptions {
   mode: Mode;
   logFile: ((dataDir: string) => string) | undefined;
   onStarted(daemon: Daemon): void;
+  /** What SIGHUP means: to read again what can be, or that the terminal is gone and with it who looks at this. */
+  onHangup: 'reload' | 'end';
 }
 
 /** Runs a daemon until it is interrupted, or was asked to end over its API; says which. */
@@ -56,7 +58,11 @@ export async function runDaemon(
     onStopRequested: () => stop.abort(),
   });
   // Before the start already: a signal that comes then must not end the daemon.
-  const offHangup = options.mode === 'machine' ? context.onHangup(() => void daemon.reload()) : () => undefined;
+  const gone = new AbortController();
+  const offHangup = context.onHangup(() => {
+    if (options.onHangup === 'end') gone.abort();
+    else void daemon.reload();
+  });
   try {
     await daemon.start();
   } catch (error) {
@@ -65,7 +71,7 @@ export async function runDaemon(
   }
   try {
     options.onStarted(daemon);
-    const signal = AbortSignal.any([context.interrupted, stop.signal]);
+    const signal = AbortSignal.any([context.interrupted, gone.signal, stop.signal]);
     if (!signal.aborted)
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     const ended = stop.signal.aborted ? 'asked' : 'interrupted';
@@ -109,7 +115,7 @@ async function checkDaemon(flags: DaemonFlags, mode: Mode, context: CliContext):
 
 function portOf(text: string): number {
   const port = Number(text);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+  if (!/^\d+$/.test(text) || port > 65_535)
     throw new CerebroError('usage', `--port: "${text}" is not a port (0 to 65535)`);
   return port;
 }
@@ -132,5 +138,5 @@ export async function modeCommand(flags: DaemonFlags, context: CliContext): Prom
     context.err(`cerebro: the ${mode} sitter listens on ${daemon.url}`);
     context.err('cerebro: a browser signs in there with the token in the file admin.token of the data folder');
   };
-  await runDaemon(flags, { mode, logFile: undefined, onStarted: started }, context);
+  await runDaemon(flags, { mode, logFile: undefined, onStarted: started, onHangup: 'reload' }, context);
 }

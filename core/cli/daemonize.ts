@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DataFolder } from '../engine/data-folder.ts';
 import { selfCommand } from '../engine/package-root.ts';
@@ -9,11 +9,10 @@ import { ProcTable } from '../machine/proc-table.ts';
 import type { SitterFile } from '../model/sitter-file.ts';
 import type { CliContext } from './context.ts';
 import type { DaemonFlags } from './daemon.ts';
+import { LOG_FILE, lastWords } from './last-words.ts';
 
 const START_DEADLINE_MS = 120_000;
 const LOOK_MS = 50;
-/** The file in the data folder that takes what a daemon in the background has to say. */
-const LOG_FILE = 'cerebro.log';
 
 /**
  * `--daemon`: starts this program again in a session of its own, and returns when that one answers. Throws what it said when it
@@ -25,8 +24,8 @@ export async function daemonize(flags: DaemonFlags, context: CliContext): Promis
   const folder = new DataFolder(dataDir, new ProcTable());
   refuseSecond(dataDir, folder.holder());
   const logFile = join(dataDir, LOG_FILE);
-  const child = start(flagsOf(flags, dataDir), logFile, dataDir);
-  const sitter = await answering(child, folder, logFile, context.interrupted);
+  const { child, said } = start(flagsOf(flags, dataDir), logFile, dataDir);
+  const sitter = await answering(child, folder, { logFile, said }, context.interrupted);
   context.out(`cerebro: the ${sitter.mode} sitter runs as pid ${sitter.pid} on ${sitter.url}; its log is ${logFile}`);
 }
 
@@ -57,13 +56,15 @@ function flagsOf(flags: DaemonFlags, dataDir: string): string[] {
   return [...program, ...words, ...switches];
 }
 
-function start(argv: readonly string[], logFile: string, dataDir: string): ChildProcess {
+/** `said`: where its words begin in the log, in bytes. */
+function start(argv: readonly string[], logFile: string, dataDir: string): { child: ChildProcess; said: number } {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const log = openSync(logFile, 'a', 0o600);
   try {
+    const said = fstatSync(log).size;
     const child = spawn(process.execPath, argv, { detached: true, stdio: ['ignore', log, log] });
     child.unref();
-    return child;
+    return { child, said };
   } finally {
     closeSync(log);
   }
@@ -72,7 +73,7 @@ function start(argv: readonly string[], logFile: string, dataDir: string): Child
 async function answering(
   child: ChildProcess,
   folder: DataFolder,
-  logFile: string,
+  { logFile, said }: { logFile: string; said: number },
   interrupted: AbortSignal,
 ): Promise<SitterFile> {
   let failure: Error | null = null;
@@ -84,7 +85,10 @@ async function answering(
     if (holder?.pid === child.pid && holder?.url) return holder;
     if (failure) throw new CerebroError('unavailable', `the daemon could not be started: ${String(failure)}`);
     if (child.exitCode !== null || child.signalCode !== null)
-      throw new CerebroError('unavailable', `the daemon ended at once: ${lastLine(logFile)} (all of it: ${logFile})`);
+      throw new CerebroError(
+        'unavailable',
+        `the daemon ended at once: ${lastWords(logFile, said)} (all of it: ${logFile})`,
+      );
     if (interrupted.aborted)
       throw new CerebroError('unavailable', `interrupted; the daemon, pid ${child.pid}, goes on`);
     await new Promise((done) => setTimeout(done, LOOK_MS));
@@ -93,10 +97,4 @@ async function answering(
     'timeout',
     `the daemon, pid ${child.pid}, does not answer after ${START_DEADLINE_MS / 1000} s; its log is ${logFile}`,
   );
-}
-
-/** What it said to people last; its log itself is in JSON. */
-function lastLine(logFile: string): string {
-  const lines = readFileSync(logFile, 'utf8').split('\n');
-  return lines.findLast((line) => line !== '' && !line.startsWith('{')) ?? 'it said nothing';
 }

@@ -10,6 +10,7 @@ import type { Settings } from '../model/settings.ts';
 import { ClusterClient } from './cluster-client.ts';
 import type { CliContext } from './context.ts';
 import type { DaemonFlags } from './daemon.ts';
+import { LOG_FILE } from './last-words.ts';
 
 const STOP_DEADLINE_MS = 120_000;
 /** Every daemon makes it at its first start, wherever its store is. */
@@ -51,8 +52,7 @@ function checkFolder(path: string, mode: Mode | undefined): void {
 
 async function downByDaemon(folder: DataFolder, url: string): Promise<void> {
   if (url === '') throw new CerebroError('unavailable', 'the daemon is just starting; try again in a moment');
-  const client = ClusterClient.from({ url, token: folder.adminToken(), remember: false });
-  await client.sendJson('POST', '/api/v1/down', z.object({ done: z.literal(true) }), { confirm: 'down' });
+  await ask(url, folder.adminToken());
   const deadline = Date.now() + STOP_DEADLINE_MS;
   while (folder.holder()) {
     if (Date.now() > deadline)
@@ -64,6 +64,12 @@ async function downByDaemon(folder: DataFolder, url: string): Promise<void> {
   }
 }
 
+/** Answered when everything has stopped; refused, with what has not, where something could not be stopped. */
+async function ask(url: string, token: string): Promise<void> {
+  const client = ClusterClient.from({ url, token, remember: false, answerMs: STOP_DEADLINE_MS });
+  await client.sendJson('POST', '/api/v1/down', z.object({ done: z.literal(true) }), { confirm: 'down' });
+}
+
 /** The daemon is not there (it was stopped before, or died): a short-lived one finds the machines and stops them. */
 async function downAlone(flags: DaemonFlags, settings: Settings): Promise<void> {
   const { createDaemon } = await import('../engine/create-daemon.ts');
@@ -72,14 +78,13 @@ async function downAlone(flags: DaemonFlags, settings: Settings): Promise<void> 
     mode: 'cluster',
     settings: { ...settings, port: 0, host: '127.0.0.1' },
     pluginsFile: flags.plugins,
-    logFile: resolve(settings.data_dir, 'cerebro.log'),
+    logFile: resolve(settings.data_dir, LOG_FILE),
     portFallback: true,
     onStopRequested: () => ended.abort(),
   });
   await daemon.start();
   try {
-    const client = ClusterClient.from({ url: daemon.url, token: daemon.adminToken, remember: false });
-    await client.sendJson('POST', '/api/v1/down', z.object({ done: z.literal(true) }), { confirm: 'down' });
+    await ask(daemon.url, daemon.adminToken);
     if (!ended.signal.aborted)
       await new Promise<void>((done) => ended.signal.addEventListener('abort', () => done(), { once: true }));
   } finally {

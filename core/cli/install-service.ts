@@ -1,9 +1,9 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { selfCommand } from '../engine/package-root.ts';
-import { readSettings } from '../engine/read-settings.ts';
+import { settingsWithOrigins } from '../engine/read-settings.ts';
 import { CerebroError, messageOf } from '../errors.ts';
 import { type CliContext, printJson } from './context.ts';
 import type { DaemonFlags } from './daemon.ts';
@@ -34,14 +34,16 @@ export function installService(program: Command, context: CliContext): void {
       const { mode = 'machine' } = daemon;
       if (mode !== 'machine' && mode !== 'cluster')
         throw new CerebroError('usage', `--mode: "${mode}" is neither machine nor cluster`);
+      if (daemon.tasksGroup !== undefined)
+        throw new CerebroError('usage', '--tasks-group: the units make a group for the tasks themselves; leave it out');
       const user = flags.user === true;
-      // Read now, so that a mistake in it is told here and not in the journal.
-      if (daemon.settings !== undefined) readSettings(daemon.settings, {});
+      const named = dataDirIn(daemon.settings);
+      const dataDir = daemon.dataDir ?? named;
       const units = serviceUnits({
         mode,
         user,
         command: selfCommand(daemon.plugins === undefined ? undefined : resolve(daemon.plugins)),
-        dataDir: daemon.dataDir === undefined ? null : resolve(daemon.dataDir),
+        dataDir: dataDir === undefined ? null : resolve(dataDir),
         settingsFile: daemon.settings === undefined ? null : resolve(daemon.settings),
         flags: passedOn(daemon),
       });
@@ -52,6 +54,24 @@ export function installService(program: Command, context: CliContext): void {
       for (const [name, outcome] of outcomes) context.out(`${join(folder, name)}: ${outcome}`);
       context.out(nextSteps(mode, user));
     });
+}
+
+/**
+ * The data folder that a settings file names, undefined where it names none. The file is read now, so that a mistake in it is told here
+ * and not in the journal. Throws `invalid` for what a service would look for in another place than one that is started here.
+ */
+function dataDirIn(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  const { settings, origins } = settingsWithOrigins(file, {});
+  const { tasks_file, secret_key_file, recipe_path } = settings;
+  for (const [key, paths] of Object.entries({ tasks_file, secret_key_file, recipe_path }))
+    for (const path of [paths].flat())
+      if (path !== undefined && path !== null && !isAbsolute(path) && origins.inFile.includes(key))
+        throw new CerebroError(
+          'invalid',
+          `${file}: ${key}: "${path}" is meant from the current folder, and a service runs in another: write ${resolve(path)}`,
+        );
+  return origins.inFile.includes('data_dir') ? settings.data_dir : undefined;
 }
 
 /** Every flag that the daemon itself understands; paths as they are from here, since the unit runs elsewhere. */

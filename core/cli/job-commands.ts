@@ -138,6 +138,6 @@ function runRow(run: JobRunView): (string | number)[] {
 /** Throws `usage` for what is no such number. */
 export function wholeNumber(text: string, least: number, what: string): number {
   const value = Number(text);
-  if (Number.isInteger(value) && value >= least) return value;
+  if (/^\d+$/.test(text) && Number.isSafeInteger(value) && value >= least) return value;
   throw new CerebroError('usage', `"${text}" is no number of ${what}: a whole number from ${least} on`);
 }

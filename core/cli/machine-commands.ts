@@ -32,7 +32,7 @@ export function machineCommands(program: Command, context: CliContext): void {
         return;
       }
       const deadline = flags.deadline === undefined ? undefined : Number(flags.deadline);
-      if (deadline !== undefined && !(deadline >= 0))
+      if (flags.deadline?.trim() === '' || (deadline !== undefined && !(deadline >= 0)))
         throw new CerebroError('usage', `"${flags.deadline}" is no deadline: seconds, or 0 for none`);
       const answer = await client.sendJson('POST', pathOf(machine, 'drain'), done, { deadline });
       tell(flags, answer, `${machine} is being drained: its copies move, then it is ended`);

@@ -1,9 +1,9 @@
 import { readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import type { ProcessTable } from '../contracts/process-table.ts';
-import { CerebroError } from '../errors.ts';
+import { CerebroError, messageOf, systemCode } from '../errors.ts';
 import type { SitterFile } from '../model/sitter-file.ts';
+import { LOG_FILE } from './last-words.ts';
 
 /** How a process is started: again, just as it was. */
 export interface Launch {
@@ -18,9 +18,6 @@ const FIRST_FLAGS: Readonly<Record<string, readonly string[]>> = {
   machinesitter: ['--mode', 'machine'],
   clustersitter: ['--mode', 'cluster'],
 };
-
-/** The file in the data folder that takes what a daemon in the background has to say. */
-export const LOG_FILE = 'cerebro.log';
 
 /** A daemon that runs, as /proc shows it. */
 export class RunningDaemon {
@@ -45,7 +42,7 @@ export class RunningDaemon {
       if (uid !== process.getuid?.())
         throw new CerebroError(
           'forbidden',
-          `the daemon (pid ${pid}) runs as user ${uid}, and this command as ${userInfo().username}: call it as that user`,
+          `the daemon (pid ${pid}) runs as user ${uid}, and this command as user ${process.getuid?.()}: call it as that user`,
         );
       const [, ...args] = listAt(`/proc/${pid}/cmdline`);
       const launch = {
@@ -57,9 +54,9 @@ export class RunningDaemon {
       return new RunningDaemon(file, dataDir, launch, processes);
     } catch (error) {
       if (error instanceof CerebroError) throw error;
-      throw new CerebroError('unavailable', `the daemon (pid ${pid}) has just ended: nothing was done`, {
-        cause: error,
-      });
+      const hasEnded = ['ENOENT', 'ESRCH'].includes(systemCode(error) ?? '');
+      const what = hasEnded ? 'has just ended' : `cannot be looked at (${messageOf(error)})`;
+      throw new CerebroError('unavailable', `the daemon (pid ${pid}) ${what}: nothing was done`, { cause: error });
     }
   }
 

@@ -38,7 +38,7 @@ export function smallCommands(program: Command, context: CliContext): void {
     .option('--zone <zone>', 'only for this zone')
     .action(async (limit: string, flags: ClusterFlags & { zone?: string }) => {
       const count = Number(limit);
-      if (!Number.isInteger(count) || count < -1)
+      if (!/^(-1|\d+)$/.test(limit))
         throw new CerebroError('usage', `"${limit}" is no limit: a number from 0 on, or -1 for "end none"`);
       const answer = await clientFor(flags).sendJson('PUT', '/api/v1/settings/idle-limit', done, {
         limit: count,

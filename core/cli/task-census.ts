@@ -27,7 +27,10 @@ export async function takeCensus(client: ClusterClient, mode: Mode): Promise<Tas
   return new Map(all.flatMap((task) => (task === null || task.pid === null ? [] : [[task.id, task]])));
 }
 
-/** Asks again until every task of `before` is known of, or `deadlineMs` is over: a cluster hears of its copies one by one. */
+/**
+ * Asks again until every task of `before` is known of, or `deadlineMs` is over: a cluster hears of its copies one by one, and a daemon
+ * that has just begun may be slow to answer. Throws what the last try threw, where none was answered.
+ */
 export async function censusAfter(
   client: ClusterClient,
   mode: Mode,
@@ -36,8 +39,13 @@ export async function censusAfter(
 ): Promise<CensusChange> {
   const until = performance.now() + deadlineMs;
   for (;;) {
-    const after = await takeCensus(client, mode);
-    if ([...before.keys()].every((id) => after.has(id)) || performance.now() > until) return compare(before, after);
+    const isLast = performance.now() > until;
+    try {
+      const after = await takeCensus(client, mode);
+      if ([...before.keys()].every((id) => after.has(id)) || isLast) return compare(before, after);
+    } catch (error) {
+      if (isLast) throw error;
+    }
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 }

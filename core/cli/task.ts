@@ -97,6 +97,8 @@ async function runInForeground(
     sitter.stopWith(flags.stopSignal === undefined ? signal : configuration.stop_signal, `${signal} came`);
   });
   try {
+    // It came while there was nothing yet to hand it on to.
+    if (context.interrupted.aborted) return 128 + constants.signals.SIGTERM;
     if (monitor) say(`HTTP monitor on ${monitor.url}${monitor.tokenFile ? `, its token in ${monitor.tokenFile}` : ''}`);
     const { limits } = sitter.status();
     if (

@@ -5,6 +5,7 @@ import { packageRoot } from '../engine/package-root.ts';
 import { readUserConfig, userConfigPath, writeUserConfig } from './cluster-client.ts';
 import type { CliContext } from './context.ts';
 import { type DaemonFlags, runDaemon } from './daemon.ts';
+import { LOG_FILE } from './last-words.ts';
 
 /** `cerebro up`: a cluster sitter with local machines, an embedded store and the dashboard, on loopback. */
 export function up(program: Command, context: CliContext): void {
@@ -18,7 +19,8 @@ export function up(program: Command, context: CliContext): void {
         flags,
         {
           mode: 'cluster',
-          logFile: (dataDir) => join(dataDir, 'cerebro.log'),
+          onHangup: 'end',
+          logFile: (dataDir) => join(dataDir, LOG_FILE),
           onStarted: (daemon) => welcome(daemon, downCommand, context),
         },
         context,

@@ -18,12 +18,19 @@ export function updateJobCfg(program: Command, context: CliContext): void {
       const client = clientFor(flags);
       const texts = files.map((file) => ({ file, text: readJobText(file) }));
       const results: ApplyResult[] = [];
-      for (const { file, text } of texts) {
-        const query = new URLSearchParams({ source: file, dry_run: flags.dryRun ? '1' : '0' });
-        results.push(await client.send('POST', `/api/v1/jobs?${query}`, applyResult, { text, type: 'text/yaml' }));
+      try {
+        for (const { file, text } of texts) {
+          const query = new URLSearchParams({ source: file, dry_run: flags.dryRun ? '1' : '0' });
+          const result = await client.send('POST', `/api/v1/jobs?${query}`, applyResult, { text, type: 'text/yaml' });
+          results.push(result);
+          if (!flags.json) context.out(sentences(result));
+        }
+      } catch (error) {
+        // Those before the one that was refused are in force.
+        if (flags.json && results.length > 0) printJson(context, results);
+        throw error;
       }
-      if (flags.json) return printJson(context, results);
-      for (const result of results) context.out(sentences(result));
+      if (flags.json) printJson(context, results);
     });
 }
 

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { DataFolder } from '../engine/data-folder.ts';
 import { packageRoot } from '../engine/package-root.ts';
 import { readSettings } from '../engine/read-settings.ts';
-import { CerebroError } from '../errors.ts';
+import { CerebroError, messageOf } from '../errors.ts';
 import { ProcTable } from '../machine/proc-table.ts';
 import type { SitterFile } from '../model/sitter-file.ts';
 import { IDENTITY_FILE } from '../model/tls-identity.ts';
@@ -58,18 +58,10 @@ export function upgrade(program: Command, context: CliContext): void {
       // Between two daemons nobody is to be left alone by a Ctrl-C, or by a terminal that closes.
       const off = context.onSignal(() => context.err('the upgrade is in its middle, and goes on'));
       try {
+        if (context.interrupted.aborted) throw new CerebroError('unavailable', 'interrupted: nothing was done');
         const end = (): Promise<void> => endDaemon(daemon, client);
         const { now, failure, awayMs } = await swapDaemon(seat, release, { folder, deadlineMs, end });
-        const change = await censusAfter(clientOf(folder, now), holder.mode, before, CENSUS_MS);
-        if (flags.json)
-          printJson(context, {
-            mode: holder.mode,
-            before: holder,
-            now,
-            failure: failure ?? null,
-            awayMs,
-            tasks: change,
-          });
+        // What is known already is told first: whether the tasks can be asked for is another matter.
         if (failure !== undefined) {
           context.exitWith(1);
           context.err(`cerebro: version ${release.version} did not come up: ${failure}`);
@@ -77,7 +69,18 @@ export function upgrade(program: Command, context: CliContext): void {
         say(
           `version ${now.version} runs ${failure === undefined ? '' : 'again '}as pid ${now.pid} on ${now.url}, after ${Math.round(awayMs)} ms without a daemon`,
         );
-        say(sentenceOf(change));
+        const change = await censusAfter(clientOf(folder, now), holder.mode, before, CENSUS_MS).catch(messageOf);
+        if (flags.json)
+          printJson(context, {
+            mode: holder.mode,
+            before: holder,
+            now,
+            failure: failure ?? null,
+            awayMs,
+            tasks: typeof change === 'string' ? null : change,
+          });
+        if (typeof change === 'string') context.exitWith(1);
+        say(typeof change === 'string' ? `what became of the tasks is not known: ${change}` : sentenceOf(change));
       } finally {
         off();
       }

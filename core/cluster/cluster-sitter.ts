@@ -9,6 +9,7 @@ import type { Notifier } from '../contracts/notifier.ts';
 import type { RecipeLoader } from '../contracts/recipe.ts';
 import type { StateStore } from '../contracts/state-store.ts';
 import { planCluster } from '../decide/plan/plan-cluster.ts';
+import { CerebroError, messageOf } from '../errors.ts';
 import type { NewEvent } from '../model/event.ts';
 import type { MachineType } from '../model/plan.ts';
 import type { SettingOrigins } from '../model/setting-view.ts';
@@ -357,17 +358,36 @@ export class ClusterSitter {
     this.#changed();
   }
 
-  /** Stops everything that runs on this host's own machines, to be taken up by the next start. */
+  /**
+   * Stops everything that runs on this host's own machines, to be taken up by the next start. What cannot be stopped keeps nothing else
+   * from it; then it throws `unavailable`, and says what that was.
+   */
   async suspend(by: string): Promise<void> {
+    const { logger, providers } = this.#deps;
     await this.#leadership.stop();
     await this.#observer.stop();
-    // Who does not lead writes nothing, and can stop what runs here all the same.
+    // Who does not lead writes nothing, and can stop what runs here all the same; so can who has no room to write.
     if (this.#leadership.leads())
-      await this.#records.transact(() => ({
-        write: [],
-        events: [{ level: 'info', kind: 'cluster-down', message: 'everything is stopped, until the next start', by }],
-      }));
-    for (const provider of this.#deps.providers) await provider.suspend?.(this.#records.clusterId);
+      await this.#records
+        .transact(() => ({
+          write: [],
+          events: [{ level: 'info', kind: 'cluster-down', message: 'everything is stopped, until the next start', by }],
+        }))
+        .catch((error: unknown) => logger.warn({ err: error }, 'that everything is stopped could not be recorded'));
+    const failures: string[] = [];
+    for (const provider of providers) {
+      try {
+        await provider.suspend?.(this.#records.clusterId);
+      } catch (error) {
+        logger.error({ provider: provider.name, err: error }, 'its machines could not be stopped in order');
+        failures.push(`${provider.name}: ${messageOf(error)}`);
+      }
+    }
+    if (failures.length > 0)
+      throw new CerebroError(
+        'unavailable',
+        `not everything could be stopped: ${failures.join('; ')}; the daemon ends, and what is left runs on: call "down" again`,
+      );
   }
 
   /** Certificates for machines, for providers that deploy sitters by themselves. */

@@ -67,7 +67,7 @@ export class Executor {
       }
       // Of each kind: machines that take minutes to end must not keep others from being ordered.
       if (this.#count(effect.kind) >= CONCURRENT) continue;
-      if (this.#pauses.holds(pauseKey(effect))) continue;
+      if (this.#pauses.holds(pauseKey(effect)) || this.#waitsForTurn(effect)) continue;
       const abort = new AbortController();
       const done = this.#carryOut(effect, abort.signal).finally(() => {
         this.#running.delete(effect.key);
@@ -75,6 +75,18 @@ export class Executor {
       });
       this.#running.set(effect.key, { effect, abort, done });
     }
+  }
+
+  /** A machine has one recipe at a time; the next one for it waits without taking one of the places that others need. */
+  #waitsForTurn(effect: Effect): boolean {
+    const machine = this.#recipeOn(effect);
+    if (machine === null) return false;
+    for (const { effect: other } of this.#running.values()) if (this.#recipeOn(other) === machine) return true;
+    return false;
+  }
+
+  #recipeOn(effect: Effect): string | null {
+    return effect.kind === 'deploy-copy' && this.#copies.needsRecipe(effect.copy) ? effect.machine.id : null;
   }
 
   #count(kind: Effect['kind']): number {

@@ -13,6 +13,8 @@ export class ChosenEnforcer implements LimitEnforcer {
   readonly #logger: Logger;
   /** Those that were started, and why others could not be. */
   readonly #running = new Map<string, LimitEnforcer>();
+  /** Starts that are under way: many tasks may ask for one at the same moment. */
+  readonly #starts = new Map<string, Promise<LimitEnforcer | undefined>>();
   readonly #reasons = new Map<string, string>();
   #chosen: LimitEnforcer | null = null;
 
@@ -91,16 +93,22 @@ export class ChosenEnforcer implements LimitEnforcer {
     if (running || this.#reasons.has(name)) return running;
     const enforcer = this.#candidates.find((candidate) => candidate.name === name);
     if (!enforcer) return undefined;
-    const answer = await enforcer.probe();
+    const start = this.#starts.get(name) ?? this.#start(enforcer).finally(() => this.#starts.delete(name));
+    this.#starts.set(name, start);
+    return start;
+  }
+
+  async #start(enforcer: LimitEnforcer): Promise<LimitEnforcer | undefined> {
     try {
+      const answer = await enforcer.probe();
       if (!answer.works) throw new CerebroError('unsupported', answer.sentence);
       await enforcer.start();
     } catch (error) {
       await enforcer.stop();
-      this.#reasons.set(name, messageOf(error));
+      this.#reasons.set(enforcer.name, messageOf(error));
       return undefined;
     }
-    this.#running.set(name, enforcer);
+    this.#running.set(enforcer.name, enforcer);
     return enforcer;
   }
 

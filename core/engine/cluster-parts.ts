@@ -80,11 +80,13 @@ const clusterRegistrations: Registrations<ClusterName> = {
 };
 
 function clusterApp({ clusterSitter, auth, logger, pages, requestStop, readiness }: Cradle): Cradle['app'] {
-  const down = (by: string): void => {
-    clusterSitter
-      .suspend(by)
-      .catch((error: unknown) => logger.error({ err: error }, 'not everything could be stopped in order'))
-      .finally(requestStop);
+  const down = async (by: string): Promise<void> => {
+    try {
+      await clusterSitter.suspend(by);
+    } finally {
+      // After the answer: with the daemon its connections go.
+      setImmediate(requestStop);
+    }
   };
   return daemonApp({
     title: 'Cerebro cluster sitter',

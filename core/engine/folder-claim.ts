@@ -26,9 +26,14 @@ export class FolderClaim {
   /** Throws `conflict` while another daemon has it, or is taking it. */
   take(self: SitterFile): void {
     const mine = `${this.#file}.${self.pid}.new`;
-    writeFileSync(mine, JSON.stringify(self), { mode: 0o600 });
     try {
+      writeFileSync(mine, JSON.stringify(self), { mode: 0o600 });
       for (let attempt = 0; attempt < TRIES; attempt++) if (this.#attempt(mine)) return;
+    } catch (error) {
+      if (systemCode(error) !== 'ENOSPC') throw error;
+      const folder = dirname(this.#file);
+      const message = `the disk under ${folder} is full, and there is no room for the file that says whose it is: make room and start again`;
+      throw new CerebroError('no_space', message, { cause: error });
     } finally {
       rmSync(mine, { force: true });
     }

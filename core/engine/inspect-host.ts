@@ -41,14 +41,23 @@ export async function inspectHost(options: { dataDir: string; pluginsFile: strin
 }
 
 function host(): Finding {
-  const { username, uid } = userInfo();
+  const uid = process.getuid?.();
   const gb = (totalmem() / 2 ** 30).toFixed(1);
   return {
     about: 'host',
     grade: 'good',
-    found: `${availableParallelism()} cores, ${gb} GB, Node ${process.version}, as ${username}`,
+    found: `${availableParallelism()} cores, ${gb} GB, Node ${process.version}, as ${userName() ?? `user ${uid}`}`,
     advice: uid === 0 ? null : 'as root, tasks could run as other users (uid)',
   };
+}
+
+/** undefined: the list of users does not name it, as in a container. */
+function userName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined;
+  }
 }
 
 async function enforcers(pluginsFile: string | undefined): Promise<Finding[]> {

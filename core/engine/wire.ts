@@ -9,6 +9,7 @@ import type { Cradle, Registrations, SharedName } from './cradle.ts';
 import { type DaemonOptions, DEFAULT_PORT } from './daemon.ts';
 import { DataFolder } from './data-folder.ts';
 import { createPlugins, type LoadedPlugin } from './load-plugins.ts';
+import { logDestination } from './log-destination.ts';
 import type { ModeParts } from './mode-parts.ts';
 import { packageRoot, selfCommand } from './package-root.ts';
 import { watchPlugins } from './plugin-views.ts';
@@ -37,11 +38,7 @@ export function wire(
       if (options.logFile !== undefined) dataFolder.make();
       return pino(
         { level: options.settings.log_level, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-        pino.destination(
-          options.logFile === undefined
-            ? { dest: 2, sync: true }
-            : { dest: options.logFile, sync: true, mkdir: true, mode: 0o600 },
-        ),
+        logDestination(options.logFile),
       );
     }).singleton(),
     logger: asFunction(({ pino }: Cradle): Logger => pino).singleton(),

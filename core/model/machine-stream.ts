@@ -20,3 +20,5 @@ export type MachineMessage = z.infer<typeof machineMessage>;
 
 /** The header in which a cluster sitter says which epoch its command is of. */
 export const EPOCH_HEADER = 'cerebro-epoch';
+/** Counts the orders of one cluster sitter, so that one that comes late is known for it. */
+export const ORDER_HEADER = 'cerebro-order';

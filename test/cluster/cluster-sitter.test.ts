@@ -44,6 +44,36 @@ t.test(
   },
 );
 
+t.test('what cannot be stopped, or noted, keeps nothing else from being stopped, and is said', async (t) => {
+  let stopped = 0;
+  const well = (): StubbornProvider =>
+    Object.assign(new StubbornProvider(), {
+      name: 'well',
+      suspend: async () => {
+        stopped += 1;
+      },
+    });
+  const stuck = Object.assign(new StubbornProvider(), {
+    suspend: () => Promise.reject(new Error('its socket is gone')),
+  });
+  const partly = smallClusterSitter({ store: new MemoryStore(), providers: [stuck, well()] });
+  await partly.start();
+  t.teardown(() => partly.stop());
+  await t.rejects(partly.suspend('a test'), {
+    code: 'unavailable',
+    message: /fake: its socket is gone; the daemon ends, and what is left runs on/,
+  });
+  t.equal(stopped, 1);
+
+  const store = new MemoryStore();
+  const full = sitterOver(store, well());
+  await full.start();
+  t.teardown(() => full.stop());
+  store.failNext = new CerebroError('no_space', 'the disk under the store is full');
+  await full.suspend('a test');
+  t.equal(stopped, 2, 'who cannot write can stop all the same');
+});
+
 t.test('a dry run shows the plan and changes nothing', async (t) => {
   const { sitter, provider } = await started(t);
   const result = await sitter.api.apply(job('one'), { ...options, dryRun: true });

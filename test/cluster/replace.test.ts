@@ -66,6 +66,29 @@ t.test('a replacement that is lost gives the machine back what it took from it, 
   t.equal(sitter.api.machine('fake-a-2').cordoned, true, 'a cordon of a person’s own stays');
 });
 
+t.test('a machine that is being drained can be replaced, as the advice for one that fell silent says', async (t) => {
+  const store = new MemoryStore();
+  const sitter = sitterOver(store, new VanishingProvider());
+  await sitter.start();
+  t.teardown(() => sitter.stop());
+  await sitter.api.apply(
+    'task_configuration: {name: one, command: x, cpu: 1}\ndeployment_layout: {fake-a: {count: 1}}',
+    { source: 'test.yaml', dryRun: false, by: 'a test' },
+  );
+  await eventually(() => sitter.api.machines().some(({ state }) => state === 'booting'), 'it is had');
+  const be = async (state: MachineRecord['state']): Promise<void> => {
+    const entry = await store.get('machine/fake-a-1');
+    await store.commit({ write: [{ put: 'machine/fake-a-1', value: { ...(entry?.value as MachineRecord), state } }] });
+    await eventually(() => sitter.api.machine('fake-a-1').state === state, state);
+  };
+  await be('booting');
+  await t.rejects(sitter.api.replaceMachine('fake-a-1', 'a person'), { code: 'conflict', message: /is booting/ });
+  await be('draining');
+  const fresh = await sitter.api.replaceMachine('fake-a-1', 'a person');
+  t.match(sitter.api.machine(fresh), { state: /requested|booting/ });
+  t.match(sitter.api.machine('fake-a-1'), { state: 'draining', cordoned: false });
+});
+
 t.test('a replacement is not given the name of an instance that this store never ordered', async (t) => {
   const store = new MemoryStore();
   await store.commit({ write: [{ put: 'stranger/fake-a-2', value: 'i-2' }] });

@@ -86,7 +86,7 @@ t.test(
       .jobIs('log', { restarts: 1 });
     fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 1 } });
     fixture.copy('web.2', 'local-a-1', { version: 2, taskVersion: 1, linked: { log: 1 } }, { version: 1 });
-    const [restart] = planCluster(fixture.snapshot()).actions;
+    const restart = planCluster(fixture.snapshot()).actions.find(({ kind }) => kind === 'restart-copy');
     t.match(restart, { kind: 'restart-copy', copy: 'log.1' });
     const linked = restart?.kind === 'restart-copy' ? restart.linked : {};
     fixture.copy('log.1', 'local-a-1', { linked, jobRestarts: 1 });
@@ -122,6 +122,15 @@ t.test('what is coupled while the other is still to be updated restarts after th
   const fixture = pair('both', { web: 3 }).copy('log.1', 'local-a-1', { linked: {} });
   fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 1 } }).jobIs('web', { rollout: paused });
   t.same(planCluster(fixture.snapshot()).actions, [{ kind: 'note-links', copy: 'log.1', linked: { web: 2 } }]);
+});
+
+t.test('what is coupled while its own update waits knows of an update of the other that comes before', async (t) => {
+  const fixture = pair('follower', { web: 3, log: 2 });
+  fixture.copy('log.1', 'local-a-1', { version: 1, linked: {} }).copy('web.1', 'local-a-1', { version: 2 });
+  t.match(
+    planCluster(fixture.snapshot()).actions.filter(({ kind }) => kind === 'note-links'),
+    [{ copy: 'log.1', linked: { web: 2 } }],
+  );
 });
 
 t.test('what waits for its first start notes beside which version that will be', async (t) => {

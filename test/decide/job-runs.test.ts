@@ -120,6 +120,12 @@ t.test('the copies of a run that was stopped are stopped', async (t) => {
   t.same(plan(fixture), ['stop report.1: run 1 was stopped']);
 });
 
+t.test('how a copy ended is noted also when its run was stopped at that moment', async (t) => {
+  const stopped = nightly('0 3 * * *', [{ state: 'stopped' }]);
+  const fixture = stopped.copy('report.1', 'local-a-1', { run: 1 }, { phase: 'exited' });
+  t.match(planCluster(fixture.snapshot()).actions, [{ kind: 'copy-outcome', copy: 'report.1', outcome: 'completed' }]);
+});
+
 t.test('the copies of the last run stay for their logs, take no room, and go when a later run has ended', async (t) => {
   const ended = { run: 1, outcome: 'completed' } as const;
   const exited = { phase: 'exited' } as const;

@@ -10,12 +10,26 @@ function machine(change: Partial<MachineRecord>): MachineRecord {
 }
 
 t.test('what is not listed is gone, unless it was never confirmed', async (t) => {
-  t.equal(providerWord(machine({ ref: 'i-1' }), undefined, NOW), 'gone');
-  t.equal(providerWord(machine({ ref: null, state: 'requested' }), undefined, NOW), 'unknown');
+  t.equal(providerWord(machine({ ref: 'i-1' }), undefined, { askedAt: NOW, connected: false }), 'gone');
+  t.equal(
+    providerWord(machine({ ref: null, state: 'requested' }), undefined, { askedAt: NOW, connected: false }),
+    'unknown',
+  );
 });
 
 t.test('a list that was asked for before a machine could be on it says nothing of it', async (t) => {
   const booting = machine({ ref: 'i-1', state: 'booting', stateSince: NOW - 60_000 });
-  t.equal(providerWord(booting, undefined, NOW), 'gone');
-  t.equal(providerWord(booting, undefined, NOW - 57_000), 'unknown', 'it is read a minute after it was asked for');
+  t.equal(providerWord(booting, undefined, { askedAt: NOW, connected: false }), 'gone');
+  t.equal(
+    providerWord(booting, undefined, { askedAt: NOW - 57_000, connected: false }),
+    'unknown',
+    'it is read a minute after it was asked for',
+  );
+});
+
+t.test('one that has just become ready and is spoken with is there, also where the list lags behind', async (t) => {
+  const ready = machine({ ref: 'i-1', state: 'ready', stateSince: NOW - 4000 });
+  t.equal(providerWord(ready, undefined, { askedAt: NOW, connected: true }), 'unknown');
+  t.equal(providerWord(ready, undefined, { askedAt: NOW, connected: false }), 'gone');
+  t.equal(providerWord(ready, undefined, { askedAt: NOW + 60_000, connected: true }), 'gone');
 });

@@ -64,7 +64,7 @@ t.test('a cluster is backed up while it runs, restored elsewhere, and moved to e
   t.match(await other.cli(migrate), { code: 1, stderr: /--replace/ });
   await other.up({ '--plugins': plugins });
   t.match(await other.get('/api/v1/status'), { clusterId, jobs: 1 });
-  await other.end('SIGTERM');
+  t.equal(await other.end('SIGHUP'), 0, 'a terminal that is closed ends it in order');
   await other.up({ '--plugins': plugins });
   t.match(await other.get('/api/v1/status'), { clusterId, jobs: 1 }, 'the lead was given back');
 });

@@ -1,4 +1,6 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -62,6 +64,13 @@ t.test('wrong usage is 2, and says what is wrong', async (t) => {
     [['task', '--command', 'true', '--cpu', 'much'], /--cpu/],
     [['updatejobcfg', '/nowhere.yaml', '--token', 'x'], /nowhere\.yaml cannot be read/],
     [['updateidlelimit', 'many', '--token', 'x'], /"many" is no limit/],
+    // What a script hands over of a variable that is not set must not count as 0.
+    [['updateidlelimit', '', '--token', 'x'], /"" is no limit/],
+    [['scale', 'web', '', '--token', 'x'], /"" is no number of copies/],
+    [['drain', 'local-a-1', '--deadline', '', '--token', 'x'], /"" is no deadline/],
+    [['--mode', 'cluster', '--port', ''], /--port: "" is not a port/],
+    [['adopt', '--dry-run', '--end', 'web.1', '--token', 'x'], /--end .* goes with neither --dry-run nor --cluster/],
+    [['--tasks-group', '/sys/fs/cgroup/x', 'install-service'], /--tasks-group: the units make a group/],
     [['listjobs', '--clustersitterurl', 'nonsense', '--token', 'x'], /is not the URL of a cluster sitter/],
   ];
   for (const [args, sentence] of wrong) {
@@ -69,6 +78,43 @@ t.test('wrong usage is 2, and says what is wrong', async (t) => {
     t.equal(code, 2, args.join(' '));
     t.match(stderr, sentence, args.join(' '));
   }
+});
+
+t.test('what answers is no cluster sitter: that is said, and it is not kept as the one that is meant', async (t) => {
+  const answers = ['<html>sign in first</html>', '{"jobs": 3}', ''];
+  const server = createServer((_, response) => response.end(answers.shift() ?? ''));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  for (const _ of [...answers]) {
+    const { code, stderr } = await bin('cerebro', 'listjobs', '--clustersitterurl', url, '--token', 'x');
+    t.equal(code, 1, stderr);
+    t.match(stderr, /answered with status 200, and not as a cluster sitter of this version does\n$/);
+  }
+  t.match((await bin('cerebro', 'listjobs')).stderr, /no token for http:\/\/127\.0\.0\.1:30000/);
+});
+
+t.test('of several job files, those that are in force are told when a later one is refused', async (t) => {
+  for (const flags of [[], ['--json']]) {
+    let calls = 0;
+    const server = createServer((_, response) => {
+      calls += 1;
+      if (calls > 1) response.statusCode = 400;
+      const changes = [{ job: 'first', change: 'created', version: 1, restarts: false }];
+      const refusal = { error: { code: 'invalid', message: 'task_configuration: it has none' } };
+      response.end(JSON.stringify(calls > 1 ? refusal : { dryRun: false, changes, plan: [], price: null }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.teardown(() => server.close());
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    for (const name of ['a.yaml', 'b.yaml']) writeFileSync(join(folder, name), 'name: x\n');
+    const files = ['a.yaml', 'b.yaml', '--clustersitterurl', url, '--token', 'x', ...flags];
+    const { code, stdout, stderr } = await bin('job_update_cfg', ...files);
+    t.equal(code, 1);
+    t.match(stdout, flags.length > 0 ? /"job": "first"/ : /"first" created, version 1/);
+    t.match(stderr, /it has none/);
+  }
+  rmSync(join(folder, 'config'), { recursive: true, force: true });
 });
 
 t.test('no answer is 3, no token is 1', async (t) => {

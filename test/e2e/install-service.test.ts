@@ -59,7 +59,24 @@ t.test('what a machine sitter offers and loads is passed on', async (t) => {
   t.match(machine, '--capacity-cpu 3.5 --capacity-mem 2000');
 });
 
+t.test('a data folder of the settings is the one of the service', async (t) => {
+  writeFileSync(join(folder, 'with-folder.yaml'), 'data_dir: data/of ours\n');
+  const named = ['--mode', 'cluster', '--settings', 'with-folder.yaml'];
+  t.equal((await install(...named, '--into', into('named'))).code, 0);
+  const cluster = unit('named', 'cerebro-cluster.service');
+  t.match(cluster, `--data-dir "${join(folder, 'data/of ours')}"`);
+  t.match(cluster, `ReadWritePaths="${join(folder, 'data/of ours')}"`);
+  t.notMatch(cluster, 'StateDirectory');
+  t.equal((await install(...named, '--data-dir', '/srv/other', '--into', into('flag'))).code, 0);
+  t.match(unit('flag', 'cerebro-cluster.service'), '--data-dir /srv/other', 'a flag says more than the file');
+});
+
 t.test('what is wrong is said before anything is written', async (t) => {
+  writeFileSync(join(folder, 'relative.yaml'), 'tasks_file: tasks.yaml\n');
+  t.match(await install('--settings', 'relative.yaml', '--data-dir', '/srv/x', '--into', into('no')), {
+    code: 1,
+    stderr: `tasks_file: "tasks.yaml" is meant from the current folder, and a service runs in another: write ${join(folder, 'tasks.yaml')}`,
+  });
   t.match(await install('--mode', 'task', '--into', into('no')), { code: 2, stderr: /neither machine nor cluster/ });
   writeFileSync(join(folder, 'bad.yaml'), 'prot: 1\n');
   t.match(await install('--settings', 'bad.yaml', '--into', into('no')), { code: 1, stderr: /did you mean "port"/ });

@@ -80,6 +80,22 @@ t.test('signals are handed on; SIGTERM and SIGINT end it with the code that the 
   t.equal(await plain.code(), 143, 'and it is not started again');
 });
 
+t.test('who is asked to end while it starts does not begin its command, or ends it', async (t) => {
+  // Somewhere among these moments it has its command line read and its command not begun.
+  const moments = [60, 120, 180, 240, 300, 400, 500, 700];
+  await Promise.all(
+    moments.map(async (ms) => {
+      const task = new TaskCommand(t, '--command', `exec sleep 1000.${ms}`);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      task.kill('SIGTERM');
+      const code = await task.code();
+      // -1: by the signal itself, which nobody listened to yet.
+      t.ok(code === 143 || code === -1, `it ended with ${code} after ${ms} ms`);
+      t.notOk(lives(`sleep 1000.${ms}`), `nothing is left after ${ms} ms`);
+    }),
+  );
+});
+
 t.test('who insists need not wait for stop_timeout', async (t) => {
   const task = new TaskCommand(
     t,

@@ -74,6 +74,30 @@ t.test('a run that another began goes on with that one, or with one that can tak
   );
 });
 
+t.test('one that many tasks ask for at the same moment is started once', async (t) => {
+  const done: string[] = [];
+  const all = [enforcer('polls', {}, done), enforcer('kernel', {}, done), enforcer('half', { starts: 'taken' }, done)];
+  const chosen = new ChosenEnforcer(all, 'polls', silentLogger);
+  await chosen.start();
+  const many = await Promise.all([1, 2, 3].map(() => chosen.enclose(run('kernel'), LIMITS)));
+  t.same(
+    many.map((enclosure) => enclosure.enforcer),
+    ['kernel', 'kernel', 'kernel'],
+  );
+  await Promise.all([1, 2, 3].map(() => chosen.enclose(run('half'), LIMITS)));
+  t.same(done, ['polls starts', 'kernel starts', 'half starts', 'half stops']);
+  await chosen.stop();
+});
+
+t.test('one whose look at the host throws is passed over', async (t) => {
+  const broken = { ...enforcer('kernel', {}, []), probe: () => Promise.reject(new Error('/proc is not there')) };
+  const chosen = new ChosenEnforcer([broken, enforcer('polls', {}, [])], 'auto', silentLogger);
+  await chosen.start();
+  t.equal(chosen.name, 'polls');
+  t.same(chosen.passedOver, ['kernel: /proc is not there']);
+  await chosen.stop();
+});
+
 t.test('one that is named and does not work, or is not there, is said so', async (t) => {
   const all = [enforcer('kernel', { works: 'the host has none' }, []), enforcer('polls', {}, [])];
   await t.rejects(new ChosenEnforcer(all, 'kernel', silentLogger).start(), {

@@ -40,11 +40,15 @@ export class LossLaws implements Law {
     const silent = serving.filter(
       ({ id, stateSince }) => now - Math.max(by.heardAt.get(id) ?? 0, by.awakeSince, stateSince) > SURELY_SILENT_MS,
     );
+    // A person has ordered its replacement, which is there: that says more than a share.
+    const isReplaced = (id: string): boolean =>
+      before.get(id)?.state === 'draining' &&
+      serving.some((other) => other.replaces === id && other.state === 'ready' && !silent.includes(other));
     const zones = new Set(serving.map(({ zone }) => zone));
     if (zones.size > 1 && silent.length === serving.length)
       braked(`${lost[0]?.id} is given up while all zones are silent`);
     for (const zone of zones) {
-      if (!lost.some((machine) => machine.zone === zone)) continue;
+      if (!lost.some((machine) => machine.zone === zone && !isReplaced(machine.id))) continue;
       const down = silent.filter((machine) => machine.zone === zone).length;
       const all = serving.filter((machine) => machine.zone === zone).length;
       if (down > 1 && down / all > world.settings.replace_brake)

@@ -15,19 +15,22 @@ export class PlacementLaws implements Law {
   }
 
   check({ copies }: Commit): void {
+    const placed = copies.flatMap(({ before, after }) => (!before && after ? [after] : []));
     const held = copies.flatMap(({ after }) => (after && after.outcome === null ? [after.machine] : []));
-    for (const id of new Set(held)) this.#capacity(id);
-    for (const copy of copies.flatMap(({ before, after }) => (!before && after ? [after] : []))) {
+    for (const id of new Set(held)) this.#capacity(id, placed);
+    for (const copy of placed) {
       const job = this.#parts.ledger.jobs.get(copy.job);
       if (job?.spec.linked_job !== undefined) this.#follower(copy, job.spec.linked_job, copies);
       else if (job) this.#number(copy, job);
     }
   }
 
-  #capacity(id: string): void {
+  #capacity(id: string, placed: readonly CopyRecord[]): void {
     const { ledger, world } = this.#parts;
     const machine = ledger.machines.get(id);
     if (!machine) {
+      // One that may not run twice is held until it has certainly ended, which its machine's own record may not live to see.
+      if (!placed.some((copy) => copy.machine === id)) return;
       world.violate('copies are on machines that there are', `a copy is placed on ${id}, which has no record`);
       return;
     }

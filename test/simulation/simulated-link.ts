@@ -31,6 +31,7 @@ export class SimulatedLink implements MachineLink {
   readonly #parts: LinkParts;
   readonly #process: SitterProcess;
   readonly #epoch: () => number;
+  #orders = 0;
   readonly #calls: FaultyCalls;
 
   constructor(parts: LinkParts, process: SitterProcess, epoch: () => number) {
@@ -122,7 +123,9 @@ export class SimulatedLink implements MachineLink {
     told = true,
   ): Promise<T> {
     // What is said when it is sent, however late it arrives.
-    const command = { token: machine.token, epoch: this.#epoch(), trueEpoch: this.#process.epoch };
+    this.#orders += 1;
+    const { epoch: trueEpoch } = this.#process;
+    const command = { token: machine.token, epoch: this.#epoch(), serial: this.#orders, trueEpoch };
     return this.#calls.make({
       what: `${machine.id}: ${what}`,
       timeoutMs,

@@ -1,5 +1,5 @@
 import { CerebroError } from '../../core/errors.ts';
-import { RemovedCopies } from '../../core/machine/records/removed-copies.ts';
+import { OrderOfOrders } from '../../core/machine/records/order-of-orders.ts';
 import type { ClusterEvent } from '../../core/model/event.ts';
 import { canonical } from '../../core/model/job.ts';
 import { BEAT_MS, type MachineMessage } from '../../core/model/machine-stream.ts';
@@ -13,6 +13,7 @@ export interface Command {
   token: string;
   /** The epoch that the command says it is of, and the one that its sender really has. */
   epoch: number;
+  serial: number;
   trueEpoch: number;
 }
 
@@ -50,7 +51,7 @@ export class SimulatedMachine {
   readonly #world: World;
   readonly #random: SeededRandom;
   readonly #listeners = new Set<Listener>();
-  readonly #removed = new RemovedCopies();
+  readonly #orders = new OrderOfOrders();
   readonly #removing = new Map<string, Promise<void>>();
   readonly #events: ClusterEvent[] = [];
   /** Tasks that were wanted when the machine went down; they start when it comes up. */
@@ -113,7 +114,7 @@ export class SimulatedMachine {
 
   put(definition: TaskDefinition, command: Command): TaskStatus {
     this.#obey(command);
-    this.#removed.check(definition.id, command.epoch);
+    this.#orders.put(definition.id, command);
     if (definition.leash !== null && !this.#leashed) this.#world.after(0, () => this.#holdToLeash());
     const known = this.tasks.get(definition.id);
     if (!known || this.#removing.has(definition.id)) {
@@ -137,7 +138,7 @@ export class SimulatedMachine {
   /** Resolves when nothing of the task runs any more. */
   async remove(id: string, command: Command): Promise<void> {
     this.#obey(command);
-    this.#removed.remember(id, command.epoch);
+    this.#orders.remove(id, command);
     const task = this.tasks.get(id);
     if (!task) return;
     let removal = this.#removing.get(id);

@@ -36,6 +36,11 @@ export class CopyEffects {
     this.#deps = deps;
   }
 
+  /** Whether a recipe comes before its task. */
+  needsRecipe({ job, version, recipeVersion }: CopyRecord): boolean {
+    return recipeVersion !== version && this.#deps.records.spec(job, version)?.deployment_recipe !== undefined;
+  }
+
   async deploy(copy: CopyRecord, machine: MachineRecord, signal: AbortSignal): Promise<void> {
     const { records, client, recipes } = this.#deps;
     const spec = records.spec(copy.job, copy.version);

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { CerebroError, type ErrorCode, messageOf, systemCode } from '../../errors.ts';
 import { type History, type HistorySpan, history } from '../../model/history.ts';
 import type { MachineRecord } from '../../model/machine.ts';
-import { EPOCH_HEADER, type MachineMessage, machineMessage } from '../../model/machine-stream.ts';
+import { EPOCH_HEADER, type MachineMessage, machineMessage, ORDER_HEADER } from '../../model/machine-stream.ts';
 import { type RunEnd, runEnd, type TaskDefinition, type TaskStatus, taskStatus } from '../../model/task.ts';
 import type { TlsIdentity } from '../../model/tls-identity.ts';
 import type { MachineAgents } from './machine-agents.ts';
@@ -27,6 +27,7 @@ const errorBody = z.object({ error: z.object({ code: z.string(), message: z.stri
 export class MachineClient {
   readonly #epoch: () => number;
   readonly #agents: MachineAgents;
+  #orders = 0;
 
   constructor(epoch: () => number, agents: MachineAgents) {
     this.#epoch = epoch;
@@ -162,7 +163,8 @@ export class MachineClient {
   }
 
   #headers(): Record<string, string> {
-    return { [EPOCH_HEADER]: String(this.#epoch()) };
+    this.#orders += 1;
+    return { [EPOCH_HEADER]: String(this.#epoch()), [ORDER_HEADER]: String(this.#orders) };
   }
 }
 

@@ -133,7 +133,9 @@ export class Observer {
     for (const machine of this.#machinesOf(provider)) {
       const instance = byMachine.get(machine.id);
       const contact = this.#contact(machine.id);
-      const says = !instance && !confirmed.has(machine.id) ? 'unknown' : providerWord(machine, instance, askedAt);
+      const { connected } = contact;
+      const says =
+        !instance && !confirmed.has(machine.id) ? 'unknown' : providerWord(machine, instance, { askedAt, connected });
       const sentence = instance?.trouble ?? null;
       // Said again it is news as well: of a machine that was not ready yet when it was said before, it did not count.
       if (contact.providerSays !== says || sentence !== null || contact.trouble !== null) news = true;

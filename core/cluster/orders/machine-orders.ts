@@ -89,8 +89,12 @@ export class MachineOrders {
     let fresh = '';
     await records.transact(() => {
       const machine = this.record(id);
-      if (machine.state !== 'ready')
-        throw new CerebroError('conflict', `${id} is ${machine.state}; only a ready machine can be replaced`);
+      const isDraining = machine.state === 'draining';
+      if (machine.state !== 'ready' && !isDraining)
+        throw new CerebroError(
+          'conflict',
+          `${id} is ${machine.state}; only a ready or draining machine can be replaced`,
+        );
       const already = [...records.machines.values()].find((other) => other.replaces === id && other.state !== 'lost');
       if (already) throw new CerebroError('conflict', `${id} is being replaced by ${already.id} already`);
       let serial = records.serials.get(machine.zone) ?? 1;
@@ -134,7 +138,8 @@ export class MachineOrders {
         write: [
           { put: keys.machine(fresh), value },
           { put: keys.serial(machine.zone), value: serial + 1 },
-          { put: keys.machine(id), value: cordonedFor(machine, fresh) },
+          // What is being drained takes no copies as it is, and goes when they have left.
+          { put: keys.machine(id), value: isDraining ? machine : cordonedFor(machine, fresh) },
         ],
         events,
       };

@@ -87,7 +87,8 @@ function stepRun(work: WorkingState, job: JobRecord, run: JobRun, copies: readon
   return true;
 }
 
-function noteOutcome(work: WorkingState, copy: CopyRecord): CopyRecord['outcome'] {
+/** How the part of a copy in its run ended, noted for when its machine is not there to be asked any more; null: it has not. */
+export function noteOutcome(work: WorkingState, copy: CopyRecord): CopyRecord['outcome'] {
   const task = taskInForce(work.snapshot, copy);
   if (!task || (task.phase !== 'exited' && task.phase !== 'failed')) return null;
   const outcome = task.phase === 'exited' && (task.lastEnd?.code ?? 0) === 0 ? 'completed' : 'failed';

@@ -7,7 +7,7 @@ import { fillJob } from './fill-jobs.ts';
 import { followLeader } from './follow-leaders.ts';
 import { takeFound } from './found-tasks.ts';
 import { isOver } from './is-over.ts';
-import { stepRuns } from './job-runs.ts';
+import { noteOutcome, stepRuns } from './job-runs.ts';
 import { judgeMachines } from './judge-machines.ts';
 import { LinkedJobs } from './linked-jobs.ts';
 import type { Pending } from './pending.ts';
@@ -71,6 +71,7 @@ function seatCopies(work: WorkingState): void {
       continue;
     }
     if (isOver(work.snapshot, copy)) {
+      if (copy.outcome === null) noteOutcome(work, copy);
       // It stays for its logs' sake, takes no room and keeps no machine, until its job's next run has ended.
       if (copy.wanted === 'run' && isOutdated(work, copy)) work.stopCopy(copy, 'a later run has ended too');
       continue;

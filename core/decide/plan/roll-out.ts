@@ -36,6 +36,9 @@ export function rollJob(work: WorkingState, links: LinkedJobs, job: JobRecord): 
 }
 
 function dueFor(work: WorkingState, links: LinkedJobs, job: JobRecord, copy: CopyRecord): Due | null {
+  const { updated, known, mayRun } = updatedBeside(work, links, job, copy);
+  // Also where its own update is due: that may have to wait, and what is updated beside it meanwhile is not to be missed.
+  if (known && !mayRun) work.actions.push({ kind: 'note-links', copy: copy.id, linked: known });
   if (copy.version !== job.version && mayGoOn(job)) {
     if (waitsForLeader(work, links, job, copy)) return null;
     if (job.spec.linked_job === undefined || hasRoom(work, job, copy))
@@ -47,7 +50,6 @@ function dueFor(work: WorkingState, links: LinkedJobs, job: JobRecord, copy: Cop
     );
   }
   if (copy.jobRestarts < job.restarts) return { copy, kind: 'restart', reason: `"${job.name}" is being restarted` };
-  const { updated, known, mayRun } = updatedBeside(work, links, job, copy);
   if (updated.length > 0) {
     const names = updated.map(({ name, version }) => `"${name}" was updated to version ${version}`).join(', ');
     return { copy, kind: 'restart', reason: `${names} beside it` };
@@ -57,8 +59,6 @@ function dueFor(work: WorkingState, links: LinkedJobs, job: JobRecord, copy: Cop
     // What its machine has, started by an order that nobody answered, is started anew in its turn. What was not started costs nothing.
     if (mayBeOn(work, copy)) return { copy, kind: 'restart', reason };
     work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: copy.jobRestarts, linked: known, reason });
-  } else if (known) {
-    work.actions.push({ kind: 'note-links', copy: copy.id, linked: known });
   }
   return null;
 }

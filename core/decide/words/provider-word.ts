@@ -8,15 +8,16 @@ const LISTED_WITHIN_MS = 60_000;
 /**
  * What a provider's list says of a machine: `instance` as it stands there, if it does. Of a machine that was never confirmed, absence
  * says nothing: the order may still be on its way. `askedAt` (ms since the epoch): a list says nothing of what came after it was asked
- * for, however late it is read.
+ * for, however late it is read. `connected`: it is spoken with, so that a machine that became ready lately is there, whatever a list says.
  */
 export function providerWord(
   machine: MachineRecord,
   instance: Instance | undefined,
-  askedAt: number,
+  { askedAt, connected }: { askedAt: number; connected: boolean },
 ): MachineContact['providerSays'] {
   if (!instance) {
-    const young = machine.state === 'booting' && askedAt - machine.stateSince < LISTED_WITHIN_MS;
+    const isThere = machine.state === 'booting' || (machine.state === 'ready' && connected);
+    const young = isThere && askedAt - machine.stateSince < LISTED_WITHIN_MS;
     return machine.ref === null || young ? 'unknown' : 'gone';
   }
   return instance.state === 'pending' ? 'unknown' : instance.state;

@@ -29,7 +29,7 @@ const byId = z.object({ id: taskName });
 const machineIds = z.union([z.string().transform((id) => [id]), z.array(z.string()).max(1000)]).default([]);
 
 /** The API of a cluster sitter. */
-export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => void }): ApiRoute[] {
+export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => Promise<void> }): ApiRoute[] {
   return [
     apiRoute({
       method: 'get',
@@ -208,13 +208,13 @@ export function clusterRoutes(api: ClusterApi, control: { down: (by: string) => 
       summary: 'Stop every task and machine of this host, then this daemon; the next start takes it all up again',
       body: z.strictObject({ confirm: z.literal('down') }).or(z.object({})),
       answer: done,
-      handle: ({ body, by }) => {
+      handle: async ({ body, by }) => {
         if (!('confirm' in body))
           throw new CerebroError(
             'invalid',
             'body.confirm: expected "down", so that nobody stops everything by accident',
           );
-        control.down(by);
+        await control.down(by);
         return { done: true };
       },
     }),

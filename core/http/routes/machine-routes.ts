@@ -2,10 +2,11 @@ import { Readable } from 'node:stream';
 import type { Context } from 'koa';
 import { z } from 'zod';
 import type { MachineSitter } from '../../machine/machine-sitter.ts';
+import type { OrderMark } from '../../machine/records/order-of-orders.ts';
 import type { TasksFile } from '../../machine/tasks-file.ts';
 import type { Vitals } from '../../machine/vitals.ts';
 import { machineCapacity } from '../../model/capacity.ts';
-import { BEAT_MS, EPOCH_HEADER, type MachineMessage } from '../../model/machine-stream.ts';
+import { BEAT_MS, EPOCH_HEADER, type MachineMessage, ORDER_HEADER } from '../../model/machine-stream.ts';
 import { type LimitHolds, limitHolds } from '../../model/task.ts';
 import { type TlsIdentity, tlsIdentity } from '../../model/tls-identity.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
@@ -47,10 +48,10 @@ export function machineRoutes(
     suspend: () => void;
   },
 ): ApiRoute[] {
-  const command = (ctx: Context): number | null => {
-    const epoch = epochOf(ctx);
+  const command = (ctx: Context): OrderMark | null => {
+    const epoch = numberIn(ctx, EPOCH_HEADER);
     sitter.checkEpoch(epoch);
-    return epoch;
+    return epoch === null ? null : { epoch, serial: numberIn(ctx, ORDER_HEADER) };
   };
   return [
     apiRoute({
@@ -169,7 +170,7 @@ function watch(
   ctx.flushHeaders();
 }
 
-function epochOf(ctx: Context): number | null {
-  const header = ctx.get(EPOCH_HEADER);
+function numberIn(ctx: Context, name: string): number | null {
+  const header = ctx.get(name);
   return /^\d{1,15}$/.test(header) ? Number(header) : null;
 }

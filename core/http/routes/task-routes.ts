@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CerebroError } from '../../errors.ts';
 import type { ExpectedRevision } from '../../machine/expected-revision.ts';
 import type { MachineSitter } from '../../machine/machine-sitter.ts';
-import { RemovedCopies } from '../../machine/records/removed-copies.ts';
+import { type OrderMark, OrderOfOrders } from '../../machine/records/order-of-orders.ts';
 import { healthState } from '../../model/health-check.ts';
 import { runEnd, type TaskStatus, taskDefinition, taskPhase, taskStatus, withoutSecrets } from '../../model/task.ts';
 import { SIGNALS, taskName } from '../../model/task-configuration.ts';
@@ -39,11 +39,11 @@ const action = z.discriminatedUnion('action', [
 
 /**
  * The tasks of a machine sitter. `command` is called before anything is changed, and throws for who may not; it
- * answers with the epoch that a cluster sitter's order is of, null for a person's. What is changed can
+ * answers with what a cluster sitter's order says of itself, null for a person's. What is changed can
  * be held to a revision: `If-Match` with the ETag that a task was read with, `If-None-Match: *` for what must be new.
  */
-export function taskRoutes(sitter: MachineSitter, command: (ctx: Context) => number | null): ApiRoute[] {
-  const removed = new RemovedCopies();
+export function taskRoutes(sitter: MachineSitter, command: (ctx: Context) => OrderMark | null): ApiRoute[] {
+  const orders = new OrderOfOrders();
   return [
     apiRoute({
       method: 'get',
@@ -91,7 +91,7 @@ export function taskRoutes(sitter: MachineSitter, command: (ctx: Context) => num
         if (body.definition.id !== params.id)
           throw new CerebroError('invalid', `the body defines "${body.definition.id}", the path names "${params.id}"`);
         const expected = expectedOf(ctx);
-        removed.check(params.id, command(ctx));
+        orders.put(params.id, command(ctx));
         return tagged(ctx, await sitter.put(body.definition, { start: body.start, expected }));
       },
     }),
@@ -103,7 +103,7 @@ export function taskRoutes(sitter: MachineSitter, command: (ctx: Context) => num
       answer: done,
       handle: async ({ params }, ctx) => {
         const expected = expectedOf(ctx);
-        removed.remember(params.id, command(ctx));
+        orders.remove(params.id, command(ctx));
         await sitter.remove(params.id, expected);
         return { done: true };
       },
