@@ -137,7 +137,8 @@ class Automaton {
           next = this.#kept(next);
           if (state.next && state.next.size < 256) state.next.set(key, next);
         }
-        work += next.steps.length + 1;
+        // As if every step had been looked at: none is twice.
+        work += this.#steps.length;
         if (work >= STEPS_BETWEEN_PAUSES) {
           yield;
           work = 0;
