@@ -1,13 +1,14 @@
-import { bodyParser } from '@koa/bodyparser';
 import Router from '@koa/router';
 import Koa from 'koa';
 import { z } from 'zod';
 import type { Logger } from '../contracts/logger.ts';
 import { CerebroError } from '../errors.ts';
+import { isBrokenConnection } from './answers/broken-connection.ts';
 import { compressAnswers } from './answers/compress-answers.ts';
 import { answerErrors, type ErrorAnswer } from './answers/error-response.ts';
 import type { Auth } from './doors/auth.ts';
 import { endWithToken } from './doors/end-with-token.ts';
+import { requestBodies } from './doors/request-bodies.ts';
 import { type ApiRoute, apiRoute, mountRoutes, openApi } from './routes/api-route.ts';
 
 export interface DaemonAppParts {
@@ -24,24 +25,13 @@ export interface DaemonAppParts {
   before?: Koa.Middleware[];
 }
 
-const MAX_BODY = '1mb';
-/** Of a caller that has shown no token yet: enough for signing in, and little for whoever sends many. */
-const MAX_BODY_OF_STRANGERS = '16kb';
-
-function bodiesUpTo(limit: string): Koa.Middleware {
-  return bodyParser({
-    enableTypes: ['json', 'form', 'text'],
-    extendTypes: { text: ['text/*', 'application/yaml', 'application/x-yaml'] },
-    jsonLimit: limit,
-    formLimit: limit,
-    textLimit: limit,
-  });
-}
-
 /** The Koa app of a daemon: bounded bodies, JSON errors, the routes and the OpenAPI document that describes them. */
 export function daemonApp(parts: DaemonAppParts): Koa {
   const app = new Koa();
-  app.on('error', (error: Error) => parts.logger.debug({ err: error }, 'a connection broke'));
+  app.on('error', (error: Error, { method, path }: Koa.Context) => {
+    if (isBrokenConnection(error)) parts.logger.debug({ err: error, method, path }, 'a connection broke');
+    else parts.logger.error({ err: error, method, path }, 'an answer failed when it was under way');
+  });
   app.use(async (ctx, next) => {
     ctx.set('X-Content-Type-Options', 'nosniff');
     await next();
@@ -54,8 +44,7 @@ export function daemonApp(parts: DaemonAppParts): Koa {
     await next();
   });
   app.use(endWithToken(parts.auth));
-  const [known, unknown] = [bodiesUpTo(MAX_BODY), bodiesUpTo(MAX_BODY_OF_STRANGERS)];
-  app.use((ctx, next) => (parts.auth.knows(ctx) ? known : unknown)(ctx, next));
+  app.use(requestBodies(parts.auth));
   for (const middleware of parts.before ?? []) app.use(middleware);
   const router = new Router();
   const described = [

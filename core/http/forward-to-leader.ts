@@ -41,7 +41,7 @@ export function forwardToLeader({ auth, peers }: ForwardParts): Middleware {
       ctx.set(REVISION_HEADER, String(peers.revision));
       return;
     }
-    if (READS.has(ctx.method) || OWN_AFFAIRS.has(ctx.path) || peers.leads()) return next();
+    if (READS.has(ctx.method) || isOwnAffair(ctx.path) || peers.leads()) return next();
     const caller = auth.who(ctx);
     const url = peers.leaderUrl;
     if (url === null)
@@ -62,6 +62,11 @@ export function forwardToLeader({ auth, peers }: ForwardParts): Middleware {
       if (value !== undefined && !NOT_RETURNED.has(name)) ctx.set(name, value);
     ctx.body = answer.body;
   };
+}
+
+/** As the routers see it: to them capitals and one slash at the end are the same path. */
+function isOwnAffair(path: string): boolean {
+  return OWN_AFFAIRS.has(path.toLowerCase().replace(/\/$/, ''));
 }
 
 function headersFor(ctx: Context, { by, scope, session }: Caller): Record<string, string> {

@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import type { Clock, Timer } from '../contracts/clock.ts';
 import type { Logger } from '../contracts/logger.ts';
 import { type TaskReading, taskReading, taskVitalsOf } from '../decide/task/task-vitals.ts';
+import type { Values } from '../decide/vitals/history-ring.ts';
 import { type HostReading, hostVitalsBetween } from '../decide/vitals/host-vitals.ts';
+import { MinuteOfHistory } from '../decide/vitals/minute-of-history.ts';
 import { systemCode } from '../errors.ts';
 import {
   HISTORY_SPANS,
@@ -17,7 +19,7 @@ import type { TaskPhase, TaskStatus } from '../model/task.ts';
 import type { HostVitals, MachineVitals, TaskVitals } from '../model/vitals.ts';
 import type { MachineSitter } from './machine-sitter.ts';
 import { readHost } from './read-host.ts';
-import { HistoryFile, type HistoryPoint } from './records/history-file.ts';
+import { HistoryFile } from './records/history-file.ts';
 import { taskFolderName } from './records/task-files.ts';
 
 const STEP_MS = HISTORY_SPANS.hour.stepSeconds * 1000;
@@ -27,7 +29,6 @@ const AFTER_MS = 50;
 const FRESH_MS = 1000;
 /** With more tasks than these, the points of each are put down a minute at a time: a write for each every five seconds costs more than all else of a machine at rest. */
 const MANY_TASKS = 50;
-const MANY_POINTS = 60_000 / STEP_MS;
 /** Files that are written in one go. */
 const BATCH = 25;
 const AT_REST: ReadonlySet<TaskPhase> = new Set(['stopped', 'exited', 'failed']);
@@ -51,7 +52,7 @@ export class Vitals {
   /** Whether it was told already that history cannot be written. */
   #complained = false;
   /** The points of tasks that are not in their files yet. */
-  readonly #unwritten = new Map<string, HistoryPoint[]>();
+  readonly #unwritten = new Map<string, MinuteOfHistory>();
   /** The next files that a sample is put into. */
   #keeping: NodeJS.Immediate | null = null;
 
@@ -130,27 +131,31 @@ export class Vitals {
   #keep(atMs: number, { host, tasks }: MachineVitals): void {
     // A disk that takes longer than five seconds has gaps in its history, and no queue.
     if (this.#keeping) return;
-    this.#report(failureOf(() => this.#machineFile.add({ atMs, values: machinePoint(host) })));
+    this.#report(failureOf(() => this.#machineFile.add(minuteWith(atMs, machinePoint(host)))));
     const living = tasks.filter(({ phase }) => !AT_REST.has(phase));
     for (const task of living) {
-      const points = this.#unwritten.get(task.id) ?? [];
-      this.#unwritten.set(task.id, [...points, { atMs, values: taskPoint(task) }]);
+      const point = taskPoint(task);
+      if (this.#unwritten.get(task.id)?.put(atMs, point)) continue;
+      // The rest of a minute of which a point is missing: the clock was set, or nobody came to it.
+      this.#writeTask(task.id);
+      this.#unwritten.set(task.id, minuteWith(atMs, point));
     }
     const alive = new Set(living.map(({ id }) => id));
-    const least = living.length > MANY_TASKS ? MANY_POINTS : 1;
-    const due = [...this.#unwritten].filter(([id, points]) => points.length >= least || !alive.has(id));
+    const many = living.length > MANY_TASKS;
+    const due: string[] = [];
+    for (const [id, minute] of this.#unwritten) if (!many || minute.isOver || !alive.has(id)) due.push(id);
     const batch = (from: number): void => {
-      for (const [id] of due.slice(from, from + BATCH)) this.#writeTask(id);
+      for (const id of due.slice(from, from + BATCH)) this.#writeTask(id);
       this.#keeping = from + BATCH < due.length ? setImmediate(batch, from + BATCH) : null;
     };
     batch(0);
   }
 
   #writeTask(id: string): void {
-    const points = this.#unwritten.get(id);
-    if (!points) return;
+    const minute = this.#unwritten.get(id);
+    if (!minute) return;
     this.#unwritten.delete(id);
-    const failure = failureOf(() => this.#taskFile(id).add(...points));
+    const failure = failureOf(() => this.#taskFile(id).add(minute));
     // Its folder goes before it is off the list.
     if (systemCode(failure) !== 'ENOENT') this.#report(failure);
   }
@@ -186,6 +191,12 @@ function vitalsOf(
     taskVitalsOf(status, readings.before.get(status.id), readings.now.get(status.id)),
   );
   return { host: hostVitalsBetween(base, host), tasks };
+}
+
+function minuteWith(atMs: number, values: Values): MinuteOfHistory {
+  const minute = new MinuteOfHistory(atMs);
+  minute.put(atMs, values);
+  return minute;
 }
 
 /** History that cannot be written (a full disk) is missing later, and nothing else. */

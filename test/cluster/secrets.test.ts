@@ -3,10 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { SecretKeyFile } from '../../core/cluster/access/secret-key.ts';
+import { Secrets } from '../../core/cluster/access/secrets.ts';
 import type { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
+import { type ClusterRecords, keys } from '../../core/cluster/records/cluster-records.ts';
+import type { Operation } from '../../core/contracts/state-store.ts';
+import { taskConfiguration } from '../../core/model/task-configuration.ts';
+import { ClusterFixture, NOW } from '../decide/cluster-fixture.ts';
 import { MemoryStore } from '../fakes/memory-store.ts';
 import { smallClusterSitter } from '../fakes/small-cluster-sitter.ts';
 import { StubbornProvider } from '../fakes/stubborn-provider.ts';
+import { VirtualClock } from '../simulation/virtual-clock.ts';
 
 const job = (name: string, env: string): string => `
 task_configuration: {name: ${name}, command: sleep 1, cpu: .5, env: ${env}}
@@ -89,6 +95,12 @@ t.test(
     t.match(sitter.api.job('web'), { version: 1, rollout: { to: 1 } });
     const { changes } = await sitter.api.apply(job('web', '{A: {secret: DB}, B: {secret: OTHER}}'), options);
     t.match(changes, [{ change: 'unchanged' }]);
+    const again = await sitter.secrets.set('DB', 'two', 'a test');
+    t.same(again, { version: 2, updated: ['web'] }, 'the newest value is set again for who went back to another');
+    t.match(sitter.api.job('web'), { version: 3, rollout: { to: 3 } });
+    t.same(sitter.secrets.of('web', 3), { DB: 'two', OTHER: 'other' });
+    t.match(sitter.secrets.list(), [{ name: 'DB', version: 2 }, { name: 'OTHER' }], 'and it is no new one');
+    t.same(await sitter.secrets.set('DB', 'two', 'a test'), { version: 2, updated: [] });
   },
 );
 
@@ -125,6 +137,40 @@ t.test(
     await sitter.api.apply(job('web', '{}'), options);
     await sitter.secrets.remove('DATABASE', 'a test');
     t.same(sitter.secrets.list(), []);
+  },
+);
+
+t.test(
+  'a secret stays while a roll-out may go back to a version that is given it, or a copy runs with one',
+  async (t) => {
+    const withSecret = taskConfiguration.parse({ name: 'web', command: 'sleep 1', env: { A: { secret: 'DB' } } });
+    const fixture = (): ClusterFixture =>
+      new ClusterFixture().job('web', { 'local-a': 1 }, { version: 2 }).machine('local-a-1');
+    const removed = async (cluster: ClusterFixture): Promise<Operation[]> => {
+      const spec = { ...cluster.jobs.get('web')?.spec, task_configuration: withSecret };
+      let written: Operation[] = [];
+      const records = {
+        ...cluster.snapshot(),
+        secrets: new Map([['DB', { name: 'DB', values: [] }]]),
+        versions: new Map([[keys.version('web', 1), { job: 'web', version: 1, spec }]]),
+        transact: async (build: () => { write: Operation[] }) => {
+          written = build().write;
+        },
+      } as unknown as ClusterRecords;
+      const key = new SecretKeyFile('/nonexistent');
+      const secrets = new Secrets({ records, key, clock: new VirtualClock(NOW), onOrder: () => undefined });
+      await secrets.remove('DB', 'a test');
+      return written;
+    };
+    const told = {
+      code: 'conflict',
+      message: /"DB" is given to version 1 of "web" until version 2 is everywhere and well/,
+    };
+    await t.rejects(removed(fixture().rolling('web', 5)), told, 'it is the one to go back to');
+    await t.rejects(removed(fixture().copy('web.1', 'local-a-1', { version: 1 })), told, 'a copy runs with it');
+    await t.rejects(removed(fixture().rolling('web', 5).copy('web.1', 'local-a-1', { version: 1 })), told);
+    t.same(await removed(fixture().copy('web.1', 'local-a-1')), [{ delete: 'secret/DB' }], 'until nothing does');
+    t.same(await removed(fixture().rolling('web', 5).jobIs('web', { state: 'removing' })), [{ delete: 'secret/DB' }]);
   },
 );
 

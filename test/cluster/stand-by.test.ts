@@ -88,6 +88,24 @@ t.test('who stands by takes orders for the one that leads', async (t) => {
     const own = { _csrf: csrfOf(await page(standBy, '/settings')), limit: '3', zone: '' };
     t.equal((await post('/settings/idle-limit', own)).status, 303, 'and so can its own');
     t.equal((await post('/settings/idle-limit', { _csrf: 'wrong', limit: '4', zone: '' })).status, 403);
+    const late = await fetch(`${standBy.url}/jobs/one`, {
+      method: 'POST',
+      body: new URLSearchParams({ text: 'what was typed', do: 'apply', _csrf: csrf }),
+      headers: { accept: 'text/html' },
+    });
+    t.equal(late.status, 401);
+    const page401 = await late.text();
+    t.match(page401, 'Your session has ended, so nothing was done.');
+    t.match(page401, 'what was typed', 'without a session nothing is passed on, and nothing is lost');
+  });
+
+  await t.test('a form of a page, from a program with a token', async (t) => {
+    for (const at of [leader, standBy]) {
+      const body = new URLSearchParams({ limit: '2', zone: '' });
+      const done = await at.fetch('/settings/idle-limit', { method: 'POST', body });
+      t.equal(done.status, 303);
+      t.match(done.headers.get('location'), /^\/settings\?notice=/);
+    }
   });
 
   await t.test('a token, as good and as narrow at either', async (t) => {
@@ -131,7 +149,8 @@ t.test('who stands by takes orders for the one that leads', async (t) => {
 
   await t.test('what is its own affair it does itself', async (t) => {
     const level = { method: 'PUT', body: '{"level": "debug"}', headers: { 'content-type': 'application/json' } };
-    t.equal((await standBy.fetch('/api/v1/settings/log-level', level)).status, 200);
+    for (const path of ['/api/v1/settings/log-level', '/api/v1/settings/log-level/', '/API/v1/Settings/log-level'])
+      t.equal((await standBy.fetch(path, level)).status, 200, path);
     const log = (at: OneOfSeveral): string => readFileSync(join(at.folder, 'log'), 'utf8');
     t.match(log(standBy), 'the log level was changed');
     t.notMatch(log(leader), 'the log level was changed');

@@ -12,6 +12,7 @@ import {
   slotAt,
   slotsOfMinute,
 } from '../../core/decide/vitals/history-ring.ts';
+import { MinuteOfHistory } from '../../core/decide/vitals/minute-of-history.ts';
 import { HISTORY_SPANS, MACHINE_SERIES, TASK_SERIES, taskOfSubject } from '../../core/model/history.ts';
 
 const NOW = Date.parse('2026-01-02T03:04:07.000Z');
@@ -57,6 +58,32 @@ t.test('a minute is made of the twelve slots that begin in it', async (t) => {
   t.equal(slots.length, 12);
   t.ok(slots.includes(slotAt('hour', NOW)));
   t.ok(slots.every((slot) => Math.floor((slot * 5) / 60) === minute));
+});
+
+t.test('the points of a minute lie as they are in the file, and what is missing comes from there', async (t) => {
+  const start = slotAt('day', NOW) * 60_000;
+  const first = new MinuteOfHistory(NOW);
+  t.ok(first.put(start, [1, null]));
+  t.ok(first.put(start + 5000, [2, 20]));
+  t.notOk(first.put(start - 1, [9, 9]), 'the minute before');
+  t.notOk(first.put(start + 60_000, [9, 9]), 'the next one');
+  t.notOk(first.isOver);
+  const second = new MinuteOfHistory(NOW);
+  for (let at = 5000; at < 60_000; at += 5000) second.put(start + at, [at / 5000, null]);
+  t.ok(second.isOver);
+  t.notOk(second.isWhole);
+  second.fillFrom(first.bytes);
+  const points = slotsOfMinute(second.minute).map((slot, i) =>
+    decodeSlot(second.bytes.subarray(i * SLOT_BYTES), slot, 2),
+  );
+  t.strictSame(points.slice(0, 3), [
+    [1, null],
+    [1, null],
+    [2, null],
+  ]);
+  t.strictSame(decodeSlot(second.average(2), second.minute, 2), [Math.fround(67 / 12), null]);
+  second.put(start, [0, null]);
+  t.ok(second.isWhole);
 });
 
 t.test('an average is of what is known', async (t) => {

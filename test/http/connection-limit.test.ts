@@ -9,9 +9,14 @@ import { ApiUnderTest } from './api-under-test.ts';
 
 const BOUNDS = { most: 4, reserve: 2, reserveMs: 60_000 };
 
-/** Says "hello" to everybody, and begins something without end at /stream. */
+/** More than the kernel keeps for a connection that nobody reads. */
+const MUCH = Buffer.alloc(16 * 1024 * 1024, 'x');
+
+/** Says "hello" to everybody, much at /much, and begins something without end at /stream. */
 class SmallServer {
   streams = 0;
+  /** Those of /much that have not arrived. */
+  unread = 0;
   readonly #server: HttpServer;
   #port = 0;
 
@@ -21,7 +26,12 @@ class SmallServer {
     app.use(async (ctx) => {
       if (ctx.path !== '/stream') {
         for await (const _chunk of ctx.req); // all of it, before it is answered
-        ctx.body = 'hello';
+        ctx.body = ctx.path === '/much' ? MUCH : 'hello';
+        if (ctx.path !== '/much') return;
+        this.unread += 1;
+        ctx.res.once('close', () => {
+          this.unread -= 1;
+        });
         return;
       }
       const stream = new PassThrough();
@@ -124,6 +134,28 @@ t.test('what is at work stays; a few more get one answer each, and then it is 50
   followers[0]?.socket.destroy();
   await eventually(async () => (await server.ask()).status === 200, 'there is room again');
   for (const { socket } of [...followers, ...more]) socket.destroy();
+});
+
+t.test('who does not read what he was answered makes room, too', async (t) => {
+  const server = new SmallServer({ bounds: { ...BOUNDS, reserve: 1 } });
+  await server.start(t);
+  const follower = server.say(STREAM);
+  await eventually(() => server.streams === 1, 'one follows');
+  const deaf: Heard[] = [];
+  for (let i = 0; i < 3; i++) {
+    const one = server.say('GET /much HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2));
+    one.socket.pause();
+    deaf.push(one);
+  }
+  await eventually(() => server.unread === 6, 'all were answered, and nobody reads');
+  for (let i = 0; i < 3; i++) {
+    const asked = server.say('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await eventually(() => asked.text.endsWith('hello'), 'it is answered');
+    t.match(asked.text, /Connection: keep-alive/, 'with a place of its own, and not for one answer');
+  }
+  await eventually(() => server.unread === 0, 'their connections were closed');
+  t.notOk(follower.closed, 'who is at work stays');
+  for (const { socket } of [follower, ...deaf]) socket.destroy();
 });
 
 t.test('who has a place of the reserve does not keep it', async (t) => {

@@ -36,3 +36,13 @@ t.test('with no time to keep it, each is made anew', async (t) => {
   await pages.page('/', make);
   t.equal(await pages.page('/', make), 2);
 });
+
+t.test('pages past their time go when another is made', async (t) => {
+  const pages = new KeptPages<string>(50);
+  const make = async (): Promise<string> => 'a page';
+  for (let i = 0; i < 20; i++) await pages.page(`/events?q=${i}`, make);
+  t.ok(pages.size > 0);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await pages.page('/', make);
+  t.equal(pages.size, 1);
+});

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import Koa from 'koa';
 import t from 'tap';
 import { HttpServer } from '../../core/http/doors/http-server.ts';
@@ -49,4 +50,45 @@ t.test('every open page hears of each change, and a change while some are being 
   await eventually(() => heard.every((count) => count === 2), 'all are told of both');
   abort.abort();
   await eventually(() => ears.size === 0, 'they are gone');
+});
+
+t.test('a page that does not read has one change waiting, and not all that there were', async (t) => {
+  let ear = (): void => undefined;
+  const streams = new LiveStreams((listener) => {
+    ear = listener;
+    return () => undefined;
+  });
+  const app = new Koa();
+  app.silent = true;
+  let unread: Readable | null = null;
+  app.use((ctx) => {
+    streams.open(ctx);
+    if (ctx.path !== '/unread') return;
+    // As it is where the connection takes no more.
+    unread = ctx.body instanceof Readable ? ctx.body : null;
+    ctx.respond = false;
+  });
+  const server = new HttpServer(app);
+  const url = await server.listen('127.0.0.1', 0);
+  const abort = new AbortController();
+  t.teardown(async () => {
+    abort.abort();
+    streams.stop();
+    await server.close();
+  });
+  const { signal } = abort;
+  await fetch(`${url}/unread`, { signal });
+  const reader = (await fetch(url, { signal })).body?.getReader();
+  let heard = '';
+  for (let changes = 1; changes <= 4; changes++) {
+    ear();
+    while (heard.split('event: change').length <= changes) {
+      const piece = await reader?.read();
+      if (!piece?.value) throw new Error('the stream has ended');
+      heard += Buffer.from(piece.value).toString();
+    }
+  }
+  const waiting = String((unread as Readable | null)?.read());
+  t.equal(waiting.split('event: change').length - 1, 1, 'it hears that something changed');
+  t.ok(waiting.length < 100);
 });

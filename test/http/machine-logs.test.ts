@@ -90,6 +90,17 @@ t.test('ranges are offsets of the run', async (t) => {
   const download = await api.call('/logs/count?download');
   t.equal(download.headers.get('content-disposition'), 'attachment; filename="count.1.stdout.log"');
   t.equal((await download.text()).length, 35);
+  for (const [query, headers, status] of [
+    ['run=9', {}, 404],
+    ['run=9&stream=both', {}, 404],
+    ['grep=/(/', {}, 400],
+    ['', { range: 'bytes=35-' }, 416],
+  ] as const) {
+    const refused = await api.call(`/logs/count?download&${query}`, { headers });
+    t.equal(refused.status, status, query);
+    t.equal(refused.headers.get('content-disposition'), null, 'an error is not kept in its place');
+    await refused.text();
+  }
 });
 
 /** By when a line was written is known to a tenth of a second, and better when it is read again: it is no part of what the line is. */

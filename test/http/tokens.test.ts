@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import t, { type Test } from 'tap';
@@ -26,6 +27,7 @@ import { silentLogger } from '../fakes/silent-logger.ts';
 import { eventually } from '../suites/eventually.ts';
 
 const ADMIN = 'the-admin-token';
+const SESSION_KEY = Buffer.alloc(32, 7);
 
 interface Site {
   base: string;
@@ -56,7 +58,7 @@ async function site(t: Test): Promise<Site> {
   const tokens = new ApiTokens({ records, clock, logger: silentLogger });
   const api = smallCluster({ job: 'hello', slug: 'hello', machine: 'local-a-1' });
   Object.assign(api, { tokens });
-  const auth = new Auth({ token: ADMIN, sessionKey: Buffer.alloc(32, 7), name: 'test', holders: tokens });
+  const auth = new Auth({ token: ADMIN, sessionKey: SESSION_KEY, name: 'test', holders: tokens });
   const templates = join(import.meta.dirname, '..', '..', 'templates');
   const plugins = [new UiDashboard(), new UiSettings()];
   const pages = new Pages({ plugins, api, auth, logger: silentLogger, templates, assets: {} });
@@ -261,6 +263,69 @@ t.test('a form whose session has ended does nothing, and what was typed is not l
   const page = await answer.text();
   t.match(page, 'Your session has ended, so nothing was done.');
   t.match(page, 'name: &lt;/textarea&gt;&lt;script&gt;');
+});
+
+/** The cookie of a session that ran out a minute ago. */
+function lateCookie(holder = ''): string {
+  const text = `an-id.${holder}.${Date.now() - 60_000}`;
+  const signature = createHmac('sha256', SESSION_KEY).update(`session:${text}`).digest('base64url');
+  return `cerebro_test=${text}.${signature}`;
+}
+
+t.test(
+  'a long form whose session has run out is shown as well, and one of nobody is refused with the reason',
+  async (t) => {
+    const { base, call, make } = await site(t);
+    const { about } = await make('gone', 'operate');
+    t.equal((await call(ADMIN, 'DELETE', '/api/v1/tokens/gone')).status, 200);
+    const text = `# ${'x'.repeat(40_000)} the end`;
+    const send = (
+      headers: Record<string, string>,
+      body: string | URLSearchParams,
+      path = '/jobs/hello',
+    ): Promise<Response> =>
+      fetch(base + path, { method: 'POST', body, headers: { accept: 'text/html', ...headers }, redirect: 'manual' });
+    const form = new URLSearchParams({ text, do: 'apply', _csrf: 'x' });
+    for (const path of ['/jobs/hello', '/do']) {
+      const late = await send({ cookie: lateCookie() }, form, path);
+      t.equal(late.status, 401);
+      const page = await late.text();
+      t.match(page, 'Your session has ended, so nothing was done.');
+      t.match(page, 'the end</textarea>', 'all that was typed is there, whoever answers');
+    }
+    const forged = lateCookie()
+      .replace(/.$/, (last) => (last === 'A' ? 'B' : 'A'))
+      .replace('an-id', 'another-id');
+    for (const cookie of ['', forged, lateCookie(about.id)]) {
+      const refused = await send({ cookie }, form);
+      t.equal(refused.status, 401);
+      t.match(await refused.text(), /nobody is signed in here.*no more than 16 KB of a form/);
+    }
+    const json = { 'content-type': 'application/json' };
+    t.equal(
+      (await send({ cookie: lateCookie(), ...json }, JSON.stringify({ text }), '/do')).status,
+      413,
+      'but forms alone',
+    );
+    const tooLong = new URLSearchParams({ text: 'x'.repeat(1_100_000) });
+    t.equal((await send({ cookie: lateCookie() }, tooLong)).status, 413);
+    t.equal(
+      (await fetch(base, { headers: { cookie: lateCookie() }, redirect: 'manual' })).status,
+      302,
+      'it opens nothing',
+    );
+  },
+);
+
+t.test('a cookie is sent for some time after its session', async (t) => {
+  const { base } = await site(t);
+  const body = new URLSearchParams({ token: ADMIN });
+  const cookie = (await fetch(`${base}/signin`, { method: 'POST', body, redirect: 'manual' })).headers.get(
+    'set-cookie',
+  );
+  const ends = Number(cookie?.split('.')[2]);
+  const forgotten = Date.parse(/expires=([^;]+)/i.exec(cookie ?? '')?.[1] ?? '');
+  t.ok(forgotten > ends + 86_400_000);
 });
 
 t.test('the sign-in leads back to where one wanted to go, and nowhere else', async (t) => {

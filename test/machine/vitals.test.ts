@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import type { Clock } from '../../core/contracts/clock.ts';
 import { FILE_BYTES } from '../../core/decide/vitals/history-ring.ts';
+import { MinuteOfHistory } from '../../core/decide/vitals/minute-of-history.ts';
 import { CerebroError } from '../../core/errors.ts';
 import { HistoryFile } from '../../core/machine/records/history-file.ts';
 import { taskFolderName } from '../../core/machine/records/task-files.ts';
@@ -230,11 +231,17 @@ t.test(
   },
 );
 
+function minuteWith(atMs: number, values: number[]): MinuteOfHistory {
+  const minute = new MinuteOfHistory(atMs);
+  minute.put(atMs, values);
+  return minute;
+}
+
 t.test('a file does not grow, however long it is written', async (t) => {
   const { folder } = fixture(t);
   const path = join(folder, 'long');
   const file = new HistoryFile(path, ['a']);
-  for (let i = 0; i < 3000; i++) file.add({ atMs: START + i * 5000, values: [i] });
+  for (let i = 0; i < 3000; i++) file.add(minuteWith(START + i * 5000, [i]));
   t.equal(statSync(path).size, FILE_BYTES);
   const now = START + 2999 * 5000;
   t.strictSame(file.history('x', 'hour', now).series.a?.slice(0, 2), [2280, 2281]);

@@ -8,7 +8,7 @@ import type { JobRecord, JobSpec, JobVersion } from '../../model/job.ts';
 import type { SealedValue, SecretRecord, SecretView } from '../../model/secret.ts';
 import { newRollOut } from '../records/apply-plan.ts';
 import { type ClusterRecords, keys } from '../records/cluster-records.ts';
-import { surplusVersions } from '../records/kept-versions.ts';
+import { surplusVersions, versionsInUse } from '../records/kept-versions.ts';
 import type { SecretKey } from './secret-key.ts';
 
 export interface SecretsDeps {
@@ -56,24 +56,23 @@ export class Secrets {
       const keyId = this.#keyForSealing();
       const before = records.secrets.get(name);
       const newest = before && newestOf(before.values);
-      if (newest?.key === keyId && this.#open(name, newest) === text) {
-        result = { version: newest.version, updated: [] };
-        return null;
-      }
       const now = clock.now();
-      const version = (newest?.version ?? 0) + 1;
+      const same = newest?.key === keyId && this.#open(name, newest) === text;
+      const version = same ? newest.version : (newest?.version ?? 0) + 1;
+      // A job that went back to an older value is to have this one, also where it is not new.
+      const behind = this.#usersOf(name).filter((job) => !same || this.#valueOf(name, this.#versionOf(job)) !== newest);
+      const changes = behind.map((job) => this.#nextVersion(job, { [name]: version }, by, now));
+      result = { version, updated: changes.map(({ job }) => job) };
+      const write = changes.flatMap((change) => change.write);
+      const events = changes.map(({ event }) => event);
+      if (same) return changes.length === 0 ? null : { write, events };
       const sealed = this.#deps.key.seal(text, aboutOf(name, version));
       const value: SealedValue = { version, key: keyId, sealed, at: new Date(now).toISOString(), by };
-      const changes = this.#usersOf(name).map((job) => this.#nextVersion(job, { [name]: version }, by, now));
-      result = { version, updated: changes.map(({ job }) => job) };
       const kept = before?.values.filter((each) => this.#isNamed(name, each.version)) ?? [];
       const record: SecretRecord = { name, values: [...kept, value] };
       const what = before ? `has a new value (${version})` : 'was set';
       const event: NewEvent = { level: 'info', kind: 'secret-set', message: `the secret "${name}" ${what}`, by };
-      return {
-        write: [{ put: keys.secret(name), value: record }, ...changes.flatMap(({ write }) => write)],
-        events: [event, ...changes.map(({ event: updated }) => updated)],
-      };
+      return { write: [{ put: keys.secret(name), value: record }, ...write], events: [event, ...events] };
     });
     onOrder();
     return result;
@@ -88,6 +87,12 @@ export class Secrets {
         throw new CerebroError(
           'conflict',
           `the secret "${name}" is given to ${users.join(', ')}; take it out of there first`,
+        );
+      const older = this.#olderUsersOf(name);
+      if (older.length > 0)
+        throw new CerebroError(
+          'conflict',
+          `the secret "${name}" is given to ${older.join(', ')}; remove it after that`,
         );
       const event: NewEvent = {
         level: 'info',
@@ -123,13 +128,18 @@ export class Secrets {
     const names = record ? secretsIn(record.spec.task_configuration.env) : [];
     if (names.length === 0) return undefined;
     const texts = names.map((name): [string, string] => {
-      const values = records.secrets.get(name)?.values ?? [];
-      // One that was removed and set anew has begun to count again.
-      const value = values.find((each) => each.version === record?.secrets?.[name]) ?? newestOf(values);
+      const value = this.#valueOf(name, record);
       if (!value) throw this.#unknown(name);
       return [name, this.#open(name, value)];
     });
     return Object.fromEntries(texts);
+  }
+
+  /** The value that a version of a job runs with. */
+  #valueOf(name: string, version: JobVersion | undefined): SealedValue | undefined {
+    const values = this.#deps.records.secrets.get(name)?.values ?? [];
+    // One that was removed and set anew has begun to count again.
+    return values.find((each) => each.version === version?.secrets?.[name]) ?? newestOf(values);
   }
 
   #open(name: string, value: SealedValue): string {
@@ -158,9 +168,22 @@ export class Secrets {
   }
 
   #usersOf(name: string): JobRecord[] {
-    return [...this.#deps.records.jobs.values()].filter(
-      (job) => job.state === 'active' && secretsIn(job.spec.task_configuration.env).includes(name),
+    return [...this.#deps.records.jobs.values()].filter((job) => job.state === 'active' && isGiven(job, name));
+  }
+
+  /** Versions that a roll-out has not done with yet, in words: it may go back to them, or begin their copies anew. */
+  #olderUsersOf(name: string): string[] {
+    const { records } = this.#deps;
+    const active = [...records.jobs.values()].filter(({ state }) => state === 'active');
+    return active.flatMap((job) =>
+      [...versionsInUse(records, job.name)]
+        .filter((version) => isGiven(this.#versionOf({ name: job.name, version }), name))
+        .map((version) => `version ${version} of "${job.name}" until version ${job.version} is everywhere and well`),
     );
+  }
+
+  #versionOf({ name, version }: Pick<JobRecord, 'name' | 'version'>): JobVersion | undefined {
+    return this.#deps.records.versions.get(keys.version(name, version));
   }
 
   #isNamed(name: string, version: number): boolean {
@@ -210,6 +233,10 @@ export class Secrets {
     const near = didYouMean(name, this.#deps.records.secrets.keys());
     return new CerebroError('not_found', `there is no secret "${name}"${near}; set it: cerebro secret set ${name}`);
   }
+}
+
+function isGiven(version: { spec: JobSpec } | undefined, secret: string): boolean {
+  return version !== undefined && secretsIn(version.spec.task_configuration.env).includes(secret);
 }
 
 /** A sealed text is good in its own place only. */

@@ -18,13 +18,18 @@ export const SLOT_BYTES = 4 + SLOT_VALUES * 4;
  */
 export const FILE_BYTES = HEADER_BYTES + (HISTORY_SPANS.hour.points + HISTORY_SPANS.day.points) * SLOT_BYTES;
 
+const HEADERS = new WeakMap<readonly string[], Buffer>();
+
 /** The head of a file for these series; a file with another one is begun anew. */
 export function headerOf(series: readonly string[]): Buffer {
+  const known = HEADERS.get(series);
+  if (known) return known;
   const head = Buffer.alloc(HEADER_BYTES);
   // The names themselves may be longer than the head: their sum tells them apart well enough.
   let sum = 7;
   for (const letter of series.join(',')) sum = (Math.imul(sum, 31) + letter.charCodeAt(0)) >>> 0;
   head.write(`${MAGIC} ${series.length} ${sum}`, 'latin1');
+  HEADERS.set(series, head);
   return head;
 }
 
@@ -43,11 +48,15 @@ export function offsetOf(span: HistorySpan, slot: number): number {
 export type Values = readonly (number | null)[];
 
 export function encodeSlot(slot: number, values: Values): Buffer {
-  const bytes = Buffer.alloc(SLOT_BYTES, 0xff); // every value that is not given is NaN
-  bytes.writeUInt32LE(slot % 2 ** 32, 0);
-  for (const [i, value] of values.slice(0, SLOT_VALUES).entries())
-    if (value !== null && Number.isFinite(value)) bytes.writeFloatLE(value, 4 + i * 4);
+  const bytes = Buffer.alloc(SLOT_BYTES);
+  putSlot(bytes, 0, slot, values);
   return bytes;
+}
+
+/** Writes a slot into `bytes` from `offset` on. */
+export function putSlot(bytes: Buffer, offset: number, slot: number, values: Values): void {
+  bytes.writeUInt32LE(slot % 2 ** 32, offset);
+  for (let i = 0; i < SLOT_VALUES; i++) bytes.writeFloatLE(values[i] ?? Number.NaN, offset + 4 + i * 4);
 }
 
 /** undefined: this slot was never written, or holds another time. */

@@ -80,6 +80,8 @@ export function answerErrors(
       await next();
     } catch (error) {
       const answer = errorAnswer(error, logger);
+      // What was to be a file to keep is none: the error is to be read, and not to be saved in its place.
+      ctx.remove('Content-Disposition');
       if (page(ctx, answer)) return;
       ctx.status = answer.status;
       if (answer.status === 401) ctx.set('WWW-Authenticate', 'Bearer realm="cerebro"');

@@ -81,6 +81,7 @@ function takeRange(ctx: Context, start: number, end: number): { first: number; e
   if (range === null) return null;
   if (range === 'outside') {
     ctx.status = 416;
+    ctx.remove('Content-Disposition');
     ctx.set('Content-Range', `bytes */${end}`);
     ctx.body = {
       error: { code: 'invalid', message: `Range: bytes ${start} to ${end} of this run are kept, and no others` },

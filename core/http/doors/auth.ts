@@ -8,6 +8,8 @@ import { FORWARDED_BY_HEADER, FORWARDED_SCOPE_HEADER, FORWARDED_SESSION_HEADER }
 import { maskSecret, masks } from './mask-secret.ts';
 
 const SESSION_MS = 7 * 24 * 3600 * 1000;
+/** So long after its session a cookie is still sent, and good for nothing but to be told by it that the session has ended. */
+const REMEMBERED_MS = SESSION_MS;
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /** A browser that is signed in. */
@@ -134,13 +136,25 @@ export class Auth {
       const id = ctx.get(FORWARDED_SESSION_HEADER);
       return id === '' ? null : { id, ...forwarded(ctx) };
     }
+    const cookie = this.#cookieOf(ctx);
+    return cookie !== null && cookie.expires > Date.now() ? cookie.session : null;
+  }
+
+  /** Whether the browser has had a session, which has merely run out. */
+  hadSession(ctx: Context): boolean {
+    const cookie = this.#cookieOf(ctx);
+    return cookie !== null && cookie.expires <= Date.now();
+  }
+
+  /** The session that a browser's cookie names; null: none, or one whose token is no more. */
+  #cookieOf(ctx: Context): { session: Session; expires: number } | null {
     const [id, holder, expires, signature] = (ctx.cookies.get(this.#cookie) ?? '').split('.');
     if (!id || holder === undefined || !expires || !signature) return null;
     if (!equal(signature, this.#sign(`session:${id}.${holder}.${expires}`))) return null;
-    if (Number(expires) <= Date.now()) return null;
-    if (holder === '') return { id, ...ADMIN };
+    if (holder === '') return { session: { id, ...ADMIN }, expires: Number(expires) };
     const found = this.#holders.holder(holder);
-    return found && { id, by: `${found.name} (browser)`, scope: found.scope };
+    if (!found) return null;
+    return { session: { id, by: `${found.name} (browser)`, scope: found.scope }, expires: Number(expires) };
   }
 
   /** Signs a browser in by a token; false: it is none of ours. */
@@ -157,7 +171,7 @@ export class Auth {
     ctx.cookies.set(this.#cookie, `${text}.${this.#sign(`session:${text}`)}`, {
       httpOnly: true,
       sameSite: 'strict',
-      maxAge: SESSION_MS,
+      maxAge: SESSION_MS + REMEMBERED_MS,
       overwrite: true,
     });
   }

@@ -27,18 +27,19 @@ const FULL = JSON.stringify({
 interface Entry {
   socket: Socket;
   reserved: boolean;
-  /** What it asks, until that is answered. */
-  request: IncomingMessage | null;
+  /** What it asks and is answered, until that has arrived. */
+  exchange: { request: IncomingMessage; response: ServerResponse } | null;
 }
 
 /**
  * Bounds the connections of a server so that nobody can shut others out by being there. Where it is full, a new connection takes
- * the place of the one that has been without a whole request for longest: silent, between two requests, or in the middle
- * of one. Only where all are at work (followers, streams) a few more are let in, for one answer each; then comes 503.
+ * the place of the one that has had nothing at work for longest: silent, between two requests, in the middle of one, or with
+ * an answer that is made and not read. Only where all are at work (followers, streams) a few more are let in, for one answer
+ * each; then comes 503.
  */
 export class ConnectionLimit {
   readonly #bounds: ConnectionBounds;
-  /** By the other side's address and port, which TLS shows too. In the order of their last answers, oldest first. */
+  /** By the other side's address and port, which TLS shows too. In the order of their last requests and answers, oldest first. */
   readonly #entries = new Map<string, Entry>();
   #reserved = 0;
   #refusals = 0;
@@ -61,7 +62,7 @@ export class ConnectionLimit {
       this.#reserved += 1;
     }
     const timer = reserved ? setTimeout(() => socket.destroy(), reserveMs) : null;
-    this.#entries.set(key, { socket, reserved, request: null });
+    this.#entries.set(key, { socket, reserved, exchange: null });
     socket.once('close', () => {
       if (timer) clearTimeout(timer);
       if (reserved) this.#reserved -= 1;
@@ -76,19 +77,24 @@ export class ConnectionLimit {
     const entry = this.#entries.get(key);
     if (!entry) return;
     if (entry.reserved) response.setHeader('Connection', 'close');
-    entry.request = request;
-    response.once('close', () => {
-      if (entry.request === request) entry.request = null;
-      // From now on it is the one that was at work last.
+    entry.exchange = { request, response };
+    // From now on it is the one that was at work last.
+    const last = (): void => {
       if (this.#entries.delete(key)) this.#entries.set(key, entry);
+    };
+    last();
+    response.once('close', () => {
+      if (entry.exchange?.response === response) entry.exchange = null;
+      last();
     });
   }
 
   /** Ends the connection that has been waiting for longest; false: all are at work. */
   #makeRoom(): boolean {
-    for (const [key, { socket, request, reserved }] of this.#entries) {
-      // One that has been read whole is being answered.
-      if (reserved || request?.complete) continue;
+    for (const [key, { socket, exchange, reserved }] of this.#entries) {
+      // One that has been read whole is being answered. When all of that is written there is no work left, only a reader:
+      // who asks for much and reads nothing is not to hold a place.
+      if (reserved || (exchange?.request.complete && !exchange.response.writableEnded)) continue;
       this.#entries.delete(key);
       socket.destroy();
       return true;

@@ -9,7 +9,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { bearsName, CLUSTER_SITTER_NAME, type TlsIdentity } from '../../model/tls-identity.ts';
 import type { Door } from './http-server.ts';
-import { DEFAULT_REQUEST_BOUNDS, type RequestBounds, serverOptions } from './request-bounds.ts';
+import { DEFAULT_REQUEST_BOUNDS, type RequestBounds, SOCKET_OPTIONS, serverOptions } from './request-bounds.ts';
 
 /** The first byte of a TLS connection; no HTTP request begins with it. */
 const TLS_HANDSHAKE = 0x16;
@@ -57,7 +57,7 @@ export class TwoWayDoor implements Door {
     this.#tls.on('secureConnection', (socket) => {
       if (!isClusterSitter(socket)) socket.destroy();
     });
-    this.server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#greet(socket));
+    this.server = createServer({ ...SOCKET_OPTIONS, allowHalfOpen: true }, (socket) => this.#greet(socket));
     this.server.once('listening', () => {
       // The two never listen themselves, but it is this that starts their watch over requests that do not come to an end.
       for (const inner of [this.#plain, this.#tls]) inner.emit('listening');

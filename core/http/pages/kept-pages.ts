@@ -1,4 +1,4 @@
-/** So many are kept at once; beyond that all are made anew. Dashboards that are open look at fewer. */
+/** So many are kept at once; beyond that all are made anew. Dashboards that are open look at fewer within `keepMs`. */
 const MOST = 200;
 
 /**
@@ -14,6 +14,11 @@ export class KeptPages<Made> {
     this.#keepMs = keepMs;
   }
 
+  /** So many are in memory. */
+  get size(): number {
+    return this.#kept.size;
+  }
+
   /** Something happened: nothing that was made before may be shown. */
   forget(): void {
     this.#kept.clear();
@@ -24,7 +29,9 @@ export class KeptPages<Made> {
     if (this.#keepMs === 0) return make();
     const found = this.#kept.get(key);
     if (found && performance.now() - found.at < this.#keepMs) return found.made;
+    this.#forgetOld();
     if (this.#kept.size >= MOST) this.#kept.clear();
+    this.#kept.delete(key);
     const entry = { at: performance.now(), made: make() };
     this.#kept.set(key, entry);
     try {
@@ -32,6 +39,15 @@ export class KeptPages<Made> {
     } catch (error) {
       if (this.#kept.get(key) === entry) this.#kept.delete(key);
       throw error;
+    }
+  }
+
+  /** The oldest stand first: a page that is made anew is put behind them. */
+  #forgetOld(): void {
+    const before = performance.now() - this.#keepMs;
+    for (const [key, { at }] of this.#kept) {
+      if (at > before) return;
+      this.#kept.delete(key);
     }
   }
 }

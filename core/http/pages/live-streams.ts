@@ -12,6 +12,8 @@ const SPREAD_MS = 1000;
 const AT_ONCE = 4;
 /** A comment that keeps proxies from closing a quiet stream. */
 const BEAT_MS = 15_000;
+const BEAT = ':\n\n';
+const CHANGE = 'event: change\ndata: {}\n\n';
 
 /** The streams of open pages, by which they hear that something changed. */
 export class LiveStreams {
@@ -30,7 +32,9 @@ export class LiveStreams {
 
   open(ctx: Context): void {
     const stream = new Readable({ read: () => undefined });
-    const beat = setInterval(() => stream.push(':\n\n'), BEAT_MS);
+    const beat = setInterval(() => {
+      if (stream.readableLength === 0) stream.push(BEAT);
+    }, BEAT_MS);
     stream.push('retry: 1000\n\n');
     this.#streams.add(stream);
     // Changes are listened to only while somebody looks on: to tell of them costs a busy machine something.
@@ -76,8 +80,10 @@ export class LiveStreams {
       this.#changed = false;
     }
     const slots = Math.ceil(this.#streams.size / AT_ONCE);
-    for (const stream of this.#round.splice(0, AT_ONCE))
-      if (!stream.destroyed) stream.push('event: change\ndata: {}\n\n');
+    for (const stream of this.#round.splice(0, AT_ONCE)) {
+      // Where a change waits to be read already, another would say no more: whoever does not read has one in his queue, and not all.
+      if (!stream.destroyed && stream.readableLength < CHANGE.length) stream.push(CHANGE);
+    }
     if (this.#round.length > 0) this.#timer = setTimeout(() => this.#tell(), SPREAD_MS / slots);
     else if (this.#changed) this.#timer = setTimeout(() => this.#tell(), LIVE_MS);
   }

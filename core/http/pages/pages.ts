@@ -90,6 +90,7 @@ export class Pages<Api extends PagedApi> {
   errorPage(ctx: Context, answer: ErrorAnswer): boolean {
     if (ctx.get('authorization') !== '' || ctx.accepts('json', 'html') !== 'html') return false;
     if (answer.status === 401 && ctx.method === 'GET') this.#signIn.redirect(ctx);
+    else if (answer.status === 401 && ctx.request.body !== undefined) this.#signIn.refuseForm(ctx);
     else this.#showError(ctx, answer);
     return true;
   }
@@ -111,7 +112,8 @@ export class Pages<Api extends PagedApi> {
   async #answer(ctx: Context, page: Page<Api>): Promise<void> {
     const { auth, logger } = this.#parts;
     if (page.audience === 'programs') return this.#answerProgram(ctx, page);
-    if (auth.session(ctx) === null && ctx.get('authorization') === '') {
+    // Who passes on for a caller with a token sends neither a session nor the token.
+    if (auth.session(ctx) === null && ctx.get('authorization') === '' && !auth.isForwarded(ctx)) {
       if (page.method === 'GET') this.#signIn.redirect(ctx);
       else this.#signIn.refuseForm(ctx);
       return;

@@ -3,7 +3,7 @@ import { Bell } from './bell.ts';
 import type { OpenLog, RunLog } from './run-log.ts';
 
 const CHUNK = 64 * 1024;
-/** A last line longer than this is cut: nobody keeps a post-mortem for one line of a gigabyte. */
+/** So far back last lines are looked for, and one that is longer is cut: nobody keeps a post-mortem for one line of a gigabyte. */
 const MAX_TAIL_BYTES = 4 * 1024 * 1024;
 /** How often a log is looked at that cannot be watched. */
 const UNWATCHED_MS = 500;
@@ -25,23 +25,26 @@ export async function lastLines(log: RunLog, count: number): Promise<string[]> {
   }
 }
 
-/** The offset at which the last `count` lines before `end` begin. */
+/** The offset at which the last `count` lines before `end` begin; where fewer are kept or stand near enough, the first of those that is whole. */
 export async function tailOffset(open: OpenLog, end: number, count: number): Promise<number> {
   if (count <= 0) return end;
   const buffer = Buffer.alloc(CHUNK);
   let to = end;
   let seen = 0;
+  let first: number | null = null;
   while (to > open.log.start && end - to < MAX_TAIL_BYTES) {
     const from = Math.max(open.log.start, to - CHUNK);
     const bytesRead = await open.read(buffer.subarray(0, to - from), from);
     for (let i = bytesRead - 1; i >= 0; i--) {
       if (buffer[i] !== 10 || from + i === end - 1) continue;
       seen += 1;
-      if (seen === count) return from + i + 1;
+      first = from + i + 1;
+      if (seen === count) return first;
     }
     to = from;
   }
-  return to;
+  // Logs are cut at blocks of the disk and read in pieces: only the run's very first byte is known to begin a line.
+  return to === 0 ? 0 : (first ?? to);
 }
 
 export interface LogSource {

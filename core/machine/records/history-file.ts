@@ -1,26 +1,15 @@
 import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import {
-  averageOf,
-  decodeSlot,
-  encodeSlot,
   FILE_BYTES,
   HEADER_BYTES,
   headerOf,
   historyFrom,
   offsetOf,
   SLOT_BYTES,
-  slotAt,
-  slotsOfMinute,
-  type Values,
 } from '../../decide/vitals/history-ring.ts';
+import type { MinuteOfHistory } from '../../decide/vitals/minute-of-history.ts';
 import { systemCode } from '../../errors.ts';
 import type { History, HistorySpan } from '../../model/history.ts';
-
-export interface HistoryPoint {
-  /** Milliseconds since the epoch. */
-  atMs: number;
-  values: Values;
-}
 
 /**
  * The past of a machine or a task in one file of a fixed size (decide/vitals/history-ring.ts says how it is laid out). Nothing of it is
@@ -38,20 +27,21 @@ export class HistoryFile {
   }
 
   /**
-   * Puts down points, oldest first: each in its slot of the hour, and each minute of the day as the average of what is known of it. A
+   * Puts down the points of a minute: each in its slot of the hour, and the average of what is known of it in its slot of the day. A
    * file that is no history of these series, or was cut short, is begun anew. Throws what the system says; ENOENT: its folder is gone.
    */
-  add(...points: readonly HistoryPoint[]): void {
+  add(minute: MinuteOfHistory): void {
     const file = this.#open();
     try {
       this.#prepare(file);
-      const minuteOf = ({ atMs }: HistoryPoint): number => slotAt('day', atMs);
-      for (const minute of new Set(points.map(minuteOf)))
-        this.#addToMinute(
-          file,
-          minute,
-          points.filter((point) => minuteOf(point) === minute),
-        );
+      const offset = offsetOf('hour', minute.first);
+      if (!minute.isWhole) {
+        const before = Buffer.alloc(minute.bytes.length);
+        readSync(file, before, 0, before.length, offset);
+        minute.fillFrom(before);
+      }
+      writeSync(file, minute.bytes, 0, minute.bytes.length, offset);
+      writeSync(file, minute.average(this.#series.length), 0, SLOT_BYTES, offsetOf('day', minute.minute));
     } finally {
       closeSync(file);
     }
@@ -79,25 +69,6 @@ export class HistoryFile {
     writeSync(file, this.#header, 0, HEADER_BYTES, 0);
     // What was cut off reads as never written; a file that somebody made larger is cut to its size.
     ftruncateSync(file, FILE_BYTES);
-  }
-
-  /** The points of a minute lie side by side, so they are one read and one write: a round of the hour is a whole number of minutes. */
-  #addToMinute(file: number, minute: number, points: readonly HistoryPoint[]): void {
-    const slots = slotsOfMinute(minute);
-    const [first = 0] = slots;
-    const bytes = Buffer.alloc(slots.length * SLOT_BYTES);
-    readSync(file, bytes, 0, bytes.length, offsetOf('hour', first));
-    for (const { atMs, values } of points) {
-      const slot = slotAt('hour', atMs);
-      encodeSlot(slot, values).copy(bytes, (slot - first) * SLOT_BYTES);
-    }
-    writeSync(file, bytes, 0, bytes.length, offsetOf('hour', first));
-    const known = slots.flatMap((slot, i) => {
-      const values = decodeSlot(bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES), slot, this.#series.length);
-      return values ? [values] : [];
-    });
-    const average = averageOf(known, this.#series.length);
-    writeSync(file, encodeSlot(minute, average), 0, SLOT_BYTES, offsetOf('day', minute));
   }
 
   #bytes(): Buffer | undefined {
