@@ -46,7 +46,8 @@ export interface MachineApi {
   capacity(): MachineCapacity | null;
   /** `text` holds task definitions, as a file of tasks does; `source` is what it is called in messages. */
   addTasks(text: string, options: { source: string; start: boolean; by: string }): Promise<TasksReport>;
-  removeTask(id: string): Promise<void>;
+  /** Also one whose files are damaged. false: there was no such task. */
+  removeTask(id: string): Promise<boolean>;
   /** Takes up the file of tasks as it is now. */
   loadTasks(by: string): Promise<TasksReport>;
   /** Writes the tasks that are there into the file of tasks. */

@@ -167,8 +167,8 @@ export class MachineSitter {
     return this.#orders.check(...order);
   }
 
-  /** Ends the task in order and forgets it, with its logs. Removing what is not there is fine, unless it was `expected`. */
-  remove(id: string, expected?: ExpectedRevision): Promise<void> {
+  /** See `TaskOrders.remove`. */
+  remove(id: string, expected?: ExpectedRevision): Promise<boolean> {
     return this.#orders.remove(id, expected);
   }
 

@@ -65,7 +65,7 @@ export class ServedMachine implements MachineApi {
     return this.#parts.tasksFile.add(text, { ...options, dryRun: false });
   }
 
-  removeTask(id: string): Promise<void> {
+  removeTask(id: string): Promise<boolean> {
     return this.#parts.sitter.remove(id);
   }
 

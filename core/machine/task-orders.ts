@@ -102,14 +102,15 @@ export class TaskOrders {
     return { event, change, takesRoom };
   }
 
-  /** Ends the task in order and forgets it, with its logs. Removing what is not there is fine, unless it was `expected`. */
-  async remove(id: string, expected?: ExpectedRevision): Promise<void> {
+  /** Ends the task in order and forgets it, with its logs; false: it was not there, which is fine unless it was `expected`. */
+  async remove(id: string, expected?: ExpectedRevision): Promise<boolean> {
     const { sitters, damaged } = this.#deps;
     const sitter = sitters.get(id);
     checkRevision(expected, id, sitter?.revision ?? null);
     if (!sitter) {
-      if (damaged.has(id)) await damaged.remove(id);
-      return;
+      if (!damaged.has(id)) return false;
+      await damaged.remove(id);
+      return true;
     }
     let removal = this.#removing.get(id);
     if (!removal) {
@@ -117,6 +118,7 @@ export class TaskOrders {
       this.#removing.set(id, removal);
     }
     await removal;
+    return true;
   }
 
   act(id: string, action: 'start' | 'stop' | 'restart', by: string, expected?: ExpectedRevision): TaskStatus {

@@ -1,6 +1,6 @@
-import { execFile } from 'node:child_process';
+import { type ExecFileException, execFile } from 'node:child_process';
 import type { Notice, Notifier } from '../../core/contracts/notifier.ts';
-import { CerebroError } from '../../core/errors.ts';
+import { CerebroError, systemCode } from '../../core/errors.ts';
 import type { Config } from './schema.ts';
 
 const MAX_OUTPUT_BYTES = 1024 * 1024;
@@ -41,10 +41,7 @@ export class NotifyCommand implements Notifier {
           },
           (error, _stdout, stderr) => {
             if (!error) return resolve();
-            const why = error.killed
-              ? `was not done in ${this.#config.timeout} s`
-              : stderr.trim().split('\n').at(-1) || `ended with ${error.code ?? error.signal}`;
-            reject(new CerebroError('unavailable', `${program} ${why}`));
+            reject(new CerebroError('unavailable', `${program} ${this.#whyNot(error, stderr)}`));
           },
         );
         // A program that does not read is none of our business.
@@ -54,5 +51,15 @@ export class NotifyCommand implements Notifier {
     } finally {
       this.#running.delete(abort);
     }
+  }
+
+  #whyNot(error: ExecFileException, stderr: string): string {
+    if (error.killed) return `was not done in ${this.#config.timeout} s`;
+    // A text is a code of the system or of Node; what the program itself ends with is a number.
+    const code = systemCode(error);
+    if (code === 'ABORT_ERR') return 'was given up: the daemon stops';
+    if (code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return `was ended: it writes more than ${MAX_OUTPUT_BYTES} bytes`;
+    if (code !== undefined) return `could not be run (${code}); look at "command" of notify-command`;
+    return stderr.trim().split('\n').at(-1) || `ended with ${error.code ?? error.signal}`;
   }
 }

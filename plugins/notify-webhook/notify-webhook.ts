@@ -7,6 +7,7 @@ import type { Config } from './schema.ts';
 export class NotifyWebhook implements Notifier {
   readonly name = 'webhook';
   readonly #config: Config;
+  readonly #underWay = new Set<AbortController>();
   #url: string | null = null;
 
   constructor(config: Config) {
@@ -20,30 +21,36 @@ export class NotifyWebhook implements Notifier {
 
   async stop(): Promise<void> {
     this.#url = null;
+    for (const call of this.#underWay) call.abort();
     await Promise.resolve();
   }
 
   async notify(notices: readonly Notice[]): Promise<void> {
-    if (this.#url === null) throw new CerebroError('unavailable', 'the webhook is not started');
+    // Its own: `stop` takes the other away while the call is under way, and the address must be known to be kept out of what is said.
+    const url = this.#url;
+    if (url === null) throw new CerebroError('unavailable', 'the webhook is not started');
     const body = this.#config.form === 'slack' ? { text: notices.map(line).join('\n') } : { notices };
-    let response: Response;
+    const abort = new AbortController();
+    this.#underWay.add(abort);
     try {
-      response = await fetch(this.#url, {
+      const response = await fetch(url, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
         redirect: 'error',
-        signal: AbortSignal.timeout(this.#config.timeout * 1000),
+        signal: AbortSignal.any([abort.signal, AbortSignal.timeout(this.#config.timeout * 1000)]),
       });
+      await response.body?.cancel();
+      if (!response.ok) throw new CerebroError('unavailable', `the webhook answered with status ${response.status}`);
     } catch (error) {
+      if (error instanceof CerebroError) throw error;
+      if (abort.signal.aborted)
+        throw new CerebroError('unavailable', 'the call of the webhook was given up: the daemon stops');
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
-      throw new CerebroError(
-        'unavailable',
-        `the webhook does not answer: ${cause.replaceAll(this.#url, 'its address')}`,
-      );
+      throw new CerebroError('unavailable', `the webhook does not answer: ${cause.replaceAll(url, 'its address')}`);
+    } finally {
+      this.#underWay.delete(abort);
     }
-    await response.body?.cancel();
-    if (!response.ok) throw new CerebroError('unavailable', `the webhook answered with status ${response.status}`);
   }
 
   #address(): string {

@@ -14,7 +14,7 @@ const LOOK_MS = 5000;
 const PAUSE_MS = { first: 100, most: 3000 } as const;
 
 export interface WatchParts {
-  client: EtcdClient;
+  client: Pick<EtcdClient, 'call' | 'stream' | 'passOn'>;
   keys: EtcdKeys;
   clock: Clock;
   logger: Logger;
@@ -26,7 +26,7 @@ export interface WatchParts {
 
 /**
  * One watch: etcd's stream, opened again where it ended, at the next endpoint and after the last revision that was delivered. It
- * ends by `close`, or with `conflict` when etcd has forgotten what comes next.
+ * ends by `close`, or with `conflict` when etcd has forgotten what comes next, or was put back to an older state.
  */
 export class EtcdWatch implements Watch {
   readonly #parts: WatchParts;
@@ -53,11 +53,8 @@ export class EtcdWatch implements Watch {
         await this.#follow();
       } catch (error) {
         if (this.#closing.signal.aborted) return;
-        if (error instanceof CerebroError && (error.code === 'conflict' || error.code === 'internal')) {
-          this.close();
-          this.#parts.onError(error);
-          return;
-        }
+        if (error instanceof CerebroError && (error.code === 'conflict' || error.code === 'internal'))
+          return this.#end(error);
         this.#parts.logger.warn({ reason: messageOf(error) }, 'the watch of etcd broke; it is taken up again');
       }
       this.#parts.client.passOn();
@@ -72,13 +69,17 @@ export class EtcdWatch implements Watch {
     this.#stream?.abort();
   }
 
+  #end(error: CerebroError): void {
+    this.close();
+    this.#parts.onError(error);
+  }
+
   async #follow(): Promise<void> {
     const stream = new AbortController();
     this.#stream = stream;
     const { client, keys } = this.#parts;
     const createRequest = { ...keys.watched, startRevision: String(this.#reached + 1) };
-    const signal = AbortSignal.any([stream.signal, this.#closing.signal]);
-    const body = await client.stream('/v3/watch', { createRequest }, signal);
+    const body = await client.stream('/v3/watch', { createRequest }, stream.signal);
     for await (const line of textLines(body)) {
       const { result, error } = watchAnswer.parse(JSON.parse(line));
       if (!result) throw new TryAgain(error?.message ?? 'the stream ended without a reason');
@@ -143,6 +144,16 @@ export class EtcdWatch implements Watch {
     const reached = this.#reached;
     const body = { key: toBase64(keys.commit), keysOnly: true };
     const { kvs, header } = await client.call('/v3/kv/range', body, rangeAnswer, { signal: this.#closing.signal });
+    if (this.#closing.signal.aborted) return;
+    // Every member answers this read with all that was committed: fewer revisions are another history, from a snapshot or an empty
+    // folder. A watch that waits for one of the old history would be silent until the new one has as many, and then lack some.
+    if (header.revision < reached)
+      return this.#end(
+        new CerebroError(
+          'conflict',
+          `etcd is at revision ${header.revision}, and was at ${reached}: it was put back to an older state, or made anew; list again`,
+        ),
+      );
     const newest = kvs[0]?.mod_revision ?? 0;
     if (newest <= reached) {
       // Nothing of ours came since: others' changes may be compacted without our having to read all anew.
@@ -157,16 +168,17 @@ export class EtcdWatch implements Watch {
   }
 
   #pause(ms: number): Promise<void> {
+    const { signal } = this.#closing;
     return new Promise((resolve) => {
-      const timer = this.#parts.clock.timer(ms, resolve);
-      this.#closing.signal.addEventListener(
-        'abort',
-        () => {
-          timer.cancel();
-          resolve();
-        },
-        { once: true },
-      );
+      const done = (): void => {
+        timer.cancel();
+        // One for each try would stay for as long as the watch lives.
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = this.#parts.clock.timer(ms, done);
+      if (signal.aborted) done();
+      else signal.addEventListener('abort', done);
     });
   }
 }

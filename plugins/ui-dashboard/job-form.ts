@@ -16,15 +16,17 @@ const MOST_LINES = 40;
 export interface JobForm {
   text: string;
   lines: number;
-  /** When the job that is shown was last changed; empty for a new one. */
+  /** When the job that its writer has seen was last changed; empty for a new one. */
   basis: string;
+  /** Somebody else changed the job since then. */
+  overtaken: boolean;
   problems: readonly string[];
   plan: { changes: string[]; sentences: string[]; more: number; price: ApplyResult['price'] } | null;
 }
 
 export function emptyForm(text: string, basis: string): JobForm {
   const lines = Math.min(MOST_LINES, Math.max(FEWEST_LINES, text.split('\n').length));
-  return { text, lines, basis, problems: [], plan: null };
+  return { text, lines, basis, overtaken: false, problems: [], plan: null };
 }
 
 /** What is to be done with a form that was sent: go elsewhere, or show it again with its text kept. */
@@ -36,13 +38,16 @@ export type FormOutcome = { answer: PageAnswer } | { form: JobForm; status: numb
  */
 export async function takeJobForm(request: PageRequest, api: ClusterApi, basis: string): Promise<FormOutcome> {
   const text = (request.form.get('text') ?? '').replaceAll('\r\n', '\n');
-  const form = emptyForm(text, basis);
   const dryRun = request.form.get('do') !== 'apply';
-  if (!dryRun && basis !== '' && request.form.get('basis') !== basis) {
+  const seen = basis === '' ? '' : (request.form.get('basis') ?? '');
+  const overtaken = seen !== basis;
+  if (overtaken && !dryRun) {
     const problem =
       'Somebody else changed this job after you opened the form. Compare with "Show the plan"; applying again takes your text.';
-    return { form: { ...form, problems: [problem] }, status: 409 };
+    return { form: { ...emptyForm(text, basis), problems: [problem] }, status: 409 };
   }
+  // A plan shows nothing of what the other one wrote: who asks for it has still seen only the older state.
+  const form = { ...emptyForm(text, seen), overtaken };
   try {
     // Whoever changes it between this look and the change is not overwritten either.
     const ifUpdatedAt = dryRun || basis === '' ? undefined : basis;

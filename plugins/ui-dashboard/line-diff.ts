@@ -1,20 +1,22 @@
 export interface DiffLine {
   kind: 'same' | 'removed' | 'added' | 'gap';
-  /** Of a gap: how many lines are alike and left out. */
+  /** Of a gap: what is left out. */
   text: string;
 }
 
-/** Beyond so many lines a side is cut: the table of the comparison grows with the product of both. */
+/** Beyond so many lines a side is cut, which is said: the table of the comparison grows with the product of both. */
 const MOST_LINES = 2000;
 /** Lines that are alike, shown round each difference. */
 const AROUND = 3;
 
 /** What has to be done to `before` to get `after`, line by line, with what is alike left out beyond a few lines. Empty: they are equal. */
 export function lineDiff(before: string, after: string): DiffLine[] {
-  const a = before.split('\n').slice(0, MOST_LINES);
-  const b = after.split('\n').slice(0, MOST_LINES);
-  const lines = compare(a, b);
-  return lines.every(({ kind }) => kind === 'same') ? [] : withGaps(lines);
+  if (before === after) return [];
+  const [a, b] = [before.split('\n'), after.split('\n')];
+  const lines = withGaps(compare(a.slice(0, MOST_LINES), b.slice(0, MOST_LINES)));
+  if (Math.max(a.length, b.length) > MOST_LINES)
+    lines.push({ kind: 'gap', text: `what comes after line ${MOST_LINES} is not compared` });
+  return lines;
 }
 
 /** By the longest common subsequence. */

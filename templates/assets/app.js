@@ -48,32 +48,34 @@ function lost() {
 }
 
 /** Loads first: only a page, not an event stream, tells that the session has ended. */
-async function retry() {
+function retry() {
   retryTimer = null;
-  if (await refresh()) connect();
+  void refresh();
 }
 
-/** Brings the page up to date. Resolves to whether it is. One at a time; changes that come meanwhile make one more round. */
+/**
+ * Brings the page up to date, and sees to it that it follows. One at a time; changes that come meanwhile make one more round. A
+ * stream that broke meanwhile is opened at its end: the retry that was to do it found this one under way, and is over.
+ */
 async function refresh() {
   if (loading) {
     changedMeanwhile = true;
-    return false;
+    return;
   }
   loading = true;
   try {
     do {
       changedMeanwhile = false;
-      if (document.hidden || !live()) return false;
+      if (document.hidden || !live()) return;
       await load();
       retryMs = FIRST_RETRY_MS;
       say('');
       if (!live()) disconnect();
       await new Promise((done) => setTimeout(done, PAUSE_MS));
     } while (changedMeanwhile);
-    return true;
+    if (retryTimer === null) connect();
   } catch {
     lost();
-    return false;
   } finally {
     loading = false;
   }

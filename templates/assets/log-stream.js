@@ -2,6 +2,8 @@
 
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 15_000;
+/** What was asked for wrongly, or is not for this reader, is so in a second too. What is not there may come: a machine hears of a copy later than the page. */
+const FINAL = [400, 401, 403, 409];
 
 /** Calls `onLine({ run, stream, line })` and `onState('open' | 'lost' | 'over', sentence)` until it is stopped; goes on where it was. */
 export class LogStream {
@@ -41,8 +43,7 @@ export class LogStream {
       const response = await fetch(this.#address, { headers, signal: abort.signal });
       if (!response.ok) {
         sentence = await sentenceOf(response);
-        // What is not there, or was asked for wrongly, is not there in a second either.
-        if (response.status >= 400 && response.status < 500) {
+        if (FINAL.includes(response.status)) {
           this.#onState('over', sentence);
           return;
         }

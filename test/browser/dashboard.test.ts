@@ -7,6 +7,7 @@ import { editCases } from './edit-cases.ts';
 import { keyboardCases } from './keyboard-cases.ts';
 import { logCases } from './log-cases.ts';
 import { settingsCases } from './settings-cases.ts';
+import { streamCases } from './stream-cases.ts';
 
 t.test('the dashboard of a real cluster in a real browser', async (t) => {
   if (Chromium.missing(t)) return;
@@ -132,6 +133,7 @@ t.test('the dashboard of a real cluster in a real browser', async (t) => {
   });
 
   await t.test('logs', (t) => logCases(t, dashboard));
+  await t.test('streams that break or come too early', (t) => streamCases(t, dashboard));
   await t.test('settings, plugins and tokens', (t) => settingsCases(t, dashboard));
   await t.test('a job that two people change at once', (t) => editCases(t, dashboard));
   await t.test('without a mouse', (t) => keyboardCases(t, dashboard));

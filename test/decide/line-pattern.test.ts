@@ -1,6 +1,18 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { linePattern } from '../../core/decide/read/line-pattern.ts';
+import { linePattern as pausing } from '../../core/decide/read/line-pattern.ts';
+
+/** Without a pause. */
+const linePattern = (text: string): ((line: string) => boolean) => {
+  const pattern = pausing(text);
+  return (line) => {
+    const search = pattern(line);
+    for (;;) {
+      const { done, value } = search.next();
+      if (done) return value;
+    }
+  };
+};
 
 t.test('plain text is looked for as it stands', async (t) => {
   t.ok(linePattern('a.b')('xa.by'));
@@ -40,6 +52,26 @@ t.test('no expression takes exponential time, or without end much memory', async
   }
   for (const source of ['(a{1000}){1000}', '((((){1000}){1000}){1000}){1000}', 'a{1000}b{1000}'])
     t.throws(() => linePattern(`/${source}/`), { code: 'invalid', message: /too large/ }, source);
+});
+
+t.test('what leads to ever new states is matched as JavaScript would, and pauses', async (t) => {
+  // None that JavaScript takes exponential time for.
+  for (const source of ['a.{90}b', '[ab].{70}c$', '(a|b).{50}a{3}']) {
+    const found = linePattern(`/${source}/`);
+    const expected = new RegExp(source, 's');
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom(...'abc'), { minLength: 600, maxLength: 1500 }),
+        fc.constantFrom('', 'a'.repeat(60), 'b'.repeat(100)),
+        (chars, end) => found(chars.join('') + end) === expected.test(chars.join('') + end),
+      ),
+      { numRuns: 30 },
+    );
+  }
+  const search = pausing('/[aeiou].{900}x/')('aeiobcdu'.repeat(2000));
+  let pauses = 0;
+  while (!search.next().done) pauses += 1;
+  t.ok(pauses > 50, `${pauses} pauses within one line`);
 });
 
 t.test('what is not understood is refused, with the place', async (t) => {

@@ -116,6 +116,12 @@ t.test('a difference has all of both texts, and leaves out what is alike', (t) =
   );
   t.same(diff[0], { kind: 'gap', text: '17 lines alike' });
   t.same(lineDiff('a\nb', 'a\nb'), []);
+  const long = Array.from({ length: 2500 }, (_, i) => `line ${i}`);
+  t.same(
+    lineDiff(long.join('\n'), long.with(2400, 'other').join('\n')).map(({ text }) => text),
+    ['2000 lines alike', 'what comes after line 2000 is not compared'],
+  );
+  t.same(lineDiff(long.join('\n'), long.join('\n')), []);
   t.same(
     lineDiff('', 'x')
       .map(({ kind }) => kind)

@@ -199,3 +199,27 @@ t.test('a machine that is being drained offers the way out of it', async (t) => 
   t.match(page, 'action="/machines/local-a-1/undrain"');
   t.notMatch(page, '/machines/local-a-1/replace');
 });
+
+t.test('a plan of a form that somebody overtook says so, and is no way round the question', async (t) => {
+  const api = hello();
+  api.result = { changes: [{ job: 'hello', change: 'updated', version: 3, restarts: true }], plan: [], price: null };
+  const { browser } = await dashboard(t, api);
+  const basisIn = (page: string): string => /name="basis" value="([^"]*)"/.exec(page)?.[1] ?? '';
+  const current = basisIn(await browser.page('/jobs/hello'));
+  const seen = '2025-01-01T00:00:00.000Z';
+  const plan = async (basis: string): Promise<string> =>
+    (await browser.send('/jobs/hello', { text: 'mine', do: 'plan', basis })).text();
+  const overtaken = await plan(seen);
+  t.match(overtaken, /The plan.*Somebody else changed this job/s);
+  t.equal(basisIn(overtaken), seen, 'what was seen is still the older state');
+  const refused = await browser.send('/jobs/hello', { text: 'mine', do: 'apply', basis: basisIn(overtaken) });
+  t.equal(refused.status, 409);
+  t.equal(basisIn(await refused.text()), current, 'who was told may go on');
+  const fresh = await plan(current);
+  t.notMatch(fresh, 'Somebody else');
+  t.equal(basisIn(fresh), current);
+  api.applyError = new CerebroError('invalid', 'no command');
+  const wrong = await plan(seen);
+  t.match(wrong, 'no command');
+  t.equal(basisIn(wrong), seen);
+});

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { eventually } from '../suites/eventually.ts';
@@ -37,6 +37,23 @@ t.test('the endpoints of 2013 on a machine sitter', async (t) => {
   t.match(await post('/load_config', {}), { status: 200, body: { unchanged: ['Portal Server'] } });
   t.match(await post('/remove_task', { data: '{"task_name": "Portal Server"}' }), { status: 200 });
   t.same(await api.tasks(), []);
+});
+
+t.test('a task whose files are damaged can be removed, and then added again, as the answer says', async (t) => {
+  const data = JSON.stringify({ name: 'hurt', command: 'exec sleep 1000', auto_start: true });
+  t.equal((await post('/add_task', { data })).status, 200);
+  await api.phase('hurt', 'running');
+  await api.stop();
+  writeFileSync(join(api.folder, 'tasks', 'hurt', 'task.json'), '{');
+  await api.start();
+  t.same(await api.tasks(), []);
+  const refused = { status: 400, body: { error: { message: /damaged.*remove the task before you add it again/ } } };
+  t.match(await post('/add_task', { data }), refused);
+  t.match(await post('/remove_task', { task_name: 'hurt' }), { status: 200, body: { task: 'hurt' } });
+  t.match(await post('/remove_task', { task_name: 'hurt' }), { status: 404 });
+  t.match(await post('/add_task', { data }), { status: 200, body: { added: ['hurt'] } });
+  await api.phase('hurt', 'running');
+  t.equal((await post('/remove_task', { task_name: 'hurt' })).status, 200);
 });
 
 t.test('what is wrong is said as elsewhere', async (t) => {

@@ -73,6 +73,26 @@ t.test('notify-webhook: the address is not shown when nobody answers, and has to
   t.notOk(config.safeParse({ url: 'http://x/', url_file: file }).success, 'two');
 });
 
+t.test('notify-webhook: a call that is under way ends with the daemon, and does not show the address', async (t) => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => new Promise((resolve) => server.close(resolve)));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/T0/secret`;
+  const notifier = new NotifyWebhook(config.parse({ url, timeout: 300 }));
+  await notifier.start();
+  const asked = new Promise((resolve) => server.once('request', resolve));
+  const outcome = notifier.notify([NOTICE]).then(
+    () => null,
+    (error: Error) => error,
+  );
+  await asked;
+  await notifier.stop();
+  const error = await outcome;
+  t.match(error, { code: 'unavailable', message: /was given up: the daemon stops/ });
+  t.notMatch(error?.message, /secret/);
+  await t.rejects(notifier.notify([NOTICE]), { message: /not started/ });
+});
+
 t.test('notify-command', (t) =>
   notifierSuite(t, async (t): Promise<NotifierHarness> => {
     const folder = t.testdir({ out: '', refuse: 'no' });
@@ -99,5 +119,11 @@ t.test('notify-command: what fails, hangs or is not there is said', async (t) =>
   const hanging = new NotifyCommand({ command: ['sleep', '1000'], timeout: 0.2 });
   await t.rejects(hanging.notify([NOTICE]), { message: /was not done in 0\.2 s/ });
   const absent = new NotifyCommand({ command: ['/no/such/program'], timeout: 1 });
-  await t.rejects(absent.notify([NOTICE]), { message: /ENOENT/ });
+  await t.rejects(absent.notify([NOTICE]), { message: /program could not be run \(ENOENT\); look at "command"/ });
+  const talkative = new NotifyCommand({ command: ['yes'], timeout: 60 });
+  await t.rejects(talkative.notify([NOTICE]), { message: /yes was ended: it writes more than/ });
+  const stopped = new NotifyCommand({ command: ['sleep', '1000'], timeout: 600 });
+  const call = t.rejects(stopped.notify([NOTICE]), { message: /sleep was given up: the daemon stops/ });
+  await stopped.stop();
+  await call;
 });

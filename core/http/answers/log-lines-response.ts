@@ -1,6 +1,7 @@
 import type { LinePattern } from '../../decide/read/line-pattern.ts';
 import { type LineOptions, type LogLine, readLines } from '../../machine/task/log-lines.ts';
 import type { TaskLogs } from '../../machine/task/task-logs.ts';
+import { linesThatFit } from './lines-that-fit.ts';
 
 /** Of the last lines so many are kept in memory until all were looked through, and so many bytes. */
 const MAX_TAIL_LINES = 10_000;
@@ -14,13 +15,13 @@ export async function* wantedLines(
   options: LineOptions,
   { pattern, tail }: { pattern: LinePattern | null; tail: number | undefined },
 ): AsyncGenerator<LogLine[]> {
-  const wanted = (lines: LogLine[]): LogLine[] =>
-    pattern ? lines.filter(({ bytes }) => pattern(bytes.toString('utf8'))) : lines;
+  const wanted = async (lines: LogLine[]): Promise<LogLine[]> =>
+    pattern ? await linesThatFit(lines, pattern, options.signal) : lines;
   let { run, from } = options;
   if (tail !== undefined) {
     const last = new LastLines(tail);
     for await (const lines of readLines(logs, { ...options, follow: false, partial: !options.follow })) {
-      for (const line of wanted(lines)) last.push(line);
+      for (const line of await wanted(lines)) last.push(line);
       const end = lines.at(-1);
       if (end) ({ run, cursor: from } = end);
     }
@@ -28,7 +29,7 @@ export async function* wantedLines(
     if (!options.follow || options.signal.aborted) return;
   }
   for await (const lines of readLines(logs, { ...options, run, from, partial: !options.follow })) {
-    const some = wanted(lines);
+    const some = await wanted(lines);
     // An empty batch too: whoever counts the time without a line may say that he is there.
     yield some;
   }

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../contracts/clock.ts';
 import type { Logger } from '../../contracts/logger.ts';
@@ -7,6 +7,8 @@ import { type ClusterEvent, clusterEvent, type NewEvent } from '../../model/even
 /** Events kept in memory and on disk; older ones are gone, and who asks for them learns that by the first number he gets. */
 const KEPT = 5000;
 const MAX_FILE_BYTES = 8 * 1024 * 1024;
+/** After so many events the size of the file is looked at. */
+const LOOK_EVENTS = 500;
 
 /** A machine's events: numbered without gaps over restarts, one JSON line each in `events.ndjson`. */
 export class EventLog {
@@ -16,6 +18,7 @@ export class EventLog {
   readonly #listeners = new Set<(event: ClusterEvent) => void>();
   #events: ClusterEvent[] = [];
   #next = 1;
+  /** The file ends within a line, which a crash or a full disk cut off. */
   #torn = false;
   #unwritten: ClusterEvent[] = [];
 
@@ -39,7 +42,9 @@ export class EventLog {
   #lines(): string[] {
     if (!existsSync(this.#path)) return [];
     try {
-      return readFileSync(this.#path, 'utf8').split('\n');
+      const text = readFileSync(this.#path, 'utf8');
+      this.#torn = text !== '' && !text.endsWith('\n');
+      return text.split('\n');
     } catch (error) {
       this.#logger.error({ file: this.#path, err: error }, 'the events so far cannot be read, and were put aside');
       renameSync(this.#path, `${this.#path}.damaged-${this.#clock.now()}`);
@@ -88,19 +93,32 @@ export class EventLog {
       appendFileSync(this.#path, `${this.#torn ? '\n' : ''}${lines}`, { mode: 0o640 });
       this.#unwritten = [];
       this.#torn = false;
-      if (event.seq % 500 === 0 && statSync(this.#path).size > MAX_FILE_BYTES) this.#shorten();
     } catch (error) {
       // A full disk may have taken the first half of the line.
       this.#torn = true;
       this.#unwritten = this.#unwritten.slice(-KEPT);
       this.#logger.error({ err: error, event }, 'an event could not be kept');
+      return;
     }
+    if (event.seq % LOOK_EVENTS === 0) this.#shorten();
   }
 
   #shorten(): void {
-    const lines = this.#events.slice(-KEPT).map((event) => `${JSON.stringify(event)}\n`);
-    writeFileSync(`${this.#path}.new`, lines.join(''), { mode: 0o640 });
-    renameSync(`${this.#path}.new`, this.#path);
+    const shorter = `${this.#path}.new`;
+    try {
+      if (statSync(this.#path).size <= MAX_FILE_BYTES) return;
+      const lines = this.#events.slice(-KEPT).map((event) => `${JSON.stringify(event)}\n`);
+      try {
+        writeFileSync(shorter, lines.join(''), { mode: 0o640 });
+        renameSync(shorter, this.#path);
+      } finally {
+        // Half of it would take room on a disk that has none; after the renaming nothing is there.
+        rmSync(shorter, { force: true });
+      }
+    } catch (error) {
+      const message = `the file of the events could not be shortened, and grows; it is tried again after ${LOOK_EVENTS} more`;
+      this.#logger.error({ file: this.#path, err: error }, message);
+    }
   }
 }
 

@@ -18,8 +18,7 @@ const ENDPOINTS: readonly Page<MachineApi>[] = [
   onTask('/restart_task', (name, api, by) => api.act(name, 'restart', by).phase),
   command('/remove_task', async (request, api) => {
     const task = nameIn(request);
-    api.task(task); // what is not there is an error here, as it was
-    await api.removeTask(task);
+    if (!(await api.removeTask(task))) api.task(task); // what is not there is an error here, as it was
     return { task };
   }),
   command('/write_config', async (request, api) => ({ ...(await api.writeTasks(request.by)) })),
