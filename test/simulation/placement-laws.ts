@@ -14,12 +14,13 @@ export class PlacementLaws implements Law {
     this.#parts = parts;
   }
 
-  check({ copies }: Commit): void {
+  check({ copies, jobs }: Commit): void {
     const placed = copies.flatMap(({ before, after }) => (!before && after ? [after] : []));
     const held = copies.flatMap(({ after }) => (after && after.outcome === null ? [after.machine] : []));
     for (const id of new Set(held)) this.#capacity(id, placed);
     for (const copy of placed) {
-      const job = this.#parts.ledger.jobs.get(copy.job);
+      // It is placed for the job as it was before the change that may come with it: of a roll-out that is taken back.
+      const job = jobs.find(({ id }) => id === copy.job)?.before ?? this.#parts.ledger.jobs.get(copy.job);
       if (job?.spec.linked_job !== undefined) this.#follower(copy, job.spec.linked_job, copies);
       else if (job) this.#number(copy, job);
     }

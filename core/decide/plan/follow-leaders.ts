@@ -2,6 +2,7 @@ import type { CopyRecord } from '../../model/copy.ts';
 import { type JobRecord, reservationOf } from '../../model/job.ts';
 import { isReady } from './copy-ready.ts';
 import type { LinkedJobs } from './linked-jobs.ts';
+import { staysBehind } from './stays-behind.ts';
 import type { WorkingState } from './working-state.ts';
 
 /** Puts one copy of a linked job on every machine that its leader runs on, and on no other; by one plan as often as the leader moves. */
@@ -106,10 +107,10 @@ export function updatedBeside(
   links: LinkedJobs,
   job: JobRecord,
   copy: CopyRecord,
-): { updated: readonly JobRecord[]; known: Record<string, number> | null; mayRun: boolean } {
+): { updated: readonly { name: string; version: number }[]; known: Record<string, number> | null; mayRun: boolean } {
   const partners = links.partnersOf(job);
   if (partners.length === 0) return NOTHING_BESIDE;
-  const updated: JobRecord[] = [];
+  const updated: { name: string; version: number }[] = [];
   let known: Record<string, number> | null = null;
   let mayRun = false;
   for (const partner of partners) {
@@ -122,7 +123,9 @@ export function updatedBeside(
     }
     const ready = beside.length > 0 && beside.every((other) => isReady(work.snapshot, other));
     const leads = partner.name === job.spec.linked_job;
-    if (leads && copy.taskVersion !== null && !(ready && isWhole(beside, partner))) {
+    const settled =
+      ready && beside.every((other) => other.version === partner.version || staysBehind(work, partner, other));
+    if (leads && copy.taskVersion !== null && !settled) {
       // It may be begun anew by its machine beside any of these. Whatever they come to, be it the version from before, it is started after.
       const left = mayHaveRun(beside).some((version) => version !== copy.linked[partner.name]);
       if (left && copy.linked[partner.name] !== BETWEEN_VERSIONS)
@@ -136,15 +139,12 @@ export function updatedBeside(
       if (given === null || copy.linked[partner.name] === given) continue;
       known = { ...(known ?? copy.linked), [partner.name]: given };
       mayRun = true;
-    } else if (isWhole(beside, partner) && copy.linked[partner.name] !== partner.version) {
-      updated.push(partner);
+    } else if (settled) {
+      const version = beside.find((other) => other.version !== partner.version)?.version ?? partner.version;
+      if (copy.linked[partner.name] !== version) updated.push({ name: partner.name, version });
     }
   }
   return { updated, known, mayRun };
-}
-
-function isWhole(copies: readonly CopyRecord[], { version }: JobRecord): boolean {
-  return copies.every((copy) => copy.version === version);
 }
 
 /** The versions that copies were given, and those that an order may have brought whose answer is still to come. */

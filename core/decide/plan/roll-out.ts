@@ -4,6 +4,7 @@ import { isReady, readySince, serialOf, taskInForce } from './copy-ready.ts';
 import { linkedVersions, updatedBeside } from './follow-leaders.ts';
 import type { LinkedJobs } from './linked-jobs.ts';
 import { moveCopy, outgrown } from './move-copy.ts';
+import { hasRoom, mayGoOn, staysBehind } from './stays-behind.ts';
 import type { WorkingState } from './working-state.ts';
 
 /** What has to be done to a copy for it to be what its job wants now. */
@@ -68,23 +69,13 @@ function mayBeOn(work: WorkingState, copy: CopyRecord): boolean {
   return work.snapshot.contacts.get(copy.machine)?.tasks?.has(copy.id) ?? true;
 }
 
-function mayGoOn(job: JobRecord): boolean {
-  return job.rollout === null || (!job.rollout.paused && job.rollout.failed === null);
-}
-
-/** Whether its job's version has room where it is, in its place. */
-function hasRoom(work: WorkingState, job: JobRecord, copy: CopyRecord): boolean {
-  const { cpu, mem } = reservationOf(job.spec, copy.zone);
-  const seat = work.seats.get(copy.machine);
-  return !seat || (cpu - copy.cpu <= seat.freeCpu + 1e-6 && mem - copy.mem <= seat.freeMem + 1e-6);
-}
-
 /** A follower is updated after its leader on the same machine, which it is started after. */
 function waitsForLeader(work: WorkingState, links: LinkedJobs, job: JobRecord, copy: CopyRecord): boolean {
   const leader = links.leaderOf(job);
   if (!leader || job.spec.link_restart === 'none' || !mayGoOn(leader)) return false;
   return work
     .copiesOn(copy.machine, leader.name)
+    .filter((other) => !staysBehind(work, leader, other))
     .some((other) => other.version !== leader.version || !isReady(work.snapshot, other));
 }
 
