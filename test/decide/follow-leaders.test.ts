@@ -124,6 +124,21 @@ t.test('what is coupled while the other is still to be updated restarts after th
   t.same(planCluster(fixture.snapshot()).actions, [{ kind: 'note-links', copy: 'log.1', linked: { web: 2 } }]);
 });
 
+t.test('one that is updated beside a leader that is not ready is started after it once more', async (t) => {
+  // The leader's roll-out has failed, so nobody waits for it; its version 2 is on its way to running all the same.
+  const failed = { to: 2, startedAt: NOW, paused: false, promoted: false, revertOf: null, failed: 'too late' };
+  const linkedAfter = (linked: Record<string, number>): unknown => {
+    const fixture = pair('follower', { web: 2, log: 2 }).jobIs('web', { rollout: failed });
+    fixture.copy('web.1', 'local-a-1', { version: 2 }, { phase: 'stopping' });
+    fixture.copy('log.1', 'local-a-1', { version: 1, linked });
+    const update = planCluster(fixture.snapshot()).actions.find(({ kind }) => kind === 'update-copy');
+    return update?.kind === 'update-copy' && update.linked;
+  };
+  t.same(linkedAfter({ web: 1 }), { web: 1 });
+  t.same(linkedAfter({ web: 2 }), { web: 2 }, 'its leader was only restarted');
+  t.same(linkedAfter({}), { web: 0 });
+});
+
 t.test('what is coupled while its own update waits knows of an update of the other that comes before', async (t) => {
   const fixture = pair('follower', { web: 3, log: 2 });
   fixture.copy('log.1', 'local-a-1', { version: 1, linked: {} }).copy('web.1', 'local-a-1', { version: 2 });
@@ -237,6 +252,27 @@ t.test(
     t.same(fixture(0, 1), []);
     t.same(fixture(1, 1), ['restart log.1: "log" is being restarted']);
     t.same(fixture(0, 2), ['restart log.1: "web" was updated to version 2 beside it']);
+  },
+);
+
+t.test(
+  'what follows one that cannot have its version waits for that no longer, and is restarted after what it has',
+  async (t) => {
+    const chain = (trace: number, linked: number): string[] =>
+      plan(
+        new ClusterFixture()
+          .job('web', { 'local-a': 1 }, { task: { cpu: 1.5 } })
+          .job('log', {}, { version: 3, task: { cpu: 1 }, spec: { linked_job: 'web' } })
+          .job('trace', {}, { version: trace, task: { cpu: 0.1 }, spec: { linked_job: 'log' } })
+          .machine('local-a-1')
+          .copy('web.1', 'local-a-1', { cpu: 1.5 })
+          .copy('log.1', 'local-a-1', { version: 2, cpu: 0.1, linked: { web: 1 } })
+          .copy('trace.1', 'local-a-1', { version: 1, cpu: 0.1, linked: { log: linked } })
+          .rolling('log', 10),
+      ).filter((sentence) => !sentence.startsWith('cannot'));
+    t.same(chain(2, 2), ['restart trace.1 with version 2: "trace" goes from version 1 to 2']);
+    t.same(chain(1, 1), ['restart trace.1: "log" was updated to version 2 beside it']);
+    t.same(chain(1, 2), []);
   },
 );
 

@@ -49,7 +49,7 @@ export function followLeader(work: WorkingState, links: LinkedJobs, job: JobReco
       cpu,
       mem,
       run: null,
-      linked: linkedVersions(work, links, job, id, 'place'),
+      linked: linkedVersions(work, links, job, { machine: id, linked: {} }, 'place'),
       reason,
     });
   }
@@ -57,17 +57,18 @@ export function followLeader(work: WorkingState, links: LinkedJobs, job: JobReco
 
 /**
  * The versions of linked jobs' copies on a machine that a copy is started beside. With an update of its own, followers that are still
- * to be updated count as updated, for they come after it and need not restart it once more. A restart does not wait for a leader that
- * is just on its way to another version: whatever that comes to, be it the one from before, is another than what is noted then.
+ * to be updated count as updated, for they come after it and need not restart it once more. Nothing waits for a leader that is just on
+ * its way to another version: whatever that comes to, be it the one from before, is another than what is noted then. Of one that is
+ * not ready stays noted what was: what it comes to is still to be started after.
  */
 export function linkedVersions(
   work: WorkingState,
   links: LinkedJobs,
   job: JobRecord,
-  machine: string,
+  { machine, linked: before }: Pick<CopyRecord, 'machine' | 'linked'>,
   why: 'place' | 'update' | 'restart',
 ): Record<string, number> {
-  const linked: Record<string, number> = {};
+  const linked: Record<string, number> = { ...before };
   for (const partner of links.partnersOf(job)) {
     const beside = work.copiesOn(machine, partner.name);
     const leads = partner.name === job.spec.linked_job;
@@ -77,7 +78,10 @@ export function linkedVersions(
       linked[partner.name] = BETWEEN_VERSIONS;
       continue;
     }
-    if (why === 'restart' && leads && beside.some((other) => !isReady(work.snapshot, other))) continue;
+    if (why !== 'place' && leads && beside.some((other) => !isReady(work.snapshot, other))) {
+      linked[partner.name] ??= BETWEEN_VERSIONS;
+      continue;
+    }
     const comesAfter = why === 'update' && partner.spec.linked_job === job.name;
     const behind = comesAfter ? undefined : beside.find(({ version }) => version !== partner.version);
     linked[partner.name] = behind?.version ?? partner.version;

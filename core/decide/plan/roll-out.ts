@@ -101,10 +101,7 @@ function change(
   for (const { copy, kind, reason } of next) {
     // Promoted is the version, and no restart beside.
     if (budget <= 0 && !(kind === 'update' && job.rollout?.promoted)) continue;
-    const linked = {
-      ...copy.linked,
-      ...linkedVersions(work, links, job, copy.machine, kind),
-    };
+    const linked = linkedVersions(work, links, job, copy, kind);
     if (kind === 'restart') {
       budget--;
       work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: job.restarts, linked, reason });
