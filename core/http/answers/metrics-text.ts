@@ -1,4 +1,4 @@
-import { Counter, Gauge, Registry } from 'prom-client';
+import type { Context } from 'koa';
 
 /** One value of a metric, with what tells it from the others. */
 export interface Sample {
@@ -14,13 +14,13 @@ export interface Metric {
   samples: readonly Sample[];
 }
 
-export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
-
 /**
- * Metrics in the text form of Prometheus. Everything is read at the moment it is asked for, so nothing is registered for good and
+ * Answers with metrics in the text form of Prometheus. Everything is read at the moment it is asked for, so nothing is registered for good and
  * nothing of a task that is gone is left over. Values that are not known are left out.
  */
-export async function metricsText(metrics: readonly Metric[]): Promise<string> {
+export async function answerMetrics(ctx: Context, metrics: readonly Metric[]): Promise<void> {
+  // Loaded here: most daemons are never asked for metrics, and it is a tenth of what they load at all.
+  const { Counter, Gauge, Registry } = await import('prom-client');
   const registry = new Registry();
   for (const { name, help, type, samples } of metrics) {
     const known = samples.flatMap(({ labels = {}, value }) => (isKnown(value) ? [{ labels, value }] : []));
@@ -35,7 +35,8 @@ export async function metricsText(metrics: readonly Metric[]): Promise<string> {
       for (const { labels, value } of known) gauge.set(labels, value);
     }
   }
-  return registry.metrics();
+  ctx.body = await registry.metrics();
+  ctx.type = Registry.PROMETHEUS_CONTENT_TYPE;
 }
 
 function isKnown(value: number | null | undefined): value is number {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ClusterApi } from '../../contracts/cluster-api.ts';
-import { daemonMetrics, METRICS_TYPE, type Metric, metricsText, type Sample } from '../answers/metrics-text.ts';
+import { answerMetrics, daemonMetrics, type Metric, type Sample } from '../answers/metrics-text.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 
 const MB = 1024 * 1024;
@@ -14,8 +14,7 @@ export function clusterMetricsRoute(api: ClusterApi): ApiRoute {
     answer: z.string(),
     handle: async (_input, ctx) => {
       const { version } = api.status();
-      ctx.body = await metricsText([...daemonMetrics({ version, mode: 'cluster' }), ...clusterMetrics(api)]);
-      ctx.type = METRICS_TYPE;
+      await answerMetrics(ctx, [...daemonMetrics({ version, mode: 'cluster' }), ...clusterMetrics(api)]);
     },
   });
 }

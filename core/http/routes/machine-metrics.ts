@@ -3,7 +3,7 @@ import type { MachineSitter } from '../../machine/machine-sitter.ts';
 import type { Vitals } from '../../machine/vitals.ts';
 import { type TaskStatus, taskPhase } from '../../model/task.ts';
 import type { HostVitals, TaskVitals } from '../../model/vitals.ts';
-import { daemonMetrics, METRICS_TYPE, type Metric, metricsText, type Sample } from '../answers/metrics-text.ts';
+import { answerMetrics, daemonMetrics, type Metric, type Sample } from '../answers/metrics-text.ts';
 import { type ApiRoute, apiRoute } from './api-route.ts';
 
 /** `/metrics` of a machine sitter. */
@@ -15,12 +15,11 @@ export function machineMetricsRoute(sitter: MachineSitter, vitals: Vitals, versi
     answer: z.string(),
     handle: async (_input, ctx) => {
       const { host, tasks } = vitals.now();
-      ctx.body = await metricsText([
+      await answerMetrics(ctx, [
         ...daemonMetrics({ version, mode: 'machine' }),
         ...hostMetrics(host),
         ...taskMetrics(sitter.tasks(), tasks),
       ]);
-      ctx.type = METRICS_TYPE;
     },
   });
 }
