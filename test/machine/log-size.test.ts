@@ -6,6 +6,7 @@ import t, { type Test } from 'tap';
 import { probeLogMethod } from '../../core/machine/logs/log-cut.ts';
 import { firstOffset, readLog } from '../../core/machine/logs/log-file.ts';
 import { RunLog } from '../../core/machine/logs/run-log.ts';
+import { TaskFiles, taskFolderName } from '../../core/machine/records/task-files.ts';
 import { eventually } from '../suites/eventually.ts';
 import { MachineUnderTest } from './machine-under-test.ts';
 
@@ -162,6 +163,31 @@ t.test('a collapse does away with the holes before it, and offsets stay', async 
   t.equal(new RunLog(path, position).start, 4 * 4096, 'the next daemon knows it');
   await log.cut(0, 'collapse');
   t.equal(log.start, 4 * 4096, 'there is nothing to close');
+});
+
+t.test('a hole in the log of a run that ended while no daemon was there is closed by the next one', async (t) => {
+  if ((await probeLogMethod(tmpdir())) !== 'collapse') return t.comment('this file system does not collapse');
+  const machine = new MachineUnderTest();
+  await machine.start();
+  t.teardown(() => machine.remove());
+  await machine.add('web', { command: `seq -f '%09.0f and some text' 1 4000; exec sleep 1000`, allow_exit: true });
+  await machine.phase('web', 'running');
+  const before = machine.sitter.log('web', 'stdout').log(1);
+  await eventually(() => before?.end() === 4000 * LINE_BYTES, 'all is written');
+  const { pid } = machine.task('web');
+  const path = before?.path ?? '';
+  const files = new TaskFiles(join(machine.folder, 'tasks', taskFolderName('web')));
+  const positionPath = files.logPlace(1, 'stdout')?.positionPath ?? '';
+  await machine.letGo();
+  // As a daemon leaves it that cut while the log grew fast.
+  await new RunLog(path, positionPath).cut(16 * KB, 'punch');
+  t.equal(statSync(path).size, 4000 * LINE_BYTES);
+  process.kill(pid ?? 0, 'SIGKILL');
+  await eventually(() => !machine.processes.read(pid ?? 0), 'it has ended');
+  await machine.start();
+  await eventually(() => statSync(path).size === 4000 * LINE_BYTES - 16 * KB, 'the hole is closed');
+  const log = machine.sitter.log('web', 'stdout').log(1);
+  t.strictSame([log?.start, log?.end()], [16 * KB, 4000 * LINE_BYTES], 'offsets stay what they are');
 });
 
 t.test('a damaged position is taken for none', async (t) => {

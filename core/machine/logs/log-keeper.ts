@@ -105,14 +105,15 @@ export class LogKeeper {
     const begin = async (): Promise<void> => {
       for (const place of places) {
         const kept = await this.#begin(place, maxBytes);
-        if (stopped || this.#stopped) return;
         mine.push(kept);
+        if (stopped || this.#stopped) continue;
         this.#kept.add(kept);
       }
       this.#schedule();
       this.#watchDisks();
     };
-    this.#track(begin());
+    const begun = begin();
+    this.#track(begun);
     const condition = (): LogCondition => this.#conditionOf(mine);
     const stop = (): void => {
       stopped = true;
@@ -135,10 +136,12 @@ export class LogKeeper {
       },
       end: async () => {
         stop();
-        // Until then who reads them hears of what is cut off.
-        const closed = this.#closeHoles(mine).finally(forget);
-        this.#track(closed);
-        await closed;
+        // Until then who reads them hears of what is cut off. Of a run that ended while no daemon was there this is all there is to do.
+        const closed = begun.then(
+          () => this.#closeHoles(mine),
+          () => undefined, // it could not be looked at; that was said
+        );
+        await closed.finally(forget);
       },
     };
   }

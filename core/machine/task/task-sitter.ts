@@ -375,9 +375,10 @@ export class TaskSitter {
       return;
     }
     const run = await TaskRun.adopt(this.#deps, this.definition, record);
-    run.resume(this.#hold(run));
+    const host = this.#hold(run);
+    this.#care?.keepLogs(); // of one that has ended meanwhile too: with its end holes in them are closed
+    run.resume(host);
     if (run.over) return;
-    this.#care?.keepLogs();
     if (this.#life.phase === 'stopping') {
       // One whose process was met has been asked by now: a second time means "at once" to some programs.
       if (run.pid === null) this.#terminate();
