@@ -123,7 +123,7 @@ function noticeOf(alert: AlertRecord): Notice {
     level: alert.level,
     key: alert.key,
     sentence: alert.sentence,
-    at: new Date(alert.resolvedAt ?? alert.since).toISOString(),
+    at: new Date((alert.over ? alert.resolvedAt : null) ?? alert.since).toISOString(),
     resolved: alert.over,
   };
 }

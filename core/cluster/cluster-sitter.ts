@@ -200,9 +200,9 @@ export class ClusterSitter {
       clock,
       logger,
       leashSeconds: settings.lost_after,
-      isHeld: (copy) => {
+      isHeld: ({ id, job }) => {
         const now = clock.now();
-        return (this.#snapshot(now).dnsHolds?.get(copy) ?? 0) > now;
+        return this.#dns.hasNames(job) && (this.#snapshot(now).dnsHolds?.get(id) ?? 0) > now;
       },
       onOrphanEnded: (id) => this.#observer.orphans.delete(id),
       onDone: () => {

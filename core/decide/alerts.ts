@@ -148,7 +148,9 @@ export function stepAlerts(
     if (!before.over) resolve(before, told, changes, wake);
     else if (!before.owed.some((name) => notifiers.includes(name))) changes.write.set(before.key, null);
   }
-  const over = [...kept.values()].filter(({ key, over }) => over && !changes.write.has(key));
+  const over = [...kept.values()]
+    .filter(({ key, over }) => over && !changes.write.has(key))
+    .sort((a, b) => (a.toldAt ?? 0) - (b.toldAt ?? 0));
   for (const { key } of over.slice(0, Math.max(0, over.length - MAX_OVER))) changes.write.set(key, null);
   return changes;
 }

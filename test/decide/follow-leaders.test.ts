@@ -134,7 +134,7 @@ t.test('one that is updated beside a leader that is not ready is started after i
     const update = planCluster(fixture.snapshot()).actions.find(({ kind }) => kind === 'update-copy');
     return update?.kind === 'update-copy' && update.linked;
   };
-  t.same(linkedAfter({ web: 1 }), { web: 1 });
+  t.same(linkedAfter({ web: 1 }), { web: 0 });
   t.same(linkedAfter({ web: 2 }), { web: 2 }, 'its leader was only restarted');
   t.same(linkedAfter({}), { web: 0 });
 });
@@ -275,6 +275,31 @@ t.test(
     t.same(chain(1, 2), []);
   },
 );
+
+t.test(
+  'a leader is not restarted for a follower whose update stands still, though it was counted as coming',
+  async (t) => {
+    const paused = { to: 2, startedAt: NOW, paused: true, promoted: false, revertOf: null, failed: null };
+    const fixture = pair('both', { web: 2, log: 2 }).jobIs('log', { rollout: paused });
+    fixture.copy('web.1', 'local-a-1', { version: 2, linked: { log: 2 } });
+    fixture.copy('log.1', 'local-a-1', { version: 1, linked: { web: 2 } });
+    t.same(plan(fixture), []);
+  },
+);
+
+t.test('what becomes smaller does not wait for its leader, which needs the room', async (t) => {
+  const fixture = new ClusterFixture()
+    .job('web', { 'local-a': 1 }, { version: 2, task: { cpu: 1.5 } })
+    .job('log', {}, { version: 2, task: { cpu: 0.5 }, spec: { linked_job: 'web' } })
+    .machine('local-a-1')
+    .copy('web.1', 'local-a-1', { version: 1, cpu: 1, linked: { log: 1 } })
+    .copy('log.1', 'local-a-1', { version: 1, cpu: 1, linked: { web: 1 } });
+  fixture.limits = { ...fixture.limits, maxMachines: () => 1 };
+  t.match(
+    plan(fixture).filter((sentence) => !sentence.startsWith('cannot')),
+    ['restart log.1 with version 2: "log" goes from version 1 to 2'],
+  );
+});
 
 t.test('the version of a follower is not good before one copy of it has run', async (t) => {
   const fixture = new ClusterFixture()

@@ -163,7 +163,7 @@ golden(
   })(),
   [
     'cannot: 1 copy waits for a machine in local-a, which has 2 and may have 2 (max_machines): room there, or a higher limit, is waited for',
-    'cannot: version 3 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room; nor is there another place, so web.2 stays at version 2 until there is one',
+    'cannot: version 3 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room; nor is there another place, so web.2 stays at version 2 until there is',
   ],
 );
 
@@ -183,10 +183,10 @@ golden(
 );
 
 /** `web` has outgrown the machine that it shares with `db`; the zone has two such machines. */
-const outgrown = (most: number): ClusterFixture => {
+const outgrown = (most: number, parallel = 1): ClusterFixture => {
   const fixture = new ClusterFixture()
     .job('db', { 'local-a': 2 })
-    .job('web', { 'local-a': 2 }, { version: 2, task: { cpu: 1.5 } })
+    .job('web', { 'local-a': 2 }, { version: 2, task: { cpu: 1.5 }, spec: { update: { max_parallel: parallel } } })
     .job('log', {}, { task: { cpu: 0.1 }, spec: { linked_job: 'web', link_restart: 'none' } });
   for (const n of [1, 2]) {
     const machine = `local-a-${n}`;
@@ -199,8 +199,26 @@ const outgrown = (most: number): ClusterFixture => {
 
 golden('one that has to move for its version, and has nowhere to go, stays as it is, and well', outgrown(2), [
   'cannot: 1 copy waits for a machine in local-a, which has 2 and may have 2 (max_machines): room there, or a higher limit, is waited for',
-  'cannot: version 2 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room; nor is there another place, so web.1 stays at version 1 until there is one',
+  'cannot: version 2 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room; nor is there another place, so web.1 stays at version 1 until there is',
 ]);
+
+golden('those that move keep to max_machines together', outgrown(3, 2), [
+  'order machine local-a-3 (small: 2 cores, 2048 MB): 1 copy of "web" had no room in local-a',
+  'start web.3 on local-a-3: "web" goes from version 1 to 2, in place of web.1 (version 2 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room)',
+  'stop web.1: version 2 of "web" needs 1.5 cores and 100 MB, for which local-a-1 has no room',
+  'stop log.1: "web", to which "log" is linked, does not run on local-a-1',
+  'start log.3 on local-a-3: follows "web" on local-a-3',
+  'cannot: 1 copy waits for a machine in local-a, which has 3 and may have 3 (max_machines): room there, or a higher limit, is waited for',
+  'cannot: version 2 of "web" needs 1.5 cores and 100 MB, for which local-a-2 has no room; nor is there another place, so web.2 stays at version 1 until there is',
+]);
+
+t.test('one that has nowhere to go is restarted as it is, where people ask for that', async (t) => {
+  const fixture = outgrown(2).jobIs('web', { restarts: 1 });
+  t.match(
+    plan(fixture).filter((sentence) => !sentence.startsWith('cannot')),
+    ['restart web.1: "web" is being restarted'],
+  );
+});
 
 golden(
   'one that moves for its version takes what is linked to it along, and the others wait for their turn',

@@ -174,7 +174,10 @@ export class Secrets {
   /** Versions that a roll-out has not done with yet, in words: it may go back to them, or begin their copies anew. */
   #olderUsersOf(name: string): string[] {
     const { records } = this.#deps;
-    const active = [...records.jobs.values()].filter(({ state }) => state === 'active');
+    const names = new Set(
+      [...records.versions.values()].filter((version) => isGiven(version, name)).map(({ job }) => job),
+    );
+    const active = [...records.jobs.values()].filter((job) => job.state === 'active' && names.has(job.name));
     return active.flatMap((job) =>
       [...versionsInUse(records, job.name)]
         .filter((version) => isGiven(this.#versionOf({ name: job.name, version }), name))

@@ -25,7 +25,7 @@ export interface CopyEffectsDeps {
   lead: Lead;
   clock: Clock;
   /** Whether names still lead to a copy, so that its process is not to be ended yet. */
-  isHeld(copy: string): boolean;
+  isHeld(copy: CopyRecord): boolean;
   /** For tasks of jobs that may not run twice. */
   leashSeconds: number;
 }
@@ -61,7 +61,7 @@ export class CopyEffects {
     const now = records.copies.get(copy.id);
     if (now?.wanted !== 'run' || now.version !== copy.version || signal.aborted) return;
     // So may its process have come back, and its names with it: then it waits for these once more, and is asked for again.
-    if (prepares && this.#deps.isHeld(copy.id)) return;
+    if (prepares && this.#deps.isHeld(now)) return;
     const { generation, version } = now;
     this.#deps.lead.demand();
     const secrets = this.#deps.secrets.of(copy.job, version);

@@ -122,6 +122,12 @@ export class DnsPublisher {
     });
   }
 
+  /** Whether a job has names, or had some that are still to be taken out: only then can its copies be held. */
+  hasNames(job: string): boolean {
+    for (const record of this.#deps.records.dns.values()) if (record.job === job) return true;
+    return false;
+  }
+
   /** How long names can keep a copy from being stopped or restarted. */
   get longestHoldMs(): number {
     const { dns_ttl, dns_removal_patience } = this.#deps.settings;

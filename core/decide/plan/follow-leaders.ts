@@ -127,8 +127,10 @@ export function updatedBeside(
     }
     const ready = beside.length > 0 && beside.every((other) => isReady(work.snapshot, other));
     const leads = partner.name === job.spec.linked_job;
+    // Of a follower the version that is still to come is noted in advance.
     const settled =
-      ready && beside.every((other) => other.version === partner.version || staysBehind(work, partner, other));
+      ready &&
+      beside.every((other) => other.version === partner.version || (leads && staysBehind(work, partner, other)));
     if (leads && copy.taskVersion !== null && !settled) {
       // It may be begun anew by its machine beside any of these. Whatever they come to, be it the version from before, it is started after.
       const left = mayHaveRun(beside).some((version) => version !== copy.linked[partner.name]);

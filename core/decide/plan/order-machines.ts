@@ -20,7 +20,8 @@ export function orderMachines(work: WorkingState, zone: string, items: Pending[]
   const { snapshot } = work;
   const types = snapshot.types(zone).filter((type) => (snapshot.soldOut.get(sizeKey(zone, type)) ?? 0) <= snapshot.now);
   const budget = new ZoneBudget(work, zone);
-  const lost = work.lost.filter((machine) => machine.zone === zone);
+  const replaced = new Set(work.actions.map((action) => (action.kind === 'order-machine' ? action.replaces : null)));
+  const lost = work.lost.filter((machine) => machine.zone === zone && !replaced.has(machine.id));
   const next: Pending[] = [];
   let rest = items;
   for (let [first] = rest; first !== undefined; [first] = rest) {

@@ -44,7 +44,10 @@ export function planCluster(snapshot: ClusterSnapshot): Plan {
   }
   placeCopies(work, pending);
   for (const job of links.chainsInOrder()) if (!isGoing(job, snapshot.jobs)) followLeader(work, links, job);
-  for (const job of snapshot.jobs.values()) if (!isGoing(job, snapshot.jobs)) rollJob(work, links, job);
+  // Leaders first: what they move takes its followers along.
+  for (const job of snapshot.jobs.values())
+    if (job.spec.linked_job === undefined && !isGoing(job, snapshot.jobs)) rollJob(work, links, job);
+  for (const job of links.chainsInOrder()) if (!isGoing(job, snapshot.jobs)) rollJob(work, links, job);
   shedMachines(work);
   return work.plan();
 }
@@ -71,7 +74,7 @@ function seatCopies(work: WorkingState): void {
       continue;
     }
     if (isOver(work.snapshot, copy)) {
-      if (copy.outcome === null) noteOutcome(work, copy);
+      if (copy.outcome === null && copy.wanted === 'run') noteOutcome(work, copy);
       // It stays for its logs' sake, takes no room and keeps no machine, until its job's next run has ended.
       if (copy.wanted === 'run' && isOutdated(work, copy)) work.stopCopy(copy, 'a later run has ended too');
       continue;

@@ -1,18 +1,13 @@
 import type { CopyRecord } from '../../model/copy.ts';
-import { copiesIn, type JobRecord, type RollOut, reservationOf, runsByTurns } from '../../model/job.ts';
-import { isReady, readySince, serialOf, taskInForce } from './copy-ready.ts';
-import { linkedVersions, updatedBeside } from './follow-leaders.ts';
+import { type JobRecord, type RollOut, runsByTurns } from '../../model/job.ts';
+import { changeCopies, type Due } from './change-copies.ts';
+import { isReady, readySince, taskInForce } from './copy-ready.ts';
+import { updatedBeside } from './follow-leaders.ts';
 import type { LinkedJobs } from './linked-jobs.ts';
-import { moveCopy, outgrown } from './move-copy.ts';
+import { outgrown } from './move-copies.ts';
 import { hasRoom, mayGoOn, staysBehind } from './stays-behind.ts';
+import { wantedOf } from './wanted-of.ts';
 import type { WorkingState } from './working-state.ts';
-
-/** What has to be done to a copy for it to be what its job wants now. */
-interface Due {
-  copy: CopyRecord;
-  kind: 'update' | 'restart';
-  reason: string;
-}
 
 /**
  * Brings copies to the job's newest version, and restarts those that are to be restarted, at most `max_parallel` of them down by our
@@ -32,35 +27,64 @@ export function rollJob(work: WorkingState, links: LinkedJobs, job: JobRecord): 
     const found = dueFor(work, links, job, copy);
     if (found) due.push(found);
   }
-  if (due.length > 0) change(work, links, job, copies, due);
+  if (due.length > 0) changeCopies(work, links, job, copies, due);
   if (job.rollout) judge(work, links, job, job.rollout, copies);
 }
 
+/** Notes besides what a copy runs beside, where that is not known yet and nothing is due. */
 function dueFor(work: WorkingState, links: LinkedJobs, job: JobRecord, copy: CopyRecord): Due | null {
-  const { updated, known, mayRun } = updatedBeside(work, links, job, copy);
+  const beside = updatedBeside(work, links, job, copy);
+  const { known, mayRun } = beside;
   // Also where its own update is due: that may have to wait, and what is updated beside it meanwhile is not to be missed.
-  if (known && !mayRun) work.actions.push({ kind: 'note-links', copy: copy.id, linked: known });
-  if (copy.version !== job.version && mayGoOn(job)) {
-    if (waitsForLeader(work, links, job, copy)) return null;
-    if (job.spec.linked_job === undefined || hasRoom(work, job, copy))
-      return { copy, kind: 'update', reason: `"${job.name}" goes from version ${copy.version} to ${job.version}` };
-    // There is no other place for it than beside its leader. It takes nobody's turn, and is restarted as it is where that is due.
-    work.complain(
-      { job: job.name, machine: copy.machine },
-      `${outgrown(job, copy)} beside "${job.spec.linked_job}"; it stays at version ${copy.version} until there is`,
-    );
-  }
-  if (copy.jobRestarts < job.restarts) return { copy, kind: 'restart', reason: `"${job.name}" is being restarted` };
+  const noted = mayRun ? null : known;
+  const base = { copy, noted };
+  const restart = (): Due | null => {
+    const reason = restartReason(work, job, copy, beside);
+    return reason === null ? null : { ...base, kind: 'restart', reason, otherwise: () => null };
+  };
+  const due = updateOrElse(work, links, job, copy, restart, base);
+  if (due === null && noted) work.actions.push({ kind: 'note-links', copy: copy.id, linked: noted });
+  return due;
+}
+
+function updateOrElse(
+  work: WorkingState,
+  links: LinkedJobs,
+  job: JobRecord,
+  copy: CopyRecord,
+  restart: () => Due | null,
+  base: Pick<Due, 'copy' | 'noted'>,
+): Due | null {
+  if (copy.version === job.version || !mayGoOn(job)) return restart();
+  if (waitsForLeader(work, links, job, copy)) return null;
+  const reason = `"${job.name}" goes from version ${copy.version} to ${job.version}`;
+  if (job.spec.linked_job === undefined || hasRoom(work, job, copy))
+    return { ...base, kind: 'update', reason, otherwise: restart };
+  // There is no other place for it than beside its leader. It takes nobody's turn, and is restarted as it is where that is due.
+  work.complain(
+    { job: job.name, machine: copy.machine },
+    `${outgrown(job, copy)} beside "${job.spec.linked_job}"; it stays at version ${copy.version} until there is`,
+  );
+  return restart();
+}
+
+/** Why a copy is to be started anew with the version that it has; null: it is not. */
+function restartReason(
+  work: WorkingState,
+  job: JobRecord,
+  copy: CopyRecord,
+  { updated, known, mayRun }: ReturnType<typeof updatedBeside>,
+): string | null {
+  if (copy.jobRestarts < job.restarts) return `"${job.name}" is being restarted`;
   if (updated.length > 0) {
     const names = updated.map(({ name, version }) => `"${name}" was updated to version ${version}`).join(', ');
-    return { copy, kind: 'restart', reason: `${names} beside it` };
+    return `${names} beside it`;
   }
-  if (known && mayRun) {
-    const reason = 'its leader was updated before it was known to run';
-    // What its machine has, started by an order that nobody answered, is started anew in its turn. What was not started costs nothing.
-    if (mayBeOn(work, copy)) return { copy, kind: 'restart', reason };
-    work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: copy.jobRestarts, linked: known, reason });
-  }
+  if (!known || !mayRun) return null;
+  const reason = 'its leader was updated before it was known to run';
+  // What its machine has, started by an order that nobody answered, is started anew in its turn. What was not started costs nothing.
+  if (mayBeOn(work, copy)) return reason;
+  work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: copy.jobRestarts, linked: known, reason });
   return null;
 }
 
@@ -77,98 +101,6 @@ function waitsForLeader(work: WorkingState, links: LinkedJobs, job: JobRecord, c
     .copiesOn(copy.machine, leader.name)
     .filter((other) => !staysBehind(work, leader, other))
     .some((other) => other.version !== leader.version || !isReady(work.snapshot, other));
-}
-
-function change(
-  work: WorkingState,
-  links: LinkedJobs,
-  job: JobRecord,
-  copies: readonly CopyRecord[],
-  due: readonly Due[],
-): void {
-  const waiting = new Set(due.map(({ copy }) => copy.id));
-  let budget = budgetOf(work, job, copies, waiting);
-  const missing = wantedOf(work, job) - copies.length;
-  /** Zones in which there is no place for what has to move. */
-  const full = new Set<string>();
-  // First what we have taken down already, whatever is known of the others just now; then what is down anyway.
-  const next = [...due].sort(
-    (a, b) =>
-      Number(isOnItsWay(b.copy)) - Number(isOnItsWay(a.copy)) ||
-      Number(isReady(work.snapshot, a.copy)) - Number(isReady(work.snapshot, b.copy)) ||
-      serialOf(a.copy) - serialOf(b.copy),
-  );
-  for (const { copy, kind, reason } of next) {
-    // Promoted is the version, and no restart beside.
-    if (budget <= 0 && !(kind === 'update' && job.rollout?.promoted)) continue;
-    const linked = linkedVersions(work, links, job, copy, kind);
-    if (kind === 'restart') {
-      budget--;
-      work.actions.push({ kind: 'restart-copy', copy: copy.id, jobRestarts: job.restarts, linked, reason });
-      continue;
-    }
-    const { cpu, mem } = reservationOf(job.spec, copy.zone);
-    const seat = work.seats.get(copy.machine);
-    if (!seat) continue;
-    if (!hasRoom(work, job, copy)) {
-      if (job.spec.singleton) {
-        budget--;
-        // Its successor comes when it has ended. Not while others are missing: it might find no place either, and so all would go.
-        if (missing <= 0) work.stopCopy(copy, outgrown(job, copy));
-        continue;
-      }
-      if (job.spec.linked_job === undefined && !work.draining.has(seat.id) && !full.has(copy.zone)) {
-        if (moveCopy(work, links, job, copy)) {
-          budget--;
-          continue;
-        }
-        full.add(copy.zone);
-      }
-      // It stays as it is, which may be down on its way to the version before.
-      if (!isReady(work.snapshot, copy)) budget--;
-      continue;
-    }
-    budget--;
-    seat.freeCpu -= cpu - copy.cpu;
-    seat.freeMem -= mem - copy.mem;
-    work.actions.push({ kind: 'update-copy', copy: copy.id, version: job.version, cpu, mem, linked, reason });
-  }
-}
-
-/** It is to run something else than its machine was last given. */
-function isOnItsWay({ version, generation, taskVersion, taskGeneration }: CopyRecord): boolean {
-  return taskVersion !== version || taskGeneration !== generation;
-}
-
-/** How many more copies may be taken down now. What this plan has just placed is not ready either. */
-function budgetOf(
-  work: WorkingState,
-  job: JobRecord,
-  copies: readonly CopyRecord[],
-  waiting: ReadonlySet<string>,
-): number {
-  const { now } = work.snapshot;
-  const settleMs = job.spec.update.min_healthy * 1000;
-  const placed = work.actions.filter((action) => action.kind === 'place-copy' && action.job === job.name).length;
-  let budget = job.spec.update.max_parallel - placed - (job.spec.singleton ? leavingFor(work, job) : 0);
-  for (const copy of copies) {
-    if (waiting.has(copy.id)) continue;
-    const since = readySince(work.snapshot, copy);
-    if (since === null) budget--;
-    else if (now - since < settleMs) {
-      budget--;
-      work.wake(since + settleMs);
-    }
-  }
-  return budget;
-}
-
-/** Copies that make way for another version: a singleton's successor is not even placed as long as it may run. */
-function leavingFor(work: WorkingState, job: JobRecord): number {
-  let leaving = 0;
-  for (const copy of work.snapshot.copies.values())
-    if (copy.job === job.name && copy.wanted === 'stop' && copy.version !== job.version) leaving += 1;
-  return leaving;
 }
 
 /** Done when every copy that is wanted is there and has been well for `min_healthy`; failed when one is not ready in time. */
@@ -236,16 +168,6 @@ function failureIn(work: WorkingState, job: JobRecord, rollout: RollOut, copies:
     work.wake(deadline);
   }
   return null;
-}
-
-/** Copies that there should be: by its layout, or one on each machine that its leader is on. */
-function wantedOf(work: WorkingState, job: JobRecord): number {
-  const leader = job.spec.linked_job;
-  if (leader === undefined)
-    return Object.values(job.spec.deployment_layout).reduce((sum, entry) => sum + copiesIn(entry), 0);
-  let machines = 0;
-  for (const copies of work.placesOf(leader).values()) if (copies > 0) machines += 1;
-  return machines;
 }
 
 /** A follower without copies, whose leader is still to come: its version was not tried yet. What a stopped job leads is not to come. */

@@ -15,8 +15,7 @@ export function hasRoom(work: WorkingState, job: JobRecord, copy: CopyRecord): b
   return !seat || (cpu - copy.cpu <= seat.freeCpu + SLACK && mem - copy.mem <= seat.freeMem + SLACK);
 }
 
-/** Whether a copy is not of its job's version, and does not come to it as things are: nobody need wait for that. */
+/** Whether a copy is not of its job's version, and does not come to it where it is: nobody beside it need wait for that. */
 export function staysBehind(work: WorkingState, job: JobRecord, copy: CopyRecord): boolean {
-  if (copy.version === job.version) return false;
-  return !mayGoOn(job) || (job.spec.linked_job !== undefined && !hasRoom(work, job, copy));
+  return copy.version !== job.version && (!mayGoOn(job) || !hasRoom(work, job, copy));
 }

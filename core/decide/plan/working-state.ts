@@ -63,6 +63,7 @@ export class WorkingState {
   readonly #places = new Map<string, Map<string, number>>();
   readonly #copiesOn = new Map<string, Map<string, CopyRecord[]>>();
   readonly #serials = new Map<string, number>();
+  readonly #said = new Set<string>();
   readonly #machineSerials = new Map<string, number>();
 
   constructor(snapshot: ClusterSnapshot) {
@@ -78,6 +79,8 @@ export class WorkingState {
 
   /** `alert`: the story's key, where somebody should be told. */
   complain(about: Complaint['about'], sentence: string, alert?: string): void {
+    if (this.#said.has(sentence)) return;
+    this.#said.add(sentence);
     this.complaints.push({ about, sentence, ...(alert !== undefined && { alert }) });
   }
 

@@ -17,6 +17,12 @@ export class ZoneBudget {
       this.#machines += 1;
       this.#spend += machine.price ?? 0;
     }
+    // What this plan has ordered already counts too.
+    for (const action of work.actions) {
+      if (action.kind !== 'order-machine' || action.zone !== zone) continue;
+      this.#machines += 1;
+      this.#spend += action.type.price ?? 0;
+    }
   }
 
   /** Counts one more machine of a type, or says why there may be none for the `waiting` copies. */
