@@ -74,6 +74,11 @@ export function linkedVersions(
     const leads = partner.name === job.spec.linked_job;
     // A leader that is placed by the same plan is not there yet.
     if (beside.length === 0 && !leads) continue;
+    const settled = why !== 'place' && leads ? settledVersion(work, partner, beside, true) : null;
+    if (settled !== null) {
+      linked[partner.name] = settled;
+      continue;
+    }
     if (why !== 'place' && leads && areBetweenVersions(beside)) {
       linked[partner.name] = BETWEEN_VERSIONS;
       continue;
@@ -87,6 +92,23 @@ export function linkedVersions(
     linked[partner.name] = behind?.version ?? partner.version;
   }
   return linked;
+}
+
+/**
+ * The version of a partner's copies beside one, when all are ready and none is on its way to another: of those that stay behind
+ * where they are, where there are any. null: it is not settled. Of a follower the version that is still to come is noted in advance,
+ * so that one counts as settled with that alone.
+ */
+function settledVersion(
+  work: WorkingState,
+  partner: JobRecord,
+  beside: readonly CopyRecord[],
+  leads: boolean,
+): number | null {
+  if (beside.length === 0 || beside.some((other) => !isReady(work.snapshot, other))) return null;
+  const behind = beside.filter(({ version }) => version !== partner.version);
+  if (behind.some((other) => !leads || !staysBehind(work, partner, other))) return null;
+  return behind[0]?.version ?? partner.version;
 }
 
 /** No version has this number. */
@@ -127,11 +149,8 @@ export function updatedBeside(
     }
     const ready = beside.length > 0 && beside.every((other) => isReady(work.snapshot, other));
     const leads = partner.name === job.spec.linked_job;
-    // Of a follower the version that is still to come is noted in advance.
-    const settled =
-      ready &&
-      beside.every((other) => other.version === partner.version || (leads && staysBehind(work, partner, other)));
-    if (leads && copy.taskVersion !== null && !settled) {
+    const settled = settledVersion(work, partner, beside, leads);
+    if (leads && copy.taskVersion !== null && settled === null) {
       // It may be begun anew by its machine beside any of these. Whatever they come to, be it the version from before, it is started after.
       const left = mayHaveRun(beside).some((version) => version !== copy.linked[partner.name]);
       if (left && copy.linked[partner.name] !== BETWEEN_VERSIONS)
@@ -145,9 +164,8 @@ export function updatedBeside(
       if (given === null || copy.linked[partner.name] === given) continue;
       known = { ...(known ?? copy.linked), [partner.name]: given };
       mayRun = true;
-    } else if (settled) {
-      const version = beside.find((other) => other.version !== partner.version)?.version ?? partner.version;
-      if (copy.linked[partner.name] !== version) updated.push({ name: partner.name, version });
+    } else if (settled !== null && copy.linked[partner.name] !== settled) {
+      updated.push({ name: partner.name, version: settled });
     }
   }
   return { updated, known, mayRun };
