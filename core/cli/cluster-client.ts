@@ -193,7 +193,11 @@ export class ClusterClient {
 
   #noAnswer(error: unknown): CerebroError {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause.message : messageOf(error);
-    return new CerebroError('unavailable', `no answer from the ${this.#what} at ${this.url}: ${cause}`);
+    const next =
+      this.#what === 'cluster sitter' && /ECONNREFUSED/.test(cause)
+        ? '; start it ("cerebro up"), or name another one with --clustersitterurl'
+        : '';
+    return new CerebroError('unavailable', `no answer from the ${this.#what} at ${this.url}: ${cause}${next}`);
   }
 
   #refusal(status: number, body: unknown): CerebroError {

@@ -1,4 +1,8 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { DataFolder } from '../engine/data-folder.ts';
+import { CerebroError } from '../errors.ts';
+import { ProcTable } from '../machine/proc-table.ts';
 import { ClusterClient } from './cluster-client.ts';
 
 /** What every command is handed by main.ts: where to write, and how to end. Nothing below here touches `process` for that. */
@@ -22,6 +26,8 @@ export interface CliContext {
 
 export interface ClusterFlags {
   clustersitterurl?: string;
+  /** Of the program: the folder of the cluster sitter that is meant. */
+  dataDir?: string;
   token?: string;
   json?: boolean;
 }
@@ -31,11 +37,25 @@ export function clusterCommand(command: Command): Command {
   return command
     .option('--clustersitterurl <url>', 'the cluster sitter (default: CEREBRO_URL, or the user configuration)')
     .option('--token <token>', 'its token (better: CEREBRO_TOKEN, which other users cannot see)')
-    .option('--json', 'print JSON');
+    .option('--json', 'print JSON')
+    .hook('preAction', (_command, asked) => {
+      const { dataDir } = asked.optsWithGlobals<ClusterFlags>();
+      if (dataDir !== undefined) asked.setOptionValue('dataDir', dataDir);
+    });
 }
 
-export function clientFor(flags: ClusterFlags): ClusterClient {
-  return ClusterClient.from({ url: flags.clustersitterurl, token: flags.token });
+/** The cluster sitter that is meant: by its URL, or by the folder that it runs in here; else as the environment or the user's configuration say. */
+export function clientFor({ clustersitterurl: url, token, dataDir }: ClusterFlags): ClusterClient {
+  if (url !== undefined || dataDir === undefined) return ClusterClient.from({ url, token });
+  const folder = new DataFolder(resolve(dataDir), new ProcTable());
+  const holder = folder.holder();
+  if (holder?.mode !== 'cluster' || holder.url === '')
+    throw new CerebroError(
+      'unavailable',
+      `no cluster sitter runs in ${folder.path}: start it there, name another folder, or leave --data-dir out`,
+    );
+  const own = token ?? process.env.CEREBRO_TOKEN ?? folder.adminToken();
+  return ClusterClient.from({ url: holder.url, token: own, remember: false });
 }
 
 export function printJson(context: CliContext, value: unknown): void {

@@ -13,7 +13,8 @@ export function listJobs(program: Command, context: CliContext): void {
       if (found.length === 0) return context.out('no jobs yet; apply one: job_update_cfg examples/hello.yaml');
       const rows = found.flatMap((job) => {
         const zones = Object.entries(job.zones);
-        const name = job.state === 'removing' ? `${job.name} (being removed)` : job.name;
+        const aside = job.state === 'removing' ? ' (being removed)' : job.stopped ? ' (stopped)' : '';
+        const name = `${job.name}${aside}`;
         if (zones.length === 0) return [[name, job.version, '-', 0, 0, 0, 0]];
         return zones.map(([zone, n]) => [name, job.version, zone, n.wanted, n.ready, n.starting, n.failing]);
       });

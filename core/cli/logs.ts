@@ -1,4 +1,7 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { DataFolder } from '../engine/data-folder.ts';
+import { ProcTable } from '../machine/proc-table.ts';
 import { type CliContext, type ClusterFlags, clientFor, clusterCommand } from './context.ts';
 import { machineClient } from './machine-client.ts';
 
@@ -13,6 +16,11 @@ interface Flags extends ClusterFlags {
   both?: boolean;
   grep?: string;
   since?: string;
+}
+
+/** Whether a machine sitter runs in a folder. */
+function isOfMachine(dataDir: string | undefined): boolean {
+  return dataDir !== undefined && new DataFolder(resolve(dataDir), new ProcTable()).holder()?.mode === 'machine';
 }
 
 export function logs(program: Command, context: CliContext): void {
@@ -37,7 +45,8 @@ export function logs(program: Command, context: CliContext): void {
       if (flags.follow) query.set('follow', '1');
       for (const key of ['run', 'copy', 'machine', 'grep', 'since'] as const)
         if (flags[key] !== undefined) query.set(key, flags[key]);
-      const client = flags.machinesitterurl === undefined ? clientFor(flags) : machineClient(program, flags);
+      const ofMachine = flags.machinesitterurl !== undefined || isOfMachine(flags.dataDir);
+      const client = ofMachine ? machineClient(program, flags) : clientFor(flags);
       const path = `/logs/${encodeURIComponent(task)}?${query}`;
       for await (const chunk of client.stream(path, context.interrupted)) await context.write(chunk);
     });

@@ -27,6 +27,11 @@ export function rootCommand(context: CliContext): Command {
       writeOut: (text) => context.out(text.trimEnd()),
       writeErr: (text) => context.err(text.trimEnd()),
     });
+  root.hook('preAction', (_root, command) => {
+    // A script's variable that is not set must not become a name, or a path that means all of them.
+    if (command.args.includes(''))
+      command.error(`error: an argument of "${command.name()}" is empty; nothing was done`);
+  });
   root.action(async (_options: unknown, command: Command) => {
     const flags = root.opts<DaemonFlags>();
     const [word] = command.args;

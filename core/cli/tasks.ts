@@ -21,7 +21,8 @@ export function tasks(program: Command, context: CliContext): void {
         );
       const found = await machineClient(program, flags).get('/api/v1/tasks', z.array(taskStatus));
       if (flags.json) return printJson(context, found);
-      if (found.length === 0) return context.out('no tasks on this machine');
+      if (found.length === 0)
+        return context.out('no tasks on this machine yet; a file of tasks brings them: docs/machine-sitter.md');
       const head = ['TASK', 'STATE', 'PID', 'RESTARTS', 'CPU', 'MEMORY', 'REASON'];
       context.out(table(head, found.sort((a, b) => (a.id < b.id ? -1 : 1)).map(rowOf)));
     });

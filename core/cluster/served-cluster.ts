@@ -94,6 +94,7 @@ export class ServedCluster implements ClusterApi {
     const summary = this.#parts.views.summary();
     const { sentence, leader } = this.#parts.peers;
     const names = this.#parts.dns.conditions().map(({ sentence }) => sentence);
+    const alerts = this.#parts.alerts.list().map((alert) => alert.sentence);
     return {
       clusterId: this.#parts.records.clusterId,
       version: this.#parts.version,
@@ -102,7 +103,7 @@ export class ServedCluster implements ClusterApi {
       leads: this.#parts.leadership.leads(),
       leader: leader?.url ?? null,
       ...summary,
-      attention: [...(sentence === null ? [] : [sentence]), ...summary.attention, ...names],
+      attention: [...new Set([...(sentence === null ? [] : [sentence]), ...summary.attention, ...names, ...alerts])],
       maxIdlePerZone: { '*': this.#parts.settings.max_idle_per_zone, ...this.#parts.records.runtime.maxIdlePerZone },
     };
   }

@@ -9,6 +9,10 @@ import { checkFormat, noteFormat } from './data-format.ts';
 import { FolderClaim } from './folder-claim.ts';
 import { packageVersion } from './package-root.ts';
 
+/** What a daemon of each mode keeps in its folder from its first start on. */
+const MACHINE_FOLDER = 'tasks';
+const CLUSTER_FOLDER = 'store';
+
 /** A daemon's data folder: who has it, and the secrets in it. */
 export class DataFolder {
   readonly path: string;
@@ -30,10 +34,16 @@ export class DataFolder {
     }
   }
 
-  /** Makes the folder ours. Throws `conflict` when another daemon has it, `unsupported` when it is of a newer program. */
+  /** Makes the folder ours. Throws `conflict` when another daemon has it, or it is of the other mode, `unsupported` when it is of a newer program. */
   take(mode: SitterFile['mode']): void {
     this.make();
     checkFormat(this.path);
+    const [own, other] = mode === 'machine' ? [MACHINE_FOLDER, CLUSTER_FOLDER] : [CLUSTER_FOLDER, MACHINE_FOLDER];
+    if (!existsSync(join(this.path, own)) && existsSync(join(this.path, other)))
+      throw new CerebroError(
+        'conflict',
+        `${this.path} is the folder of a ${mode === 'machine' ? 'cluster' : 'machine'} sitter: name another one with --data-dir`,
+      );
     this.#claim.take(this.#self(mode, ''));
   }
 

@@ -95,7 +95,9 @@ export class TaskOrders {
     const change = known ? changeOf(known.definition, definition) : 'new';
     const life = known?.life ?? newTaskLife(clock.now());
     const starts = start || (!known && definition.configuration.auto_start);
-    const event = eventOfOrder(life, { change, start: starts, version: definition.version });
+    const { version, generation } = definition;
+    const sameVersion = known?.definition.version === version && known.definition.generation !== generation;
+    const event = eventOfOrder(life, { change, start: starts, version, sameVersion });
     const takesRoom = event !== null || known?.takesRoom === true;
     if (takesRoom && (event !== null || change !== 'same'))
       this.#checkFits(definition, new Set([...others.without, definition.id]), others.beside);

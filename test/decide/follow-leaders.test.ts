@@ -301,6 +301,20 @@ t.test('what becomes smaller does not wait for its leader, which needs the room'
   );
 });
 
+t.test('beside two versions of its leader, of which one stays, a follower is restarted once', async (t) => {
+  const paused = { to: 2, startedAt: NOW, paused: true, promoted: false, revertOf: null, failed: null };
+  const fixture = pair('follower', { web: 2 })
+    .job('web', { 'local-a': 2 }, { version: 2, task: { cpu: 0.5 } })
+    .jobIs('web', { rollout: paused });
+  fixture.copy('web.1', 'local-a-1', { version: 1 }).copy('web.2', 'local-a-1', { version: 2 });
+  fixture.copy('log.1', 'local-a-1', { linked: { web: 0 } });
+  const [restart, ...others] = planCluster(fixture.snapshot()).actions;
+  t.match(restart, { kind: 'restart-copy', copy: 'log.1', linked: { web: 1 } });
+  t.same(others, []);
+  fixture.copy('log.1', 'local-a-1', { linked: { web: 1 } });
+  t.same(planCluster(fixture.snapshot()).actions, []);
+});
+
 t.test('the version of a follower is not good before one copy of it has run', async (t) => {
   const fixture = new ClusterFixture()
     .job('web', { 'local-a': 1 }, { task: { cpu: 0.5 } })

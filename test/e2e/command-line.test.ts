@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { packageRoot } from '../../core/engine/package-root.ts';
+import { freePort } from '../fakes/free-port.ts';
 import { type CliResult, run } from './embedded-cluster.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'cerebro-cli-'));
@@ -65,8 +66,10 @@ t.test('wrong usage is 2, and says what is wrong', async (t) => {
     [['updatejobcfg', '/nowhere.yaml', '--token', 'x'], /nowhere\.yaml cannot be read/],
     [['updateidlelimit', 'many', '--token', 'x'], /"many" is no limit/],
     // What a script hands over of a variable that is not set must not count as 0.
-    [['updateidlelimit', '', '--token', 'x'], /"" is no limit/],
-    [['scale', 'web', '', '--token', 'x'], /"" is no number of copies/],
+    [['updateidlelimit', '', '--token', 'x'], /an argument of "updateidlelimit" is empty; nothing was done/],
+    [['scale', 'web', '', '--token', 'x'], /an argument of "scale" is empty/],
+    [['scale', 'web', ' ', '--token', 'x'], /" " is no number of copies/],
+    [['removejob', '', '--token', 'x'], /an argument of "removejob" is empty/],
     [['drain', 'local-a-1', '--deadline', '', '--token', 'x'], /"" is no deadline/],
     [['--mode', 'cluster', '--port', ''], /--port: "" is not a port/],
     [['adopt', '--dry-run', '--end', 'web.1', '--token', 'x'], /--end .* goes with neither --dry-run nor --cluster/],
@@ -121,6 +124,14 @@ t.test('no answer is 3, no token is 1', async (t) => {
   const silent = await bin('cerebro', 'listjobs', '--clustersitterurl', 'http://127.0.0.1:1', '--token', 'x');
   t.equal(silent.code, 3);
   t.match(silent.stderr, /no answer from the cluster sitter/);
+  const nothing = `http://127.0.0.1:${await freePort()}`;
+  const gone = await bin('cerebro', 'listjobs', '--clustersitterurl', nothing, '--token', 'x');
+  t.equal(gone.code, 3);
+  t.match(gone.stderr, /start it \("cerebro up"\), or name another one with --clustersitterurl/);
+  const elsewhere = await bin('cerebro', '--data-dir', join(folder, 'nowhere'), 'listjobs', '--token', 'x');
+  t.equal(elsewhere.code, 3);
+  t.match(elsewhere.stderr, `no cluster sitter runs in ${join(folder, 'nowhere')}`);
+  t.notOk(existsSync(join(folder, 'nowhere')));
   const nobody = await bin('cerebro', 'listjobs');
   t.equal(nobody.code, 1);
   t.match(nobody.stderr, /admin\.token/);

@@ -68,7 +68,10 @@ t.test('a second one is told of the first, and a port that is taken is said', as
 });
 
 t.test('tasks of the machine in this folder: shown, restarted, stopped, started; their runs and logs', async (t) => {
-  t.equal((await cli('tasks')).stdout, 'no tasks on this machine\n');
+  t.equal(
+    (await cli('tasks')).stdout,
+    'no tasks on this machine yet; a file of tasks brings them: docs/machine-sitter.md\n',
+  );
   for (const [name, command] of Object.entries({ web: 'echo hello; exec sleep 1000', db: 'exec sleep 1000' })) {
     const body = JSON.stringify({ definition: definition(name, { command, mem: 1200 }), start: true });
     t.equal((await call('PUT', `/api/v1/tasks/${name}`, body)).status, 200);

@@ -24,6 +24,19 @@ t.test('the data folder is for its owner alone, also when the log is the first t
   await daemon.stop();
 });
 
+t.test('a folder of the other mode is left alone', async (t) => {
+  const path = t.testdir({ store: {} });
+  const folder = new DataFolder(path, new ProcTable());
+  t.throws(() => folder.take('machine'), {
+    code: 'conflict',
+    message: /is the folder of a cluster sitter: .*--data-dir/,
+  });
+  folder.take('cluster');
+  folder.release();
+  const machine = new DataFolder(t.testdir({ tasks: {} }), new ProcTable());
+  t.throws(() => machine.take('cluster'), { code: 'conflict', message: /is the folder of a machine sitter/ });
+});
+
 t.test(
   'the form of the files is put down when the daemon is up, and not before: until then an upgrade may go back',
   async (t) => {

@@ -100,7 +100,12 @@ export class ClusterViews {
     if (exact) return { ...exact, copy: exact.id };
     const ofJob = [...copies.values()].filter((copy) => copy.job === name);
     if (ofJob.length === 0) {
-      if (jobs.has(name)) throw new CerebroError('not_found', `"${name}" has no copies yet, so there is no log`);
+      const job = jobs.get(name);
+      if (job)
+        throw new CerebroError(
+          'not_found',
+          `"${name}" has no copies ${job.stopped ? 'while it is stopped' : 'yet'}, so there is no log`,
+        );
       throw new CerebroError(
         'not_found',
         `there is no task "${name}"${didYouMean(name, new Set([...jobs.keys(), ...copies.keys()]))}`,

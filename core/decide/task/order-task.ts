@@ -17,9 +17,10 @@ export function changeOf(before: TaskDefinition, after: TaskDefinition): Exclude
 /** What an order means for the task's life, so that definition and life can be written as one; null: its life goes on as it is. */
 export function eventOfOrder(
   life: Pick<TaskLife, 'phase' | 'wanted'>,
-  order: { change: OrderChange; start: boolean; version: number },
+  order: { change: OrderChange; start: boolean; version: number; sameVersion?: boolean },
 ): TaskEvent | null {
-  const { change, start, version } = order;
+  const { change, start, version, sameVersion = false } = order;
+  const why = sameVersion ? 'restarted, as was ordered' : `changed to version ${version}`;
   const runsOther = change === 'runs-other';
   switch (life.phase) {
     case 'stopped':
@@ -30,14 +31,14 @@ export function eventOfOrder(
       return start && runsOther ? { kind: 'start', why: 'started again' } : null;
     case 'stopping':
       if (life.wanted === 'stop') return start ? { kind: 'start', why: 'started again' } : null;
-      return runsOther ? restart(version) : null;
+      return runsOther ? restart(why) : null;
     case 'starting':
     case 'running':
     case 'backoff':
-      return runsOther ? restart(version) : null;
+      return runsOther ? restart(why) : null;
   }
 }
 
-function restart(version: number): TaskEvent {
-  return { kind: 'restart', reason: 'deploy', why: `changed to version ${version}` };
+function restart(why: string): TaskEvent {
+  return { kind: 'restart', reason: 'deploy', why };
 }

@@ -18,7 +18,7 @@ function rollOutSentence({ name, rollout }: JobView): string | null {
   const what =
     rollout.revertOf === null
       ? `version ${rollout.to} is being rolled out`
-      : `version ${rollout.revertOf} has failed, and it goes back to version ${rollout.to}`;
+      : `it goes back from version ${rollout.revertOf} to version ${rollout.to}`;
   switch (rollout.state) {
     case 'rolling':
       return `${what}${rollout.promoted ? ', to all copies at once' : ', copy by copy as each is well'}`;
