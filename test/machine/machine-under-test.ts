@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import type { LimitEnforcer } from '../../core/contracts/limit-enforcer.ts';
 import { SystemClock } from '../../core/engine/system-clock.ts';
+import { systemCode } from '../../core/errors.ts';
 import { MachineSitter } from '../../core/machine/machine-sitter.ts';
 import { ProcTable } from '../../core/machine/proc-table.ts';
 import type { TaskDefinition, TaskStatus } from '../../core/model/task.ts';
@@ -77,7 +78,8 @@ export class MachineUnderTest {
     if (!this.#sitter) await this.start();
     for (const { id } of this.sitter.tasks()) await this.sitter.remove(id);
     await this.letGo();
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 30 });
+    // A shim that just ends may put a file down while its folder is removed; `maxRetries` does not look for it again.
+    await eventually(() => isRemoved(this.folder), 'its folder is gone');
   }
 
   add(id: string, configuration: ConfigurationInput, version = 1): Promise<TaskStatus> {
@@ -110,4 +112,14 @@ export function definition(id: string, configuration: ConfigurationInput, versio
     leash: null,
     configuration: taskConfiguration.parse({ name: id, ...configuration }),
   };
+}
+
+function isRemoved(folder: string): boolean {
+  try {
+    rmSync(folder, { recursive: true, force: true });
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOTEMPTY') return false;
+    throw error;
+  }
 }
