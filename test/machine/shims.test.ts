@@ -31,9 +31,9 @@ interface Fixture {
 }
 
 /** `spares`: 0 unless a test is about them. */
-function fixture(t: Test, spares = 0, env: Record<string, string> = { PATH }): Fixture {
+function fixture(t: Test, spares = 0, env: Record<string, string> = { PATH }, table = processes): Fixture {
   const folder = mkdtempSync(join(tmpdir(), 'cerebro-shims-'));
-  const shims = new Shims({ folder, env, clock: new SystemClock(), processes, spares });
+  const shims = new Shims({ folder, env, clock: new SystemClock(), processes: table, spares });
   shims.start();
   t.teardown(async () => {
     await shims.stop();
@@ -178,6 +178,23 @@ t.test('one that was killed while it waited is passed over, and leaves nobody an
     await eventually(() => !isAlive(shim) && !isAlive(shim.leader), 'the other one goes with it');
   }
   t.equal(await endOf(await shims.take(), orderIn(folder, 'exit 9')), 9);
+});
+
+t.test('who has taken in the task’s side of a shim that was just killed is no shim', async (t) => {
+  /** The first to say who it is has lost its shim by then, and says that init is its parent; or that we are. */
+  class Orphans extends ProcTable {
+    readonly #parents = [1, process.pid];
+
+    override parse(stat: string): ReturnType<ProcTable['parse']> {
+      const info = super.parse(stat);
+      const ppid = this.#parents.shift();
+      return info && ppid !== undefined ? { ...info, ppid } : info;
+    }
+  }
+  const { folder, shims } = fixture(t, 0, { PATH }, new Orphans());
+  for (const _ of ['init', 'the daemon']) await t.rejects(shims.take(), { code: 'unavailable' });
+  const order = orderIn(folder, 'exit 7');
+  t.equal(await endOf(await shims.take(), order), 7);
 });
 
 t.test('an order to one whose task’s side has just died is no status of a task', async (t) => {

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../../contracts/clock.ts';
-import type { ProcessId, ProcessTable } from '../../contracts/process-table.ts';
+import type { ProcessId, ProcessInfo, ProcessTable } from '../../contracts/process-table.ts';
 import { CerebroError, systemCode } from '../../errors.ts';
 import { Shim } from './shim.ts';
 import { type LaunchedShim, ShimLauncher } from './shim-launcher.ts';
@@ -122,10 +122,19 @@ export class Shims {
     const launched = await this.#launched();
     const leader = processes.parse(launched.stat);
     const self = leader && processes.read(leader.ppid);
-    if (leader && self)
+    if (leader && self && this.#isOurs(self))
       return new Shim(launched, { self: idOf(self), leader: idOf(leader) }, processes, this.standing.oomScore);
     launched.lost();
     throw new CerebroError('unavailable', 'the shim of a task ended before it began');
+  }
+
+  /**
+   * Whether the parent of a task's side is its shim. Of one that was killed at this moment it is whoever took the orphan in: init, or
+   * another reaper that was there before us, or we; and none of them would ever tell how the task ends.
+   */
+  #isOurs({ pid, startTime }: ProcessInfo): boolean {
+    const own = this.#options.processes.read(process.pid);
+    return own !== undefined && pid !== process.pid && startTime >= own.startTime;
   }
 
   async #launched(): Promise<LaunchedShim> {
