@@ -46,10 +46,12 @@ export class Shim implements ProcessId {
 
   /** It will have no order. One whose shim or task's side was killed is ended here: nobody else would come to it. */
   discard(): void {
-    if (this.waits) {
-      this.#launched.discard();
-      return;
-    }
+    if (this.waits) this.#launched.discard();
+    else this.abandon();
+  }
+
+  /** Ends the task's side, which nobody would wait for, and which would take the order of the next one at its pipe. */
+  abandon(): void {
     try {
       if (isThere(this.#processes, this.leader)) process.kill(this.leader.pid, 'SIGKILL');
     } catch {

@@ -122,9 +122,13 @@ export class Shims {
     const launched = await this.#launched();
     const leader = processes.parse(launched.stat);
     const self = leader && processes.read(leader.ppid);
-    if (leader && self && this.#isOurs(self))
-      return new Shim(launched, { self: idOf(self), leader: idOf(leader) }, processes, this.standing.oomScore);
-    launched.lost();
+    if (leader && self) {
+      const shim = new Shim(launched, { self: idOf(self), leader: idOf(leader) }, processes, this.standing.oomScore);
+      if (this.#isOurs(self)) return shim;
+      shim.abandon();
+    } else {
+      launched.lost();
+    }
     throw new CerebroError('unavailable', 'the shim of a task ended before it began');
   }
 
