@@ -9,7 +9,7 @@ import { checkFormat, noteFormat } from './data-format.ts';
 import { FolderClaim } from './folder-claim.ts';
 import { packageVersion } from './package-root.ts';
 
-/** What a daemon of each mode keeps in its folder from its first start on. */
+/** What a machine sitter, and a cluster sitter with the store that comes with it, keep in their folders from their first start on. */
 const MACHINE_FOLDER = 'tasks';
 const CLUSTER_FOLDER = 'store';
 

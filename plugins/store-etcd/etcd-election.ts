@@ -6,6 +6,7 @@ import { anyAnswer, foundIn, grantAnswer, toBase64, txnAnswer } from './etcd-ans
 import type { EtcdClient } from './etcd-client.ts';
 import type { EtcdKeys } from './etcd-keys.ts';
 import { EtcdLease, momentOf } from './etcd-lease.ts';
+import { pause } from './pause.ts';
 
 /** Whoever waits looks so often whether the lead is free. */
 const LOOK_MS = 500;
@@ -52,7 +53,7 @@ export class EtcdElection {
         if (error instanceof CerebroError && error.code === 'unauthorized') throw error;
         this.#parts.logger.debug({ reason: obstacle }, 'the lead cannot be asked for; it is tried again');
       }
-      await this.#pause(signal);
+      await pause(this.#parts.clock, LOOK_MS, signal);
     }
     throw new CerebroError('unavailable', `the lead was not had in time: ${obstacle}`);
   }
@@ -109,18 +110,5 @@ export class EtcdElection {
     lease.close();
     await client.call('/v3/lease/revoke', { ID: grant.ID }, anyAnswer);
     return there ? `${there.value} has it` : 'etcd was too slow to give it';
-  }
-
-  #pause(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        timer.cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = this.#parts.clock.timer(LOOK_MS, done);
-      if (signal.aborted) done();
-      else signal.addEventListener('abort', done);
-    });
   }
 }

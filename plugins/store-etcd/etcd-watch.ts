@@ -7,6 +7,7 @@ import { rangeAnswer, toBase64, type WatchAnswer, watchAnswer } from './etcd-ans
 import type { EtcdClient } from './etcd-client.ts';
 import { TryAgain } from './etcd-errors.ts';
 import type { EtcdKeys } from './etcd-keys.ts';
+import { pause } from './pause.ts';
 import { textLines } from './text-lines.ts';
 
 /** A connection that was cut without a word (a host that lost its power) is noticed by a look at the newest commit. */
@@ -59,7 +60,7 @@ export class EtcdWatch implements Watch {
       }
       this.#parts.client.passOn();
       pauseMs = this.#reached > before ? PAUSE_MS.first : Math.min(PAUSE_MS.most, pauseMs * 2);
-      await this.#pause(pauseMs);
+      await pause(this.#parts.clock, pauseMs, this.#closing.signal);
     }
   }
 
@@ -165,20 +166,5 @@ export class EtcdWatch implements Watch {
     } else {
       this.#missing = newest;
     }
-  }
-
-  #pause(ms: number): Promise<void> {
-    const { signal } = this.#closing;
-    return new Promise((resolve) => {
-      const done = (): void => {
-        timer.cancel();
-        // One for each try would stay for as long as the watch lives.
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = this.#parts.clock.timer(ms, done);
-      if (signal.aborted) done();
-      else signal.addEventListener('abort', done);
-    });
   }
 }

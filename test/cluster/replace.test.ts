@@ -1,4 +1,4 @@
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { ClusterSitter } from '../../core/cluster/cluster-sitter.ts';
 import type { MachineRecord } from '../../core/model/machine.ts';
 import { MemoryStore } from '../fakes/memory-store.ts';
@@ -24,6 +24,30 @@ class VanishingProvider extends StubbornProvider {
 
 function sitterOver(store: MemoryStore, provider: VanishingProvider): ClusterSitter {
   return smallClusterSitter({ store, providers: [provider] }, { max_idle_per_zone: -1 });
+}
+
+/** A cluster with the one machine fake-a-1, which is in whatever state a test wants. */
+async function withOneMachine(
+  t: Test,
+  store: MemoryStore,
+): Promise<{ sitter: ClusterSitter; be(state: MachineRecord['state']): Promise<void> }> {
+  const sitter = sitterOver(store, new VanishingProvider());
+  await sitter.start();
+  t.teardown(() => sitter.stop());
+  await sitter.api.apply(
+    'task_configuration: {name: one, command: x, cpu: 1}\ndeployment_layout: {fake-a: {count: 1}}',
+    { source: 'test.yaml', dryRun: false, by: 'a test' },
+  );
+  await eventually(() => sitter.api.machines().some(({ state }) => state === 'booting'), 'it is had');
+  return {
+    sitter,
+    be: async (state) => {
+      const entry = await store.get('machine/fake-a-1');
+      const value = { ...(entry?.value as MachineRecord), state };
+      await store.commit({ write: [{ put: 'machine/fake-a-1', value }] });
+      await eventually(() => sitter.api.machine('fake-a-1').state === state, state);
+    },
+  };
 }
 
 t.test('a replacement that is lost gives the machine back what it took from it, and no more', async (t) => {
@@ -68,19 +92,7 @@ t.test('a replacement that is lost gives the machine back what it took from it, 
 
 t.test('a machine that is being drained can be replaced, as the advice for one that fell silent says', async (t) => {
   const store = new MemoryStore();
-  const sitter = sitterOver(store, new VanishingProvider());
-  await sitter.start();
-  t.teardown(() => sitter.stop());
-  await sitter.api.apply(
-    'task_configuration: {name: one, command: x, cpu: 1}\ndeployment_layout: {fake-a: {count: 1}}',
-    { source: 'test.yaml', dryRun: false, by: 'a test' },
-  );
-  await eventually(() => sitter.api.machines().some(({ state }) => state === 'booting'), 'it is had');
-  const be = async (state: MachineRecord['state']): Promise<void> => {
-    const entry = await store.get('machine/fake-a-1');
-    await store.commit({ write: [{ put: 'machine/fake-a-1', value: { ...(entry?.value as MachineRecord), state } }] });
-    await eventually(() => sitter.api.machine('fake-a-1').state === state, state);
-  };
+  const { sitter, be } = await withOneMachine(t, store);
   await be('booting');
   await t.rejects(sitter.api.replaceMachine('fake-a-1', 'a person'), { code: 'conflict', message: /is booting/ });
   await be('draining');
@@ -92,18 +104,7 @@ t.test('a machine that is being drained can be replaced, as the advice for one t
 t.test('a replacement is not given the name of an instance that this store never ordered', async (t) => {
   const store = new MemoryStore();
   await store.commit({ write: [{ put: 'stranger/fake-a-2', value: 'i-2' }] });
-  const sitter = sitterOver(store, new VanishingProvider());
-  await sitter.start();
-  t.teardown(() => sitter.stop());
-  await sitter.api.apply(
-    'task_configuration: {name: one, command: x, cpu: 1}\ndeployment_layout: {fake-a: {count: 1}}',
-    { source: 'test.yaml', dryRun: false, by: 'a test' },
-  );
-  await eventually(() => sitter.api.machines().some(({ state }) => state === 'booting'), 'it is had');
-  const entry = await store.get('machine/fake-a-1');
-  await store.commit({
-    write: [{ put: 'machine/fake-a-1', value: { ...(entry?.value as MachineRecord), state: 'ready' } }],
-  });
-  await eventually(() => sitter.api.machine('fake-a-1').state === 'ready', 'it is ready');
+  const { sitter, be } = await withOneMachine(t, store);
+  await be('ready');
   t.equal(await sitter.api.replaceMachine('fake-a-1', 'a person'), 'fake-a-3');
 });

@@ -43,6 +43,9 @@ t.test('a cluster is backed up while it runs, restored elsewhere, and moved to e
   t.match(restored, { code: 0, stdout: new RegExp(`${told.entries} entries`) });
   t.match(await other.cli(['--data-dir', other.dataDir, 'restore', file]), { code: 1, stderr: /--replace/ });
   await other.up();
+  // Whatever cluster its user's configuration names.
+  const meant = await cluster.cli(['--data-dir', other.dataDir, 'status']);
+  t.match(meant, { code: 0, stdout: new RegExp(`at ${other.url},`) });
   const status = await other.get<{ clusterId: string; jobs: number }>('/api/v1/status');
   t.match(status, { clusterId, jobs: 1 });
 

@@ -1,11 +1,24 @@
 import { Readable } from 'node:stream';
 import Koa from 'koa';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { HttpServer } from '../../core/http/doors/http-server.ts';
 import { LiveStreams } from '../../core/http/pages/live-streams.ts';
 import { eventually } from '../suites/eventually.ts';
 
 const PAGES = 21;
+
+/** Serves an app for the time of a test; `abort` sends its readers away. */
+async function served(t: Test, app: Koa, streams: LiveStreams): Promise<{ url: string; abort: AbortController }> {
+  const server = new HttpServer(app);
+  const url = await server.listen('127.0.0.1', 0);
+  const abort = new AbortController();
+  t.teardown(async () => {
+    abort.abort();
+    streams.stop();
+    await server.close();
+  });
+  return { url, abort };
+}
 
 t.test('every open page hears of each change, and a change while some are being told is told to all', async (t) => {
   const ears = new Set<() => void>();
@@ -20,14 +33,7 @@ t.test('every open page hears of each change, and a change while some are being 
   // Readers that go away are what is tested.
   app.silent = true;
   app.use((ctx) => streams.open(ctx));
-  const server = new HttpServer(app);
-  const url = await server.listen('127.0.0.1', 0);
-  const abort = new AbortController();
-  t.teardown(async () => {
-    abort.abort();
-    streams.stop();
-    await server.close();
-  });
+  const { url, abort } = await served(t, app, streams);
   t.equal(ears.size, 0, 'nobody looks on, so nothing is listened to');
   const heard: number[] = Array.from({ length: PAGES }, () => 0);
   const listen = async (page: number): Promise<void> => {
@@ -68,14 +74,7 @@ t.test('a page that does not read has one change waiting, and not all that there
     unread = ctx.body instanceof Readable ? ctx.body : null;
     ctx.respond = false;
   });
-  const server = new HttpServer(app);
-  const url = await server.listen('127.0.0.1', 0);
-  const abort = new AbortController();
-  t.teardown(async () => {
-    abort.abort();
-    streams.stop();
-    await server.close();
-  });
+  const { url, abort } = await served(t, app, streams);
   const { signal } = abort;
   await fetch(`${url}/unread`, { signal });
   const reader = (await fetch(url, { signal })).body?.getReader();

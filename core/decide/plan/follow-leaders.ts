@@ -74,17 +74,8 @@ export function linkedVersions(
     const leads = partner.name === job.spec.linked_job;
     // A leader that is placed by the same plan is not there yet.
     if (beside.length === 0 && !leads) continue;
-    const settled = why !== 'place' && leads ? settledVersion(work, partner, beside, true) : null;
-    if (settled !== null) {
-      linked[partner.name] = settled;
-      continue;
-    }
-    if (why !== 'place' && leads && areBetweenVersions(beside)) {
-      linked[partner.name] = BETWEEN_VERSIONS;
-      continue;
-    }
-    if (why !== 'place' && leads && beside.some((other) => !isReady(work.snapshot, other))) {
-      linked[partner.name] ??= BETWEEN_VERSIONS;
+    if (leads && why !== 'place') {
+      linked[partner.name] = leaderNow(work, partner, beside) ?? before[partner.name] ?? BETWEEN_VERSIONS;
       continue;
     }
     const comesAfter = why === 'update' && partner.spec.linked_job === job.name;
@@ -113,6 +104,13 @@ function settledVersion(
 
 /** No version has this number. */
 const BETWEEN_VERSIONS = 0;
+
+/** The version of a leader that is there, to note with a start beside it; null: it is not ready, and comes after that start. */
+function leaderNow(work: WorkingState, leader: JobRecord, beside: readonly CopyRecord[]): number | null {
+  if (areBetweenVersions(beside)) return settledVersion(work, leader, beside, true) ?? BETWEEN_VERSIONS;
+  const [one] = beside;
+  return one && beside.every((other) => isReady(work.snapshot, other)) ? one.version : null;
+}
 
 function areBetweenVersions(copies: readonly CopyRecord[]): boolean {
   const [first] = copies;
